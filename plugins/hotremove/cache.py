@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A content-addressed store of everything fetched or built, safe for many runs at once."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import platformdirs
+from filelock import FileLock
+
+from hotremove.errors import HostProblem
+
+ENVIRONMENT_VARIABLE = "HOTREMOVE_CACHE"
+
+
+def digest(*parts: str | bytes | Path) -> str:
+    """Hex key (32 digits) over strings, bytes and the *contents* of files, in order."""
+    sha = hashlib.sha256()
+    for part in parts:
+        data = part.read_bytes() if isinstance(part, Path) else part
+        data = data.encode() if isinstance(data, str) else data
+        sha.update(len(data).to_bytes(8, "little"))
+        sha.update(data)
+    return sha.hexdigest()[:32]
+
+
+@contextmanager
+def host_errors(what: str) -> Iterator[None]:
+    """Turn the host's disk errors into a `HostProblem` that names `what` was being done."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            message = f"no disk space left while {what}: free some, or set {ENVIRONMENT_VARIABLE}"
+        elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            message = f"not permitted while {what}: {error.filename}: {error.strerror}"
+        else:
+            raise
+        raise HostProblem(message) from error
+
+
+@dataclass(frozen=True)
+class Cache:
+    """Entries are directories `root/kind/key`, complete or absent, never half written."""
+
+    root: Path
+
+    @classmethod
+    def default(cls) -> Cache:
+        """The folder named by HOTREMOVE_CACHE, else the platform's cache folder."""
+        named = os.environ.get(ENVIRONMENT_VARIABLE)
+        root = Path(named) if named else platformdirs.user_cache_path("hotremove")
+        return cls(root.expanduser().absolute())
+
+    def path(self, kind: str, key: str) -> Path:
+        """Where the entry lies, present or not."""
+        return self.root / kind / key
+
+    def find(self, kind: str, key: str) -> Path | None:
+        """The entry's directory when it is present and complete."""
+        entry = self.path(kind, key)
+        return entry if entry.is_dir() else None
+
+    def get(self, kind: str, key: str, build: Callable[[Path], None]) -> Path:
+        """The entry's directory, made by `build(empty_directory)` if it is not there yet.
+
+        Runs that want the same entry wait for the first; a build that raises leaves nothing.
+
+        Raises:
+            HostProblem: the cache cannot be written or the disk is full.
+        """
+        entry = self.path(kind, key)
+        if entry.is_dir():
+            return entry
+        with host_errors(f"writing to the cache at {self.root}"):
+            entry.parent.mkdir(parents=True, exist_ok=True)
+            with self.lock(kind, key):
+                if not entry.is_dir():
+                    _build_aside(entry, build)
+        return entry
+
+    def directory(self, kind: str) -> Path:
+        """A long-lived directory of the cache, for tools that keep their own state (apt)."""
+        path = self.root / kind
+        with host_errors(f"writing to the cache at {self.root}"):
+            path.mkdir(parents=True, exist_ok=True)
+        return path
+
+    @contextmanager
+    def lock(self, kind: str, key: str) -> Iterator[None]:
+        """Hold the entry's lock; the kernel drops it when the holder dies."""
+        locks = self.directory("locks")
+        with FileLock(locks / f"{kind}-{key}.lock"):
+            yield
+
+    def discard(self, kind: str, key: str) -> None:
+        """Remove an entry found to be damaged."""
+        entry = self.path(kind, key)
+        if entry.is_dir():
+            with self.lock(kind, key):
+                shutil.rmtree(entry, ignore_errors=True)
+
+
+def _build_aside(entry: Path, build: Callable[[Path], None]) -> None:
+    """Build in a sibling directory and rename, so that no reader sees a partial entry."""
+    for stale in entry.parent.glob(f".{entry.name}.*"):
+        shutil.rmtree(stale, ignore_errors=True)
+    aside = Path(tempfile.mkdtemp(prefix=f".{entry.name}.", dir=entry.parent))
+    try:
+        aside.chmod(0o755)
+        build(aside)
+        aside.rename(entry)
+    except BaseException:
+        shutil.rmtree(aside, ignore_errors=True)
+        raise

@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The kernel under test, as a value: what every source gives and every builder takes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class HeadersSource:
+    """Where headers for building modules against a kernel come from.
+
+    `suite` and `packages` name Debian packages to install in a build root of that suite;
+    `directory` is a ready build tree (a `build` link of lib/modules, or a source tree).
+    """
+
+    suite: str | None = None
+    packages: tuple[str, ...] = ()
+    directory: Path | None = None
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """One kernel: image, modules and what is known of how it was built.
+
+    Attributes:
+        spec: what the user asked for, `debian:trixie`.
+        release: what `uname -r` prints, `6.12.117+deb13-amd64`; names the module directory.
+        version: the most precise version known, `6.12.117-1` for a package.
+        image: a bootable vmlinuz or bzImage.
+        modules: the directory `lib/modules/RELEASE` with a modules.dep, or None when all is built in.
+        config: options without the CONFIG_ prefix and their values (`y`, `m`, strings, numbers);
+            empty when the source carries none. An option that is not set is absent.
+        arch: `uname -m`, `x86_64`.
+        headers: how to build modules for it, when known.
+    """
+
+    spec: str
+    release: str
+    version: str
+    image: Path
+    modules: Path | None
+    config: Mapping[str, str] = field(default_factory=dict, hash=False)
+    arch: str = "x86_64"
+    headers: HeadersSource | None = None
+
+    @property
+    def point_release(self) -> tuple[int, int, int]:
+        """Upstream version as numbers, `(6, 12, 117)`; a missing part is 0."""
+        found = re.match(r"(\d+)\.(\d+)(?:\.(\d+))?", self.version)
+        if not found:
+            return (0, 0, 0)
+        major, minor, patch = found.groups(default="0")
+        return int(major), int(minor), int(patch)
+
+    @property
+    def label(self) -> str:
+        """Short name for test ids and tables: the upstream point release, `6.12.117`."""
+        return ".".join(str(part) for part in self.point_release)
