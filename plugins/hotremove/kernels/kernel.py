@@ -31,7 +31,8 @@ class Kernel:
         release: what `uname -r` prints, `6.12.117+deb13-amd64`; names the module directory.
         version: the most precise version known, `6.12.117-1` for a package.
         image: a bootable vmlinuz or bzImage.
-        modules: the directory `lib/modules/RELEASE` with a modules.dep, or None when all is built in.
+        modules: the directory `lib/modules/RELEASE` with a modules.dep, or None when all is
+            built in.
         config: options without the CONFIG_ prefix and their values (`y`, `m`, strings, numbers);
             empty when the source carries none. An option that is not set is absent.
         arch: `uname -m`, `x86_64`.

@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Unpacking the files a guest needs from a tar stream, whoever made it.
+
+Only regular files are written, each opened under a name this project chose, so no link, device or
+member name in the archive decides where a byte lands.
+"""
+
+from __future__ import annotations
+
+import lzma
+import shutil
+import tarfile
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from gzip import BadGzipFile
+from pathlib import Path
+
+from hotremove.errors import UsageProblem
+from hotremove.kernels import layout
+
+Place = Callable[[str], str | None]
+
+_DAMAGE = (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, BadGzipFile, UnicodeError)
+_CHUNK_BYTES = 1 << 20
+
+
+@contextmanager
+def damage_is_reported(name: str) -> Iterator[None]:
+    """Turn an unreadable archive into a `UsageProblem` that names it."""
+    try:
+        yield
+    except _DAMAGE as error:
+        reason = str(error) or type(error).__name__
+        message = f"{name} is damaged or cut short ({reason}): get a fresh copy"
+        raise UsageProblem(message) from error
+
+
+def unpack(archive: tarfile.TarFile, root: Path, name: str, place: Place = layout.place) -> int:
+    """Write the members that `place` wants below `root`; the number of files written.
+
+    Raises:
+        UsageProblem: a member's name is absolute or climbs with `..`, or the archive is damaged.
+    """
+    written = 0
+    with damage_is_reported(name):
+        for member in archive:
+            if layout.is_unsafe(member.name):
+                raise UsageProblem(f"{name} holds the unsafe path {member.name!r}: refused")
+            target = place(member.name)
+            if target is not None and member.isreg():
+                _write(archive, member, root / target)
+                written += 1
+    return written
+
+
+def _write(archive: tarfile.TarFile, member: tarfile.TarInfo, target: Path) -> None:
+    source = archive.extractfile(member)
+    if source is None:  # pragma: no cover - regular members always have content
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with source, target.open("wb") as file:
+        shutil.copyfileobj(source, file, _CHUNK_BYTES)

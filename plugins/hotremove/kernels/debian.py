@@ -1,0 +1,309 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Debian's kernels: `debian:SUITE` and `debian:SUITE/VERSION`, fetched by apt, signatures checked.
+
+Two layouts: up to 6.12 linux-image-V holds everything; from 7.x it is a shell that depends on
+linux-binary-V, linux-modules-V and linux-base-V of the same version.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from hotremove.cache import Cache, digest
+from hotremove.errors import UsageProblem
+from hotremove.kernels import architecture, entry, mirrors, packages
+from hotremove.kernels.apt import NoSuchSuites, PrivateApt, Repository, Stanza, Unreachable
+from hotremove.kernels.debversion import sort_key
+from hotremove.kernels.kernel import Kernel
+from hotremove.progress import waiting
+
+REFRESH_SECONDS = 12 * 3600
+"""How old package lists may be before they are fetched again."""
+
+_FLAVOUR = architecture.X86_64.debian
+_IMAGE_PREFIX = "linux-image-"
+_IMAGE = re.compile(rf"linux-image-(\d\S*-{_FLAVOUR})")
+_IMAGE_NAME = re.compile(rf"(linux-image-\d\S*-{_FLAVOUR}) \(=")
+_SPECIAL = re.compile(rf"-(?:cloud|rt)-{_FLAVOUR}$")
+_PART = re.compile(r"(linux-(?:binary|modules|base)-\d\S*) \(= (\S+)\)")
+_LISTED_VERSIONS = 12
+_BOOTSTRAP_SETTINGS = re.compile(
+    r"^Acquire::(?:(?:http|https|socks)(?:::\S+)?|Check-Valid-Until|Check-Date|Max-ValidTime\S*"
+    r'|Retries|ForceIPv[46]|Languages\S*) ".+";$',
+    re.MULTILINE,
+)
+
+
+@dataclass(frozen=True)
+class Request:
+    """What `debian:` asks for; `version` None is the suite's newest."""
+
+    suite: str
+    version: str | None = None
+
+    @property
+    def source(self) -> str:
+        """The spec without a version."""
+        return f"debian:{self.suite}"
+
+    @property
+    def spec(self) -> str:
+        """The spec as the user wrote it."""
+        return f"{self.source}/{self.version}" if self.version else self.source
+
+    def accepts(self, version: str, release: str) -> bool:
+        """True when the package version or the release is the one asked for, or begins with it."""
+        if self.version is None or release == self.version:
+            return True
+        ordinary = not _SPECIAL.search(release)
+        return ordinary and any(_begins(text, self.version) for text in (version, release))
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One kernel of a suite: its release, its version and the packages that hold it."""
+
+    release: str
+    version: str
+    parts: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class AptEnvironment:
+    """What a tool needs to install packages of a suite by itself, mmdebstrap for one.
+
+    Attributes:
+        suite: the suite to bootstrap, `trixie` for `trixie-backports`.
+        sources: lines of a sources.list, with signed-by where a keyring is known.
+        keyrings: files with the keys that sign the suites.
+        options: apt settings of this machine that a bootstrap needs, `Acquire::http::Proxy "..."`.
+    """
+
+    suite: str
+    sources: tuple[str, ...]
+    keyrings: tuple[Path, ...]
+    options: tuple[str, ...]
+
+
+def resolve(text: str, cache: Cache) -> Kernel:
+    """The kernel of `debian:SUITE[/VERSION]`; `text` is what follows the colon.
+
+    Raises:
+        UsageProblem: the mirror has no such suite or version, or a package is not sound.
+        HostProblem: no mirror is known or reachable and the kernel is not cached; no space.
+    """
+    request = parse_request(text)
+    with cache.lock("apt", request.suite):
+        try:
+            return _from_mirror(request, cache)
+        except Unreachable as error:
+            kernel = _from_cache(request, cache)
+            if kernel is None:
+                raise
+            _say(f"{error}; using {kernel.version} from the cache")
+            return kernel
+
+
+def apt_environment(suite: str, cache: Cache) -> AptEnvironment:
+    """Sources, keys and settings for a build root of `suite`, which may be a backports suite.
+
+    Raises:
+        UsageProblem: the mirror has no such suite.
+        HostProblem: no mirror is known or reachable.
+    """
+    base = suite.removesuffix("-backports")
+    repositories: list[Repository] = []
+    for name in dict.fromkeys((base, suite)):
+        with cache.lock("apt", name):
+            apt = _private_apt(name, cache)
+            _update_lists(apt, name, limit=REFRESH_SECONDS)
+            present = apt.suites()
+        repositories += [wanted for wanted in wanted_repositories(name) if wanted.suite in present]
+    keyrings = dict.fromkeys(r.keyring for r in repositories if r.keyring)
+    return AptEnvironment(
+        suite=base,
+        sources=tuple(repository.one_line() for repository in repositories),
+        keyrings=tuple(keyrings),
+        options=_bootstrap_settings(),
+    )
+
+
+def parse_request(text: str) -> Request:
+    """`SUITE` or `SUITE/VERSION` as a request.
+
+    Raises:
+        UsageProblem: it is neither.
+    """
+    suite, slash, version = text.partition("/")
+    if not re.fullmatch(r"[a-z][a-z0-9.-]*", suite) or (slash and not version):
+        raise UsageProblem(
+            f"debian:{text} names no suite: write debian:bookworm or debian:bookworm/6.1.176"
+        )
+    if version and not re.fullmatch(r"[0-9][\w.+~:-]*", version):
+        raise UsageProblem(f"debian:{text}: {version} is not a version: write one like 6.1.176")
+    return Request(suite, version or None)
+
+
+def wanted_repositories(suite: str) -> tuple[Repository, ...]:
+    """The suite, then its updates and its security suite, which not every suite has."""
+    found = mirrors.find()
+    wanted = [Repository(found.main, suite, found.keyring)]
+    if _has_companions(suite):
+        wanted.append(Repository(found.main, f"{suite}-updates", found.keyring))
+        if found.security:
+            wanted.append(Repository(found.security, f"{suite}-security", found.keyring))
+    return tuple(wanted)
+
+
+def choose(stanzas: Sequence[Stanza], request: Request) -> Choice | None:
+    """The newest image among control stanzas that the request accepts."""
+    fitting = [
+        (stanza, found.group(1))
+        for stanza in stanzas
+        if (found := _IMAGE.fullmatch(stanza["Package"]))
+        and request.accepts(stanza["Version"], found.group(1))
+    ]
+    if not fitting:
+        return None
+    stanza, release = max(fitting, key=lambda item: sort_key(item[0]["Version"]))
+    return Choice(release, stanza["Version"], _parts(stanza))
+
+
+def unknown_version(request: Request, stanzas: Sequence[Stanza]) -> UsageProblem:
+    """The error for a version that the suite does not have; it lists those it has."""
+    images = [stanza for stanza in stanzas if _IMAGE.fullmatch(stanza["Package"])]
+    versions = sorted({stanza["Version"] for stanza in images}, key=sort_key, reverse=True)
+    shown = ", ".join(versions[:_LISTED_VERSIONS]) or "none"
+    older = len(versions) - _LISTED_VERSIONS
+    more = f" and {older} older" if older > 0 else ""
+    return UsageProblem(f"{request.spec}: no such version; {request.suite} has {shown}{more}")
+
+
+def _from_mirror(request: Request, cache: Cache) -> Kernel:
+    """With the lists at hand, or with fresh ones if those lack the kernel or are out of date."""
+    apt = _private_apt(request.suite, cache)
+    fresh = _update_lists(apt, request.suite, limit=REFRESH_SECONDS)
+    try:
+        return _take(apt, request, cache)
+    except (Unreachable, UsageProblem):
+        if fresh or not _update_lists(apt, request.suite, limit=0):
+            raise
+        return _take(apt, request, cache)
+
+
+def _private_apt(suite: str, cache: Cache) -> PrivateApt:
+    return PrivateApt(cache.directory("apt") / suite)
+
+
+def _update_lists(apt: PrivateApt, suite: str, limit: float) -> bool:
+    """Fetch the lists if older than `limit` seconds; True when they were fetched now.
+
+    Old lists will do when the mirror cannot be reached.
+    """
+    wanted = wanted_repositories(suite)
+    age = apt.age(wanted)
+    if age is not None and age < limit:
+        return False
+    optional = {repository.suite for repository in wanted[1:]}
+    try:
+        apt.update(wanted, optional, f"debian:{suite}")
+    except NoSuchSuites as error:
+        raise UsageProblem(
+            f"debian:{suite}: the mirror has no suite {suite}; write a codename it carries,"
+            " like debian:bookworm or debian:trixie-backports"
+        ) from error
+    except Unreachable as error:
+        if age is None:
+            raise
+        _say(f"{error}; using the lists of {age / 3600:.0f} hours ago")
+        return False
+    return True
+
+
+def _take(apt: PrivateApt, request: Request, cache: Cache) -> Kernel:
+    """The kernel the lists lead to, out of the cache or downloaded into it."""
+    choice, parts = _select(apt, request)
+
+    def stage(root: Path) -> entry.Provenance:
+        _download(apt, choice, root)
+        headers = (f"linux-headers-{choice.release}",)
+        return entry.Provenance(request.source, choice.version, request.suite, headers)
+
+    key = digest("debian", *sorted(stanza["SHA256"] for stanza in parts))
+    return entry.get(cache, key, stage, request.spec)
+
+
+def _select(apt: PrivateApt, request: Request) -> tuple[Choice, list[Stanza]]:
+    stanzas = apt.show(_candidates(apt, request))
+    choice = choose(stanzas, request)
+    if choice is None and request.version is None:
+        raise UsageProblem(f"{request.spec}: the suite has no {_IMAGE_PREFIX}{_FLAVOUR} package")
+    if choice is None:
+        raise unknown_version(request, stanzas)
+    shown = apt.show([name for name, _ in choice.parts])
+    return choice, [s for s in shown if (s["Package"], s["Version"]) in choice.parts]
+
+
+def _candidates(apt: PrivateApt, request: Request) -> list[str]:
+    """Names of image packages: the one the suite recommends, or all when a version is asked for."""
+    if request.version is not None:
+        return [name for name in apt.names(_IMAGE_PREFIX) if _IMAGE.fullmatch(name)]
+    metas = apt.show([_IMAGE_PREFIX + _FLAVOUR])
+    newest = max(metas, key=lambda stanza: sort_key(stanza["Version"]), default={})
+    return _IMAGE_NAME.findall(newest.get("Depends", ""))
+
+
+def _parts(image: Stanza) -> tuple[tuple[str, str], ...]:
+    """The package itself and, in the split layout, those that hold its contents."""
+    others = _PART.findall(image.get("Depends", ""))
+    return ((image["Package"], image["Version"]), *others)
+
+
+def _download(apt: PrivateApt, choice: Choice, root: Path) -> None:
+    """Fetch and unpack; the package files are dropped afterwards, the entry replaces them."""
+    archives = [apt.locate(name, version) for name, version in choice.parts]
+    found = [archive for archive in archives if archive is not None]
+    if len(found) < len(archives):
+        raise Unreachable(f"the package lists don't say where the parts of {choice.release} are")
+    files = apt.fetch(found, f"kernel {choice.version}")
+    with waiting(f"unpacking kernel {choice.version}"):
+        for file in files:
+            packages.read_control(file)
+        packages.unpack(files, root)
+    for file in files:
+        file.unlink(missing_ok=True)
+
+
+def _from_cache(request: Request, cache: Cache) -> Kernel | None:
+    """The newest kernel of the suite in the cache that the request accepts."""
+    fitting = [
+        (sort_key(record.version), root)
+        for root, record in entry.present(cache)
+        if record.source == request.source and request.accepts(record.version, record.release)
+    ]
+    return entry.load(max(fitting)[1], request.spec) if fitting else None
+
+
+def _begins(text: str, prefix: str) -> bool:
+    """True when `text` begins with `prefix` and the last number is not cut in two."""
+    rest = text.removeprefix(prefix)
+    return text.startswith(prefix) and not (prefix[-1].isdigit() and rest[:1].isdigit())
+
+
+def _has_companions(suite: str) -> bool:
+    return not suite.endswith(("-backports", "-updates", "-security", "-proposed-updates"))
+
+
+def _bootstrap_settings() -> tuple[str, ...]:
+    """The machine's apt settings on how to reach mirrors and how old an index may be."""
+    done = subprocess.run(["apt-config", "dump"], capture_output=True, text=True, check=False)
+    return tuple(line.removesuffix(";") for line in _BOOTSTRAP_SETTINGS.findall(done.stdout))
+
+
+def _say(text: str) -> None:
+    print(f"hotremove: {text}", file=sys.stderr)

@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where the files of a kernel lie in packages and archives, and where in a cache entry.
+
+Packages put the image at boot/vmlinuz-V or lib/modules/V/vmlinuz, the configuration beside it, and
+modules under lib/modules/V or usr/lib/modules/V. An entry holds vmlinuz-V, config-V and
+lib/modules/V, whatever it came from.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import PurePosixPath
+
+IMAGE_NAMES = ("vmlinuz", "bzImage")
+
+_MODULE_TREE = re.compile(r"(?:usr/)?lib/modules/([^/]+)/(.+)")
+_BOOT_FILE = re.compile(r"(?:boot/)?(vmlinuz|bzImage|config)-([^/]+)")
+_BUILD_LEFTOVERS = ("build", "source", "vdso", "modules.dep", "modules.dep.bin")
+
+
+def is_unsafe(name: str) -> bool:
+    """True when an archive's member name points out of the directory it is unpacked to."""
+    path = PurePosixPath(name)
+    return path.is_absolute() or ".." in path.parts
+
+
+def place(name: str) -> str | None:
+    """Where an entry keeps an archive's member, or None when a guest does not need it.
+
+    Example:
+        >>> place("./usr/lib/modules/7.2.12/vmlinuz")
+        'vmlinuz-7.2.12'
+    """
+    path = str(PurePosixPath(name))
+    if found := _MODULE_TREE.fullmatch(path):
+        return _place_in_tree(*found.groups())
+    if found := _BOOT_FILE.fullmatch(path):
+        kind, release = found.groups()
+        return f"config-{release}" if kind == "config" else f"vmlinuz-{release}"
+    return None
+
+
+def _place_in_tree(release: str, inner: str) -> str | None:
+    """Distributions also keep the image and the configuration inside the module tree."""
+    if inner in IMAGE_NAMES:
+        return f"vmlinuz-{release}"
+    if inner == "config":
+        return f"config-{release}"
+    if inner.split("/")[0] in _BUILD_LEFTOVERS:
+        return None
+    return f"lib/modules/{release}/{inner}"

@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Kernel specs, `SCHEME:REST` or `host`, and the sources that know how to resolve them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from hotremove.cache import Cache
+from hotremove.errors import UsageProblem
+from hotremove.kernels import debian, packages
+from hotremove.kernels.kernel import Kernel
+
+
+@dataclass(frozen=True)
+class Source:
+    """One kind of kernel: how its specs are spelled, and what resolves the text after the colon."""
+
+    spelling: str
+    resolve: Callable[[str, Cache], Kernel]
+
+
+SOURCES = {
+    "debian": Source("debian:SUITE[/VERSION]", debian.resolve),
+    "deb": Source("deb:PATH[,PATH...]", packages.resolve),
+}
+
+
+@dataclass(frozen=True)
+class Spec:
+    """A spec taken apart; `rest` is empty for `host`."""
+
+    scheme: str
+    rest: str
+
+    def __str__(self) -> str:
+        return f"{self.scheme}:{self.rest}" if self.rest else self.scheme
+
+
+def parse(text: str) -> Spec:
+    """Take a spec apart.
+
+    Raises:
+        UsageProblem: its scheme is not known, or the text after the colon is missing.
+    """
+    scheme, _, rest = text.strip().partition(":")
+    source = SOURCES.get(scheme)
+    if source is None:
+        raise UsageProblem(f"unknown kernel spec {text!r}: write one of {spellings()}")
+    if (":" in source.spelling) != bool(rest):
+        raise UsageProblem(f"incomplete kernel spec {text!r}: write {source.spelling}")
+    return Spec(scheme, rest)
+
+
+def resolve(text: str, cache: Cache) -> Kernel:
+    """The kernel a spec names, fetched into the cache when it is not there.
+
+    Raises:
+        UsageProblem: the spec or what it names is wrong.
+        HostProblem: this machine cannot fetch or unpack it.
+    """
+    spec = parse(text)
+    return SOURCES[spec.scheme].resolve(spec.rest, cache)
+
+
+def spellings() -> str:
+    """The known spellings, for messages and help."""
+    return ", ".join(source.spelling for source in SOURCES.values())
