@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The boot image: busybox, the guest's programs and the modules of one kernel, as an initramfs."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import struct
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from hotremove.build.modules import ModuleClosure, ModuleIndex, lay_out
+from hotremove.build.sources import source_folder
+from hotremove.build.workloads import build_workloads
+from hotremove.cache import Cache, digest
+from hotremove.errors import HostProblem
+from hotremove.kernels.kernel import Kernel
+from hotremove.progress import waiting
+
+# Loaded before the agent starts. virtio_mem and virtio_balloon find their devices by themselves.
+BOOT_MODULES = (
+    "virtio_pci",
+    "virtio_console",
+    "virtio_mem",
+    "crc32_generic",  # rdma_rxe up to 6.12 asks the crypto layer for "crc32" without naming it
+    "rdma_rxe",
+    "ib_uverbs",
+    "dummy",
+    "vfio",
+    "vfio_iommu_type1",
+    "vfio_pci",
+    "udmabuf",
+)
+
+# In the image for scenarios to load.
+SPARE_MODULES = (
+    "memory_notifier_error_inject",
+    "device_dax",
+    "kmem",
+    "nfit",
+    "nd_pmem",
+    "dax_pmem",
+    "loop",
+    "ext4",
+    "veth",
+    "mdev",
+    "rdma_ucm",
+)
+
+_FOLDERS = ("bin", "dev", "etc/hotremove", "proc", "run", "sys", "tmp", "usr", "var/log")
+_LINKS = {"sbin": "bin", "usr/bin": "../bin", "usr/sbin": "../bin", "lib64": "lib"}
+
+
+@dataclass(frozen=True)
+class BootImage:
+    """What a guest boots.
+
+    Attributes:
+        kernel: the kernel under test.
+        initramfs: the image for it.
+        key: the image's content key, part of every snapshot's key.
+        modules: modules loaded at boot, in order.
+        absent: modules asked for that this kernel has neither as a module nor built in.
+    """
+
+    kernel: Kernel
+    initramfs: Path
+    key: str
+    modules: tuple[str, ...]
+    absent: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Parts:
+    """All that goes into an image, and so into its key."""
+
+    kernel: Kernel
+    busybox: Path
+    programs: tuple[Path, ...]
+    loaded: ModuleClosure
+    carried: ModuleClosure
+    extra: tuple[Path, ...]
+
+    def key(self) -> str:
+        guests = source_folder("guests")
+        files = [Path(__file__), self.busybox, guests / "init", *_settings(), *self.programs]
+        if self.kernel.modules:
+            files += [self.kernel.modules / file for file in self.carried.files]
+        files += self.extra
+        named = [part for file in files for part in (file.name, file)]
+        return digest(self.kernel.release, *self.loaded.names, *named)
+
+
+def build_image(kernel: Kernel, cache: Cache, extra_modules: Sequence[Path] = ()) -> BootImage:
+    """The image for `kernel`, with `extra_modules` (files that end in .ko) for modprobe to find.
+
+    Raises:
+        HostProblem: a tool or static library is missing, or the cache cannot be written.
+        UsageProblem: the kernel's modules are damaged.
+    """
+    parts = _parts(kernel, cache, tuple(extra_modules))
+    key = parts.key()
+
+    def build(target: Path) -> None:
+        with waiting(f"building the boot image for {kernel.release}"):
+            _build(parts, target)
+
+    entry = cache.get("images", key, build)
+    absent = parts.carried.absent
+    return BootImage(kernel, entry / "initramfs", key, parts.loaded.names, absent)
+
+
+def _parts(kernel: Kernel, cache: Cache, extra: tuple[Path, ...]) -> _Parts:
+    programs = build_workloads(cache)
+    if not kernel.modules:
+        nothing = ModuleClosure((), (), ())
+        return _Parts(kernel, _busybox(), programs, nothing, nothing, extra)
+    index = ModuleIndex.read(kernel.modules)
+    loaded = index.closure(BOOT_MODULES)
+    carried = index.closure((*BOOT_MODULES, *SPARE_MODULES))
+    return _Parts(kernel, _busybox(), programs, loaded, carried, extra)
+
+
+def _settings() -> list[Path]:
+    return sorted((source_folder("guests") / "etc").iterdir())
+
+
+def _busybox() -> Path:
+    found = shutil.which("busybox")
+    if not found or not _is_static(Path(found)):
+        raise HostProblem("no statically linked busybox: install the package busybox-static")
+    return Path(found).resolve()
+
+
+def _is_static(program: Path) -> bool:
+    """An ELF program without an interpreter (PT_INTERP, 3) needs no libraries; see elf(5)."""
+    data = program.read_bytes()
+    if data[:5] != b"\x7fELF\x02":
+        return False
+    (offset,) = struct.unpack_from("<Q", data, 32)
+    size, count = struct.unpack_from("<HH", data, 54)
+    kinds = [struct.unpack_from("<I", data, offset + size * n)[0] for n in range(count)]
+    return 3 not in kinds
+
+
+def _build(parts: _Parts, target: Path) -> None:
+    root = target / "root"
+    for folder in _FOLDERS:
+        (root / folder).mkdir(parents=True)
+    if parts.kernel.modules:
+        release = parts.kernel.release
+        lay_out(parts.kernel.modules, parts.carried, parts.extra, release, root)
+    _add_programs(parts, root)
+    _add_settings(parts, root)
+    _archive(root, target / "initramfs")
+    shutil.rmtree(root)
+
+
+def _add_programs(parts: _Parts, root: Path) -> None:
+    for program in (parts.busybox, *parts.programs):
+        shutil.copy(program, root / "bin" / program.name)
+    listed = subprocess.run([parts.busybox, "--list"], capture_output=True, text=True, check=True)
+    for applet in listed.stdout.split():
+        if applet != "busybox":
+            (root / "bin" / applet).symlink_to("busybox")
+    for link, target in _LINKS.items():
+        (root / link).symlink_to(target)
+
+
+def _add_settings(parts: _Parts, root: Path) -> None:
+    shutil.copy(source_folder("guests") / "init", root / "init")
+    for setting in _settings():
+        shutil.copy(setting, root / "etc" / setting.name)
+    (root / "etc/passwd").write_text("root::0:0:root:/:/bin/sh\n")
+    (root / "etc/group").write_text("root:x:0:\n")
+    (root / "etc/hotremove/modules").write_text("\n".join(parts.loaded.names) + "\n")
+
+
+def _archive(root: Path, image: Path) -> None:
+    """Pack `root` so that equal trees give equal images: sorted, owned by root, without times."""
+    if not shutil.which("cpio"):
+        raise HostProblem("cpio is missing: install the package cpio")
+    paths = sorted(path.relative_to(root) for path in root.rglob("*"))
+    for path in paths:
+        os.utime(root / path, (0, 0), follow_symlinks=False)
+    names = b"\0".join(os.fsencode(path) for path in paths) + b"\0"
+    with image.open("wb") as output:
+        command = ["cpio", "-o", "-0", "-H", "newc", "--reproducible", "-R", "0:0", "--quiet"]
+        done = subprocess.run(command, input=names, stdout=output, stderr=subprocess.PIPE, cwd=root)
+    if done.returncode:
+        raise HostProblem(f"cpio failed: {done.stderr.decode().strip()}")

@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The programs that run in a guest, compiled statically by the host's compiler."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+from hotremove.build.sources import source_files, source_folder
+from hotremove.cache import Cache, digest
+from hotremove.errors import HostProblem
+from hotremove.progress import waiting
+
+# Folders below guests/ and the programs that their Makefiles make.
+PROGRAMS = {
+    "agent": ("agent", "evidence"),
+}
+
+# Static archives the programs are linked with, and the Debian packages that hold them.
+_ARCHIVES = {
+    "libc.a": "libc6-dev",
+    "libibverbs.a": "libibverbs-dev",
+    "librxe-rdmav34.a": "libibverbs-dev",
+    "libnl-3.a": "libnl-3-dev",
+    "libnl-route-3.a": "libnl-route-3-dev",
+}
+_TOOLS = {"gcc": "gcc", "make": "make"}
+
+
+def build_workloads(cache: Cache) -> tuple[Path, ...]:
+    """The programs, compiled if the cache does not hold them for these sources and compiler.
+
+    Raises:
+        HostProblem: a compiler or a static library is missing; names the Debian packages.
+    """
+    _require_packages()
+    folders = {name: source_folder(f"guests/{name}") for name in PROGRAMS}
+    sources = [path for folder in folders.values() for path in source_files(folder)]
+    key = digest(_compiler(), *(part for path in sources for part in (path.name, path)))
+
+    def build(target: Path) -> None:
+        with waiting("compiling the guest's programs"):
+            for name, folder in folders.items():
+                _make(folder, PROGRAMS[name], target)
+
+    built = cache.get("workloads", key, build)
+    return tuple(built / program for programs in PROGRAMS.values() for program in programs)
+
+
+def _compiler() -> str:
+    done = subprocess.run(["gcc", "-v"], capture_output=True, text=True, check=True)
+    return done.stderr
+
+
+def _require_packages() -> None:
+    missing = {package for tool, package in _TOOLS.items() if not shutil.which(tool)}
+    if "gcc" not in missing:
+        missing |= {package for file, package in _ARCHIVES.items() if not _has_archive(file)}
+    if missing:
+        raise HostProblem(
+            "the guest's programs cannot be compiled: install the packages "
+            + " ".join(sorted(missing))
+        )
+
+
+def _has_archive(file: str) -> bool:
+    """The compiler prints a full path for an archive it would link, the bare name otherwise."""
+    asked = ["gcc", f"-print-file-name={file}"]
+    return "/" in subprocess.run(asked, capture_output=True, text=True, check=True).stdout
+
+
+def _make(folder: Path, programs: Sequence[str], target: Path) -> None:
+    """Compile in a copy, so that a checkout or an installed package stays as it is."""
+    work = target / "work"
+    shutil.copytree(folder, work, ignore=shutil.ignore_patterns("*.o", *programs))
+    done = subprocess.run(["make", "-C", work, *programs], capture_output=True, text=True)
+    if done.returncode:
+        reason = _first_error(done.stderr)
+        raise HostProblem(f"the guest's programs cannot be compiled ({folder.name}): {reason}")
+    for program in programs:
+        shutil.copy(work / program, target / program)
+    shutil.rmtree(work)
+
+
+def _first_error(text: str) -> str:
+    lines = text.strip().splitlines() or ["make failed without a word"]
+    return next((line for line in lines if "error" in line or "cannot find" in line), lines[-1])
