@@ -84,11 +84,16 @@ class PrivateApt:
     def _stamp(self) -> Path:
         return self.root / "refreshed"
 
+    def fetched(self) -> float | None:
+        """When the lists were fetched, in seconds of time.time(); None when they never were."""
+        return self._stamp.stat().st_mtime if self._stamp.is_file() else None
+
     def age(self, wanted: Sequence[Repository]) -> float | None:
         """Seconds since the lists of `wanted` were fetched; None when they never were."""
-        if not self._stamp.is_file() or self._stamp.read_text() != _sources(wanted):
+        fetched = self.fetched()
+        if fetched is None or self._stamp.read_text() != _sources(wanted):
             return None
-        return time.time() - self._stamp.stat().st_mtime
+        return time.time() - fetched
 
     def suites(self) -> set[str]:
         """The suites in the sources: those wanted at the last refresh that exist."""
@@ -216,6 +221,9 @@ class PrivateApt:
             'Dir::Etc::sourceparts "/dev/null";\n'
             'Dir::Etc::preferences "/dev/null";\n'
             'Dir::Etc::preferencesparts "/dev/null";\n'
+            # Container images switch apt's own caches off; with them a query is a second faster.
+            'Dir::Cache::pkgcache "pkgcache.bin";\n'
+            'Dir::Cache::srcpkgcache "srcpkgcache.bin";\n'
             "#clear APT::Update;\n"
             'APT::Update::Error-Mode "any";\n'
             "#clear APT::Architectures;\n"

@@ -10,7 +10,8 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,12 +19,16 @@ from hotremove.cache import Cache, digest
 from hotremove.errors import UsageProblem
 from hotremove.kernels import architecture, entry, mirrors, packages
 from hotremove.kernels.apt import NoSuchSuites, PrivateApt, Repository, Stanza, Unreachable
+from hotremove.kernels.choices import Choices
 from hotremove.kernels.debversion import sort_key
 from hotremove.kernels.kernel import Kernel
 from hotremove.progress import waiting
 
 REFRESH_SECONDS = 12 * 3600
 """How old package lists may be before they are fetched again."""
+
+RETRY_SECONDS = 300
+"""Lists younger than this are not fetched again when they lack a kernel."""
 
 _FLAVOUR = architecture.X86_64.debian
 _IMAGE_PREFIX = "linux-image-"
@@ -32,11 +37,16 @@ _IMAGE_NAME = re.compile(rf"(linux-image-\d\S*-{_FLAVOUR}) \(=")
 _SPECIAL = re.compile(rf"-(?:cloud|rt)-{_FLAVOUR}$")
 _PART = re.compile(r"(linux-(?:binary|modules|base)-\d\S*) \(= (\S+)\)")
 _LISTED_VERSIONS = 12
+_CHOICES = "choices.json"
 _BOOTSTRAP_SETTINGS = re.compile(
     r"^Acquire::(?:(?:http|https|socks)(?:::\S+)?|Check-Valid-Until|Check-Date|Max-ValidTime\S*"
     r'|Retries|ForceIPv[46]|Languages\S*) ".+";$',
     re.MULTILINE,
 )
+
+
+class NotOnMirror(UsageProblem):
+    """The mirror answers, but has no such suite or version; the cache may still have it."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +65,10 @@ class Request:
     def spec(self) -> str:
         """The spec as the user wrote it."""
         return f"{self.source}/{self.version}" if self.version else self.source
+
+    def is_exactly(self, version: str, release: str) -> bool:
+        """True when one package is named in full, whose contents never change."""
+        return self.version in (version, release)
 
     def accepts(self, version: str, release: str) -> bool:
         """True when the package version or the release is the one asked for, or begins with it."""
@@ -98,11 +112,13 @@ def resolve(text: str, cache: Cache) -> Kernel:
         HostProblem: no mirror is known or reachable and the kernel is not cached; no space.
     """
     request = parse_request(text)
+    if known := _from_cache(request, cache, Request.is_exactly):
+        return known
     with cache.lock("apt", request.suite):
         try:
             return _from_mirror(request, cache)
-        except Unreachable as error:
-            kernel = _from_cache(request, cache)
+        except (Unreachable, NotOnMirror) as error:
+            kernel = _from_cache(request, cache, Request.accepts)
             if kernel is None:
                 raise
             _say(f"{error}; using {kernel.version} from the cache")
@@ -174,26 +190,39 @@ def choose(stanzas: Sequence[Stanza], request: Request) -> Choice | None:
     return Choice(release, stanza["Version"], _parts(stanza))
 
 
-def unknown_version(request: Request, stanzas: Sequence[Stanza]) -> UsageProblem:
+def unknown_version(request: Request, stanzas: Sequence[Stanza]) -> NotOnMirror:
     """The error for a version that the suite does not have; it lists those it has."""
     images = [stanza for stanza in stanzas if _IMAGE.fullmatch(stanza["Package"])]
     versions = sorted({stanza["Version"] for stanza in images}, key=sort_key, reverse=True)
     shown = ", ".join(versions[:_LISTED_VERSIONS]) or "none"
     older = len(versions) - _LISTED_VERSIONS
     more = f" and {older} older" if older > 0 else ""
-    return UsageProblem(f"{request.spec}: no such version; {request.suite} has {shown}{more}")
+    return NotOnMirror(f"{request.spec}: no such version; {request.suite} has {shown}{more}")
 
 
 def _from_mirror(request: Request, cache: Cache) -> Kernel:
     """With the lists at hand, or with fresh ones if those lack the kernel or are out of date."""
     apt = _private_apt(request.suite, cache)
-    fresh = _update_lists(apt, request.suite, limit=REFRESH_SECONDS)
+    if root := _known(apt, request, cache):
+        return entry.load(root, request.spec)
+    _update_lists(apt, request.suite, limit=REFRESH_SECONDS)
     try:
-        return _take(apt, request, cache)
-    except (Unreachable, UsageProblem):
-        if fresh or not _update_lists(apt, request.suite, limit=0):
+        kernel = _take(apt, request, cache)
+    except (Unreachable, NotOnMirror):
+        if not _update_lists(apt, request.suite, limit=RETRY_SECONDS):
             raise
-        return _take(apt, request, cache)
+        kernel = _take(apt, request, cache)
+    Choices(apt.root / _CHOICES, apt.fetched() or 0).keep(request.version, kernel.image.parent.name)
+    return kernel
+
+
+def _known(apt: PrivateApt, request: Request, cache: Cache) -> Path | None:
+    """The entry that the same request led to a short while ago."""
+    fetched = apt.fetched()
+    if fetched is None or not 0 <= time.time() - fetched < REFRESH_SECONDS:
+        return None
+    key = Choices(apt.root / _CHOICES, fetched).recall(request.version)
+    return cache.find(entry.KIND, key) if key else None
 
 
 def _private_apt(suite: str, cache: Cache) -> PrivateApt:
@@ -213,7 +242,7 @@ def _update_lists(apt: PrivateApt, suite: str, limit: float) -> bool:
     try:
         apt.update(wanted, optional, f"debian:{suite}")
     except NoSuchSuites as error:
-        raise UsageProblem(
+        raise NotOnMirror(
             f"debian:{suite}: the mirror has no suite {suite}; write a codename it carries,"
             " like debian:bookworm or debian:trixie-backports"
         ) from error
@@ -242,7 +271,7 @@ def _select(apt: PrivateApt, request: Request) -> tuple[Choice, list[Stanza]]:
     stanzas = apt.show(_candidates(apt, request))
     choice = choose(stanzas, request)
     if choice is None and request.version is None:
-        raise UsageProblem(f"{request.spec}: the suite has no {_IMAGE_PREFIX}{_FLAVOUR} package")
+        raise NotOnMirror(f"{request.spec}: the suite has no {_IMAGE_PREFIX}{_FLAVOUR} package")
     if choice is None:
         raise unknown_version(request, stanzas)
     shown = apt.show([name for name, _ in choice.parts])
@@ -279,12 +308,14 @@ def _download(apt: PrivateApt, choice: Choice, root: Path) -> None:
         file.unlink(missing_ok=True)
 
 
-def _from_cache(request: Request, cache: Cache) -> Kernel | None:
-    """The newest kernel of the suite in the cache that the request accepts."""
+def _from_cache(
+    request: Request, cache: Cache, fits: Callable[[Request, str, str], bool]
+) -> Kernel | None:
+    """The newest kernel of the suite in the cache that fits the request."""
     fitting = [
         (sort_key(record.version), root)
         for root, record in entry.present(cache)
-        if record.source == request.source and request.accepts(record.version, record.release)
+        if record.source == request.source and fits(request, record.version, record.release)
     ]
     return entry.load(max(fitting)[1], request.spec) if fitting else None
 

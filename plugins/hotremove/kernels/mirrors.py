@@ -60,6 +60,11 @@ def find(environment: Mapping[str, str] = os.environ) -> Mirrors:
     return Mirrors(main.rstrip("/"), security.rstrip("/") if security else None, keyring)
 
 
+def named(environment: Mapping[str, str] = os.environ) -> list[str]:
+    """What the user says of mirrors; a change of it outdates all that was learned from others."""
+    return [environment.get(name, "") for name in (MIRROR, SECURITY_MIRROR, KEYRING)]
+
+
 def parse_indexes(uris: str) -> tuple[str | None, str | None]:
     """The main and the security mirror among the URIs `apt-get update --print-uris` prints.
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from hotremove.cache import Cache
 from hotremove.errors import UsageProblem
-from hotremove.kernels import debian, packages
+from hotremove.kernels import debian, directory, host, packages
 from hotremove.kernels.kernel import Kernel
 
 
@@ -23,6 +23,8 @@ class Source:
 SOURCES = {
     "debian": Source("debian:SUITE[/VERSION]", debian.resolve),
     "deb": Source("deb:PATH[,PATH...]", packages.resolve),
+    "dir": Source("dir:PATH", directory.resolve),
+    "host": Source("host", host.resolve),
 }
 
 
