@@ -4,11 +4,14 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
 
 from hotremove.errors import HostProblem, UsageProblem
+
+_UNREAD = re.compile(r"ERROR: failed to load symbols from (\S+): (.+)")
 
 
 def tool() -> str:
@@ -28,28 +31,35 @@ def index(root: Path, release: str) -> None:
     """Write the indexes of `root`/lib/modules/`release`, unless they are there.
 
     Raises:
-        UsageProblem: depmod cannot read the modules.
+        UsageProblem: depmod cannot read a module.
         HostProblem: depmod is not installed.
     """
-    tree = root / "lib" / "modules" / release
-    if (tree / "modules.dep").is_file():
+    if (root / "lib" / "modules" / release / "modules.dep").is_file():
         return
-    _run(root, release)
-    # An empty index for a tree with modules means that depmod could not read their compression.
-    if any(tree.rglob("*.ko*")) and (tree / "modules.dep").stat().st_size == 0:
-        raise UsageProblem(f"depmod finds no module in lib/modules/{release}: are they damaged?")
+    done = _run(root, release)
+    # depmod leaves a module it cannot read without dependencies, and still succeeds.
+    if unread := _UNREAD.search(done.stderr):
+        path, reason = unread.groups()
+        raise UsageProblem(
+            f"depmod cannot read {Path(path).relative_to(root)} ({reason}): it is damaged, or"
+            " compressed in a way this machine's kmod does not know"
+        )
+    if done.returncode:
+        reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
+        raise UsageProblem(f"depmod fails on the modules of {release}: {reason}")
 
 
-def _run(root: Path, release: str) -> None:
+def _run(root: Path, release: str) -> subprocess.CompletedProcess[str]:
     """Run depmod; kmod may be built to look in usr/lib/modules, so both names lead there."""
     alias = root / "usr"
     alias.symlink_to(".")
     try:
-        done = subprocess.run(
-            [tool(), "-b", str(root), release], capture_output=True, text=True, check=False
+        return subprocess.run(
+            [tool(), "-b", str(root), release],
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=False,
         )
     finally:
         alias.unlink()
-    if done.returncode:
-        reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
-        raise UsageProblem(f"depmod fails on the modules of {release}: {reason}")

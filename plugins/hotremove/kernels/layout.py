@@ -15,7 +15,8 @@ IMAGE_NAMES = ("vmlinuz", "bzImage")
 
 _MODULE_TREE = re.compile(r"(?:usr/)?lib/modules/([^/]+)/(.+)")
 _BOOT_FILE = re.compile(r"(?:boot/)?(vmlinuz|bzImage|config)-([^/]+)")
-_BUILD_LEFTOVERS = ("build", "source", "vdso", "modules.dep", "modules.dep.bin")
+# What a guest has no use for, and indexes, which are made anew by this machine's kmod.
+_LEFT_OUT = ("build", "source", "vdso", "System.map", "modules.dep", "modules.dep.bin")
 
 
 def is_unsafe(name: str) -> bool:
@@ -46,6 +47,6 @@ def _place_in_tree(release: str, inner: str) -> str | None:
         return f"vmlinuz-{release}"
     if inner == "config":
         return f"config-{release}"
-    if inner.split("/")[0] in _BUILD_LEFTOVERS:
+    if inner.split("/")[0] in _LEFT_OUT:
         return None
     return f"lib/modules/{release}/{inner}"

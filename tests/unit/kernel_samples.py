@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Small stand-ins for kernels, modules, packages and mirrors, real enough for the real tools."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import struct
+import subprocess
+import tarfile
+from dataclasses import dataclass
+from pathlib import Path
+
+RELEASE = "6.1.0-9-amd64"
+BUILD = "(somebody@example) #1 SMP PREEMPT_DYNAMIC Debian 6.1.99-1 (2026-01-01)"
+CONFIG = 'CONFIG_NUMA=y\nCONFIG_DUMMY=m\n# CONFIG_CMA is not set\nCONFIG_LOCALVERSION="-lab"\n'
+
+
+def image(release: str = RELEASE, build: str = BUILD, payload: bytes = b"") -> bytes:
+    """A bzImage's header with its version text, and whatever payload is wanted."""
+    header = bytearray(0x400)
+    header[0x1F1] = 1
+    header[0x202:0x206] = b"HdrS"
+    header[0x236] = 1
+    header[0x20E:0x210] = (0x300 - 0x200).to_bytes(2, "little")
+    text = f"{release} {build}".encode()
+    header[0x300 : 0x300 + len(text)] = text
+    header[0x24C:0x250] = len(payload).to_bytes(4, "little")
+    header[0x1F4:0x1F8] = ((len(payload) + 15) // 16).to_bytes(4, "little")
+    return bytes(header) + payload.ljust((len(payload) + 15) // 16 * 16, b"\0")
+
+
+def image_with_config(text: str = CONFIG) -> bytes:
+    """A bzImage whose gzip payload carries its configuration."""
+    kernel = b"code" * 9 + b"IKCFG_ST" + gzip.compress(text.encode()) + b"IKCFG_ED" + b"more"
+    return image(payload=gzip.compress(kernel))
+
+
+def module(name: str = "dummy") -> bytes:
+    """A relocatable ELF file with a .modinfo section: all that depmod asks for."""
+    info = b"license=GPL\0name=" + name.encode() + b"\0depends=\0"
+    names = b"\0.modinfo\0.shstrtab\0"
+    head = struct.pack(
+        "<16sHHIQQQIHHHHHH",
+        b"\x7fELF\x02\x01\x01".ljust(16, b"\0"),
+        *(1, 62, 1, 0, 0, 64 + len(info) + len(names), 0, 64, 0, 0, 64, 3, 2),
+    )
+    sections = bytes(64)
+    sections += struct.pack("<IIQQQQIIQQ", 1, 1, 2, 0, 64, len(info), 0, 0, 1, 0)
+    sections += struct.pack("<IIQQQQIIQQ", 10, 3, 0, 0, 64 + len(info), len(names), 0, 0, 1, 0)
+    return head + info + names + sections
+
+
+def kernel_files(release: str = RELEASE, modules: str = "lib/modules") -> dict[str, bytes]:
+    """The files of a kernel as one package has them, by path."""
+    tree = f"{modules}/{release}"
+    return {
+        f"boot/vmlinuz-{release}": image(release),
+        f"boot/config-{release}": CONFIG.encode(),
+        f"boot/System.map-{release}": b"",
+        f"{tree}/kernel/drivers/net/dummy.ko": module(),
+        f"{tree}/modules.builtin": b"",
+        f"{tree}/modules.order": b"kernel/drivers/net/dummy.ko\n",
+    }
+
+
+def write_tree(root: Path, files: dict[str, bytes]) -> Path:
+    """Write files below `root`."""
+    for name, data in files.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    return root
+
+
+def tar_bytes(members: dict[str, bytes] | list[tarfile.TarInfo], mode: str = "w:gz") -> bytes:
+    """A tar archive of files by name (any name), or of bare members (links, devices)."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode=mode) as archive:  # type: ignore[call-overload]
+        for member in members:
+            info = member if isinstance(member, tarfile.TarInfo) else tarfile.TarInfo(member)
+            data = b"" if isinstance(members, list) else members[info.name]
+            info.size = len(data)
+            archive.addfile(info, io.BytesIO(data))
+    return buffer.getvalue()
+
+
+@dataclass(frozen=True)
+class Deb:
+    """A package to build."""
+
+    name: str
+    files: dict[str, bytes]
+    version: str = "6.1.99-1"
+    arch: str = "amd64"
+    depends: str = ""
+
+    @property
+    def control(self) -> str:
+        depends = f"Depends: {self.depends}\n" if self.depends else ""
+        return (
+            f"Package: {self.name}\nVersion: {self.version}\nArchitecture: {self.arch}\n"
+            f"Maintainer: Nobody <nobody@example.org>\n{depends}Description: sample\n"
+        )
+
+    def build(self, folder: Path) -> Path:
+        """The package made by dpkg-deb, `folder`/NAME_VERSION_ARCH.deb."""
+        root = write_tree(folder / f"{self.name}.d", self.files)
+        write_tree(root, {"DEBIAN/control": self.control.encode()})
+        path = folder / f"{self.name}_{self.version}_{self.arch}.deb"
+        command = ["dpkg-deb", "--root-owner-group", "-Znone", "--build", str(root), str(path)]
+        subprocess.run(command, check=True, capture_output=True)
+        return path
+
+
+def deb_of_tar(path: Path, data: bytes, arch: str = "amd64") -> Path:
+    """A package around a data.tar.gz that dpkg-deb itself would never make."""
+    control = Deb("linux-image-evil", {}, arch=arch).control.encode()
+    members = {
+        "debian-binary": b"2.0\n",
+        "control.tar.gz": tar_bytes({"./control": control}),
+        "data.tar.gz": data,
+    }
+    with path.open("wb") as file:
+        file.write(b"!<arch>\n")
+        for name, content in members.items():
+            file.write(f"{name:<16}{0:<12}{0:<6}{0:<6}{100644:<8}{len(content):<10}`\n".encode())
+            file.write(content + b"\n" * (len(content) % 2))
+    return path
+
+
+class Mirror:
+    """A signed Debian archive in a folder, for apt's file: method."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.keyring = root / "archive-keyring.gpg"
+        self._home = root / "gnupg"
+        self._home.mkdir(parents=True, mode=0o700)
+        self._gpg("--quick-generate-key", "archive@example.org", "ed25519", "sign", "never")
+        self._gpg("--export", "--output", str(self.keyring))
+
+    @property
+    def uri(self) -> str:
+        return f"file://{self.root}"
+
+    def publish(self, suite: str, *debs: Deb) -> None:
+        """Make `suite` hold these packages, signed."""
+        pool = self.root / "pool" / suite
+        pool.mkdir(parents=True, exist_ok=True)
+        stanzas = "\n".join(self._stanza(deb, deb.build(pool)) for deb in debs)
+        packages = self.root / "dists" / suite / "main" / "binary-amd64" / "Packages"
+        packages.parent.mkdir(parents=True, exist_ok=True)
+        packages.write_text(stanzas)
+        self._release(suite, packages)
+
+    def close(self) -> None:
+        """Stop the agent that gpg started."""
+        subprocess.run(["gpgconf", "--homedir", str(self._home), "--kill", "all"], check=False)
+
+    def _stanza(self, deb: Deb, path: Path) -> str:
+        data = path.read_bytes()
+        return (
+            f"{deb.control}Filename: {path.relative_to(self.root)}\nSize: {len(data)}\n"
+            f"SHA256: {hashlib.sha256(data).hexdigest()}\n"
+        )
+
+    def _release(self, suite: str, packages: Path) -> None:
+        data = packages.read_bytes()
+        release = packages.parents[2] / "Release"
+        release.write_text(
+            f"Origin: Sample\nSuite: {suite}\nCodename: {suite}\nComponents: main\n"
+            "Architectures: amd64\nDate: Thu, 01 Jan 2026 00:00:00 UTC\nSHA256:\n"
+            f" {hashlib.sha256(data).hexdigest()} {len(data)} main/binary-amd64/Packages\n"
+        )
+        signed = release.with_name("InRelease")
+        self._gpg("--clearsign", "--digest-algo", "SHA256", "-o", str(signed), str(release))
+
+    def _gpg(self, *arguments: str) -> None:
+        command = ["gpg", "--homedir", str(self._home), "--batch", "--yes", "--passphrase", ""]
+        subprocess.run([*command, *arguments], check=True, capture_output=True)

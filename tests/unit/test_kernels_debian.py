@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Debian kernels from a signed archive on disk, through the real apt."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import kernel_samples as samples
+import pytest
+from kernel_samples import Deb, Mirror
+
+from hotremove.cache import Cache
+from hotremove.errors import HostProblem, UsageProblem
+from hotremove.kernels import debian, spec
+
+pytestmark = pytest.mark.skipif(
+    not (shutil.which("apt-get") and shutil.which("gpg")), reason="needs apt and gpg"
+)
+NOWHERE = "http://127.0.0.1:9/debian"
+
+
+def image_deb(number: int, version: str) -> Deb:
+    release = f"6.1.0-{number}-amd64"
+    return Deb(f"linux-image-{release}", samples.kernel_files(release), version)
+
+
+def meta_deb(number: int, version: str) -> Deb:
+    depends = f"linux-image-6.1.0-{number}-amd64 (= {version})"
+    return Deb("linux-image-amd64", {}, version, depends=depends)
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mirror]:
+    mirror = Mirror(tmp_path_factory.mktemp("mirror"))
+    mirror.publish("bookworm", meta_deb(8, "6.1.98-1"), image_deb(8, "6.1.98-1"))
+    mirror.publish("bookworm-security", meta_deb(9, "6.1.99-1"), image_deb(9, "6.1.99-1"))
+    yield mirror
+    mirror.close()
+
+
+@pytest.fixture
+def cache(tmp_path: Path, archive: Mirror, monkeypatch: pytest.MonkeyPatch) -> Cache:
+    monkeypatch.setenv("HOTREMOVE_MIRROR", archive.uri)
+    monkeypatch.setenv("HOTREMOVE_SECURITY_MIRROR", archive.uri)
+    monkeypatch.setenv("HOTREMOVE_MIRROR_KEYRING", str(archive.keyring))
+    settings = tmp_path / "apt.conf"
+    settings.write_text('Acquire::Retries "0";\n')
+    monkeypatch.setenv("APT_CONFIG", str(settings))
+    return Cache(tmp_path / "cache")
+
+
+def test_the_newest_kernel_of_a_suite(cache: Cache) -> None:
+    kernel = spec.resolve("debian:bookworm", cache)
+    assert (kernel.release, kernel.version) == ("6.1.0-9-amd64", "6.1.99-1")
+    assert kernel.headers is not None
+    assert kernel.headers.packages == ("linux-headers-6.1.0-9-amd64",)
+    assert kernel.headers.suite == "bookworm"
+    assert not list(cache.root.glob("apt/*/archives/*.deb"))
+
+
+def test_an_older_kernel_by_version_and_by_release(cache: Cache) -> None:
+    for version in ("6.1.98", "6.1.98-1", "6.1.0-8", "6.1.0-8-amd64"):
+        assert spec.resolve(f"debian:bookworm/{version}", cache).version == "6.1.98-1"
+
+
+def test_an_unknown_suite(cache: Cache) -> None:
+    with pytest.raises(UsageProblem, match="the mirror has no suite bokworm; write a codename"):
+        spec.resolve("debian:bokworm", cache)
+
+
+def test_an_unknown_version(cache: Cache) -> None:
+    with pytest.raises(UsageProblem, match=r"bookworm has 6\.1\.99-1, 6\.1\.98-1$"):
+        spec.resolve("debian:bookworm/6.1.7", cache)
+
+
+def test_a_warm_start_asks_apt_nothing(cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = spec.resolve("debian:bookworm", cache)
+    monkeypatch.setenv("PATH", "/nonexistent")
+    assert spec.resolve("debian:bookworm", cache) == first
+
+
+def test_without_a_network_the_cache_serves(
+    cache: Cache, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = spec.resolve("debian:bookworm", cache)
+    monkeypatch.setenv("HOTREMOVE_MIRROR", NOWHERE)
+    monkeypatch.setenv("HOTREMOVE_SECURITY_MIRROR", NOWHERE)
+    assert spec.resolve("debian:bookworm", cache) == first
+    assert "using 6.1.99-1 from the cache" in capsys.readouterr().err
+    assert spec.resolve("debian:bookworm/6.1.99-1", cache).image == first.image
+    assert capsys.readouterr().err == ""
+
+
+def test_without_a_network_or_a_cached_kernel(
+    cache: Cache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOTREMOVE_MIRROR", NOWHERE)
+    with pytest.raises(HostProblem, match="cannot fetch the package lists of debian:bookworm"):
+        spec.resolve("debian:bookworm", cache)
+
+
+def test_old_lists_serve_without_a_network(
+    cache: Cache, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = spec.resolve("debian:bookworm", cache)
+    monkeypatch.setattr(debian, "REFRESH_SECONDS", 0)
+    monkeypatch.setenv("PATH", _path_without_network(cache.root.parent))
+    assert spec.resolve("debian:bookworm", cache) == first
+    assert "using the lists of 0 hours ago" in capsys.readouterr().err
+
+
+def _path_without_network(folder: Path) -> str:
+    """A PATH on which `apt-get update` fails and everything else works."""
+    real = shutil.which("apt-get")
+    fake = folder / "bin" / "apt-get"
+    fake.parent.mkdir()
+    fake.write_text(
+        f'#!/bin/sh\ncase "$*" in *update*) echo "E: Failed to fetch x" >&2; exit 100;; esac\n'
+        f'exec {real} "$@"\n'
+    )
+    fake.chmod(0o755)
+    return f"{fake.parent}:/usr/bin:/bin:/usr/sbin:/sbin"
+
+
+def test_a_wrong_signature_is_refused(
+    cache: Cache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = Mirror(tmp_path / "other")
+    other.close()
+    monkeypatch.setenv("HOTREMOVE_MIRROR_KEYRING", str(other.keyring))
+    with pytest.raises(HostProblem, match="GPG error"):
+        spec.resolve("debian:bookworm", cache)
+
+
+def test_a_package_that_is_not_the_signed_one_is_refused(
+    tmp_path: Path, cache: Cache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mirror = Mirror(tmp_path / "tampered")
+    mirror.publish("bookworm", meta_deb(9, "6.1.99-1"), image_deb(9, "6.1.99-1"))
+    mirror.close()
+    [deb] = mirror.root.glob("pool/bookworm/linux-image-6*.deb")
+    data = bytearray(deb.read_bytes())
+    data[-1] ^= 1
+    deb.write_bytes(data)
+    monkeypatch.setenv("HOTREMOVE_MIRROR", mirror.uri)
+    monkeypatch.delenv("HOTREMOVE_SECURITY_MIRROR")
+    monkeypatch.setenv("HOTREMOVE_MIRROR_KEYRING", str(mirror.keyring))
+    with pytest.raises(HostProblem, match="Hash Sum mismatch"):
+        spec.resolve("debian:bookworm", cache)
+    assert not list((cache.root / "kernels").glob("*"))
+
+
+def test_what_a_build_root_needs(cache: Cache, archive: Mirror) -> None:
+    found = debian.apt_environment("bookworm", cache)
+    signed = f"[signed-by={archive.keyring}]"
+    assert found.sources == (
+        f"deb {signed} {archive.uri} bookworm main",
+        f"deb {signed} {archive.uri} bookworm-security main",
+    )
+    assert found.keyrings == (archive.keyring,)
+    with pytest.raises(UsageProblem, match="no suite bookworm-backports"):
+        debian.apt_environment("bookworm-backports", cache)
