@@ -43,11 +43,11 @@ static _Noreturn void die(const char *what)
 	exit(1);
 }
 
-static void open_port(void)
+static void open_port(const char *instead)
 {
 	struct epoll_event event = {.events = EPOLLIN | EPOLLOUT | EPOLLET};
 
-	port = port_open(PORT_NAME, PORT_INSTEAD, O_RDWR | O_NONBLOCK);
+	port = port_open(PORT_NAME, instead, O_RDWR | O_NONBLOCK);
 	if (port < 0)
 		die(PORT_NAME);
 	port_change = epoll_create1(EPOLL_CLOEXEC);
@@ -199,13 +199,14 @@ static void turn(int children)
 		frames_send(port);
 }
 
-int main(void)
+/* A path on the command line takes the place of the serial line: tests pass a terminal. */
+int main(int argc, char **argv)
 {
 	int children;
 
 	take_standard_descriptors();
 	refuse_oom_kill();
-	open_port();
+	open_port(argc > 1 ? argv[1] : PORT_INSTEAD);
 	children = open_children();
 	notice_host(port_state());
 	for (;;)
