@@ -16,6 +16,7 @@ from hotremove.progress import waiting
 # Folders below guests/ and the programs that their Makefiles make.
 PROGRAMS = {
     "agent": ("agent", "evidence"),
+    "workloads": ("holder", "rxe_link"),
 }
 
 # Static archives the programs are linked with, and the Debian packages that hold them.
@@ -26,7 +27,7 @@ _ARCHIVES = {
     "libnl-3.a": "libnl-3-dev",
     "libnl-route-3.a": "libnl-route-3-dev",
 }
-_TOOLS = {"gcc": "gcc", "make": "make"}
+_TOOLS = {"gcc": "gcc", "make": "make", "strip": "binutils"}
 
 
 def build_workloads(cache: Cache) -> tuple[Path, ...]:
@@ -37,7 +38,8 @@ def build_workloads(cache: Cache) -> tuple[Path, ...]:
     """
     _require_packages()
     folders = {name: source_folder(f"guests/{name}") for name in PROGRAMS}
-    sources = [path for folder in folders.values() for path in source_files(folder)]
+    headers = sorted(source_folder("kmods").rglob("*.h"))
+    sources = [path for folder in folders.values() for path in source_files(folder)] + headers
     key = digest(_compiler(), *(part for path in sources for part in (path.name, path)))
 
     def build(target: Path) -> None:
@@ -75,12 +77,13 @@ def _make(folder: Path, programs: Sequence[str], target: Path) -> None:
     """Compile in a copy, so that a checkout or an installed package stays as it is."""
     work = target / "work"
     shutil.copytree(folder, work, ignore=shutil.ignore_patterns("*.o", *programs))
-    done = subprocess.run(["make", "-C", work, *programs], capture_output=True, text=True)
+    command = ["make", "-C", work, f"KMODS={source_folder('kmods')}", *programs]
+    done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         reason = _first_error(done.stderr)
         raise HostProblem(f"the guest's programs cannot be compiled ({folder.name}): {reason}")
     for program in programs:
-        shutil.copy(work / program, target / program)
+        subprocess.run(["strip", "-o", target / program, work / program], check=True)
     shutil.rmtree(work)
 
 

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "memory.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/mempolicy.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "answers.h"
+
+#define MIB (1ul << 20)
+#define NODES 1024
+#define NODE_BITS (8 * sizeof(unsigned long))
+/* Page sizes in the flags of mmap(2), and the same for memfd_create(2). */
+#define HUGE_2M (MAP_HUGETLB | (21 << MAP_HUGE_SHIFT))
+#define HUGE_1G (MAP_HUGETLB | (30 << MAP_HUGE_SHIFT))
+#define ANON (MAP_PRIVATE | MAP_ANONYMOUS)
+
+const char memory_kinds[] = "anon, thp, hugetlb2m, hugetlb1g, shmem, memfd, file";
+
+static const struct memory_kind kinds[] = {
+	{"anon", SMALL_PAGE, ANON, MADV_NOHUGEPAGE, NO_FILE},
+	{"thp", 2 * MIB, ANON, MADV_HUGEPAGE, NO_FILE},
+	{"hugetlb2m", 2 * MIB, ANON | HUGE_2M, -1, NO_FILE},
+	{"hugetlb1g", 1024 * MIB, ANON | HUGE_1G, -1, NO_FILE},
+	{"shmem", SMALL_PAGE, MAP_SHARED | MAP_ANONYMOUS, -1, NO_FILE},
+	{"memfd", SMALL_PAGE, MAP_SHARED, -1, MEMFD},
+	{"file", SMALL_PAGE, MAP_SHARED, -1, NAMED_FILE},
+};
+
+const struct memory_kind *memory_kind(const char *name)
+{
+	for (size_t index = 0; index < sizeof(kinds) / sizeof(kinds[0]); index++)
+		if (!strcmp(kinds[index].name, name))
+			return &kinds[index];
+	return NULL;
+}
+
+static bool open_file(struct memory *memory, const char *path)
+{
+	memory->fd = -1;
+	if (memory->kind->file == NO_FILE)
+		return true;
+	if (memory->kind->file == MEMFD)
+		memory->fd = memfd_create("holder", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	else
+		memory->fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (memory->fd < 0)
+		return failed(memory->kind->file == MEMFD ? "memfd_create" : "open");
+	if (ftruncate(memory->fd, memory->bytes))
+		return failed("ftruncate");
+	return true;
+}
+
+/* Reserve addresses that start on a boundary of the kind's page size. */
+static char *aligned_address(const struct memory *memory)
+{
+	size_t page = memory->kind->page_bytes;
+	char *address = mmap(NULL, memory->bytes + page, PROT_NONE, ANON | MAP_NORESERVE, -1, 0);
+	char *start;
+
+	if (address == MAP_FAILED)
+		return NULL;
+	start = (char *)(((unsigned long)address + page - 1) & ~(page - 1));
+	munmap(address, memory->bytes + page);
+	return start;
+}
+
+static bool bind_to(const struct memory *memory, int node)
+{
+	unsigned long mask[NODES / NODE_BITS] = {0};
+
+	if (node < 0)
+		return true;
+	if (node >= NODES)
+		return failed_with("mbind", EINVAL);
+	mask[node / NODE_BITS] = 1ul << (node % NODE_BITS);
+	if (syscall(SYS_mbind, memory->address, memory->bytes, MPOL_BIND, mask, NODES, 0))
+		return failed("mbind");
+	return true;
+}
+
+bool memory_map(struct memory *memory, int node, const char *path)
+{
+	const struct memory_kind *kind = memory->kind;
+	const int protection = PROT_READ | PROT_WRITE;
+
+	if (!open_file(memory, path))
+		return false;
+	memory->address = aligned_address(memory);
+	if (!memory->address)
+		return failed("mmap");
+	memory->address = mmap(memory->address, memory->bytes, protection, kind->map_flags,
+			       memory->fd, 0);
+	if (memory->address == MAP_FAILED)
+		return failed("mmap");
+	if (kind->advice >= 0 && madvise(memory->address, memory->bytes, kind->advice))
+		return failed("madvise");
+	return bind_to(memory, node);
+}
+
+void memory_fault(const struct memory *memory)
+{
+	volatile char *byte = memory->address;
+
+	for (size_t offset = 0; offset < memory->bytes; offset += SMALL_PAGE)
+		byte[offset] = 1;
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The memory a pin is put on. */
+#ifndef MEMORY_H
+#define MEMORY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#define SMALL_PAGE 4096ul
+
+struct memory_kind {
+	const char *name;
+	size_t page_bytes;
+	int map_flags;
+	int advice; /* for madvise, -1 for none */
+	enum { NO_FILE, MEMFD, NAMED_FILE } file;
+};
+
+struct memory {
+	const struct memory_kind *kind;
+	char *address;
+	size_t bytes;
+	int fd; /* -1 where there is no file */
+};
+
+/* NULL when there is no such kind. */
+const struct memory_kind *memory_kind(const char *name);
+
+/* The kinds' names, for people. */
+extern const char memory_kinds[];
+
+/*
+ * Map memory->bytes of memory->kind, bound to `node` (-1: anywhere), touching none of it. `path`
+ * is the file to map, for the kind `file`.
+ */
+bool memory_map(struct memory *memory, int node, const char *path);
+
+/* Fault every page in by writing to it. */
+void memory_fault(const struct memory *memory);
+
+#endif

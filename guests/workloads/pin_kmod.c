@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The module pin_hold: get_user_pages as drivers call it, by the entry and batch asked for. */
+#include <errno.h>
+#include <fcntl.h>
+#include <pin_hold.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "answers.h"
+#include "memory.h"
+#include "pins.h"
+
+struct held {
+	int device;
+};
+
+static const char *const entries[] = {
+	[PIN_HOLD_FAST] = "fast",	  [PIN_HOLD_LOCKED] = "locked",
+	[PIN_HOLD_REMOTE] = "remote",	  [PIN_HOLD_UNLOCKED] = "unlocked",
+	[PIN_HOLD_MEMFD] = "memfd",
+};
+
+static bool find_entry(const char *name, struct pin_hold_pin *pin)
+{
+	for (size_t entry = 0; entry < sizeof(entries) / sizeof(entries[0]); entry++)
+		if (!strcmp(entries[entry], name)) {
+			pin->entry = entry;
+			return true;
+		}
+	return failed_with("entry is fast, locked, remote, unlocked or memfd", EINVAL);
+}
+
+static bool fill_in(struct pin_hold_pin *pin, const struct pin_request *request)
+{
+	*pin = (struct pin_hold_pin){
+		.address = (unsigned long)request->address,
+		.length = request->bytes,
+		.batch = request->batch / SMALL_PAGE,
+		.flags = PIN_HOLD_LONGTERM | (request->writable ? PIN_HOLD_WRITE : 0) |
+			 (request->detached ? PIN_HOLD_DETACHED : 0),
+	};
+	if (!find_entry(request->entry, pin))
+		return false;
+	if (pin->entry == PIN_HOLD_MEMFD) {
+		pin->address = request->offset;
+		pin->fd = request->fd;
+	}
+	return true;
+}
+
+static void unpin(void *pin)
+{
+	struct held *held = pin;
+
+	if (held->device >= 0)
+		close(held->device);
+	free(held);
+}
+
+static bool hold(struct held *held, const struct pin_request *request, struct pin_result *result)
+{
+	struct pin_hold_pin pin;
+
+	if (!fill_in(&pin, request))
+		return false;
+	held->device = open("/dev/pin_hold", O_RDWR | O_CLOEXEC);
+	if (held->device < 0)
+		return failed("open /dev/pin_hold");
+	if (ioctl(held->device, PIN_HOLD_DO_PIN, &pin))
+		return failed("PIN_HOLD_DO_PIN");
+	result->bytes = pin.length;
+	result->calls = pin.calls;
+	result->seconds = pin.nanoseconds / 1e9;
+	return true;
+}
+
+static void *pin(const struct pin_request *request, struct pin_result *result)
+{
+	struct held *held = malloc(sizeof(*held));
+
+	if (!held) {
+		failed("malloc");
+		return NULL;
+	}
+	held->device = -1;
+	if (hold(held, request, result))
+		return held;
+	unpin(held);
+	return NULL;
+}
+
+const struct pin_path pin_kmod = {"kmod", pin, unpin};

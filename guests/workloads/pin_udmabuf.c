@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* udmabuf: a DMA buffer made of a memfd's pages, which it pins (long-term from 6.11 on). */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/udmabuf.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "answers.h"
+#include "pins.h"
+
+struct buffers {
+	int device;
+	size_t count;
+	int fds[];
+};
+
+static void unpin(void *pin)
+{
+	struct buffers *buffers = pin;
+
+	while (buffers->count)
+		close(buffers->fds[--buffers->count]);
+	if (buffers->device >= 0)
+		close(buffers->device);
+	free(buffers);
+}
+
+static bool create_part(void *pin, const struct pin_request *request, char *address, size_t bytes)
+{
+	struct buffers *buffers = pin;
+	struct udmabuf_create create = {
+		.memfd = request->fd,
+		.flags = UDMABUF_FLAGS_CLOEXEC,
+		.offset = request->offset + (address - request->address),
+		.size = bytes,
+	};
+	int fd = ioctl(buffers->device, UDMABUF_CREATE, &create);
+
+	if (fd < 0)
+		return failed("UDMABUF_CREATE");
+	buffers->fds[buffers->count++] = fd;
+	return true;
+}
+
+/* The kernel takes only a memfd that can no longer shrink. */
+static bool open_device(struct buffers *buffers, int memfd)
+{
+	if (memfd < 0)
+		return failed_with("udmabuf needs --memory memfd", EINVAL);
+	if (fcntl(memfd, F_ADD_SEALS, F_SEAL_SHRINK))
+		return failed("F_ADD_SEALS");
+	buffers->device = open("/dev/udmabuf", O_RDWR | O_CLOEXEC);
+	return buffers->device >= 0 || failed("open /dev/udmabuf");
+}
+
+static void *pin(const struct pin_request *request, struct pin_result *result)
+{
+	size_t most = pin_part_count(request, 0);
+	struct buffers *buffers = calloc(1, sizeof(*buffers) + most * sizeof(int));
+
+	if (!buffers) {
+		failed("calloc");
+		return NULL;
+	}
+	buffers->device = -1;
+	if (open_device(buffers, request->fd) && pin_parts(buffers, request, 0, create_part, result))
+		return buffers;
+	unpin(buffers);
+	return NULL;
+}
+
+const struct pin_path pin_udmabuf = {"udmabuf", pin, unpin};

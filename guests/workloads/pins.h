@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The ways to pin memory, one file each. */
+#ifndef PINS_H
+#define PINS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* What a `pin` command asks for. */
+struct pin_request {
+	char *address;
+	size_t bytes;
+	size_t batch;	    /* bytes a call takes; 0: as many as it can */
+	bool writable;	    /* the pin may write to the memory */
+	bool on_demand;	    /* rdma: an ODP region, which pins nothing */
+	bool detached;	    /* kmod: the pin outlives the holder */
+	const char *device; /* rdma: which device */
+	const char *entry;  /* kmod: which way into get_user_pages */
+	long group;	    /* vfio: which IOMMU group */
+	uint64_t iova;	    /* vfio: where the device sees the memory */
+	int fd;		    /* of memory that is a file, else -1 */
+	uint64_t offset;    /* of the address in that file */
+};
+
+/* What came of it. */
+struct pin_result {
+	size_t bytes; /* really held */
+	unsigned long calls;
+	double seconds; /* spent in those calls */
+};
+
+/*
+ * `pin` returns what `unpin` takes to undo it, or NULL after failed(). Several pins may be held
+ * at once.
+ */
+struct pin_path {
+	const char *name;
+	void *(*pin)(const struct pin_request *request, struct pin_result *result);
+	void (*unpin)(void *pin);
+};
+
+extern const struct pin_path pin_kmod, pin_rdma, pin_udmabuf, pin_uring, pin_vfio, pin_vmsplice;
+
+/* NULL when there is no such path. */
+const struct pin_path *pin_path(const char *name);
+
+/* One call on one part of the range. */
+typedef bool pin_part(void *pin, const struct pin_request *request, char *address, size_t bytes);
+
+/* Pin the range part by part, each at most `limit` bytes (0: no limit), and time the calls. */
+bool pin_parts(void *pin, const struct pin_request *request, size_t limit, pin_part *part,
+	       struct pin_result *result);
+
+/* How many parts that will be. */
+size_t pin_part_count(const struct pin_request *request, size_t limit);
+
+#endif

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: GPL-2.0-only WITH Linux-syscall-note */
+/*
+ * What /dev/pin_hold understands. A pin takes a range of the caller's memory and holds it until
+ * it is released, its file is closed or its process dies; a detached pin until it is released or
+ * the module is unloaded.
+ */
+#ifndef PIN_HOLD_H
+#define PIN_HOLD_H
+
+#include <linux/ioctl.h>
+#include <linux/types.h>
+
+#define PIN_HOLD_VERSION 1
+
+/* Ways into the kernel's get_user_pages; bit 1 << ENTRY of `entries` says it can be had. */
+enum pin_hold_entry {
+	PIN_HOLD_FAST,	   /* pin_user_pages_fast */
+	PIN_HOLD_LOCKED,   /* pin_user_pages under the mmap lock */
+	PIN_HOLD_REMOTE,   /* pin_user_pages_remote on the caller's own memory */
+	PIN_HOLD_UNLOCKED, /* pin_user_pages_unlocked */
+	PIN_HOLD_MEMFD,	   /* memfd_pin_folios; `address` is then an offset in `fd` */
+};
+
+#define PIN_HOLD_WRITE 0x1    /* FOLL_WRITE */
+#define PIN_HOLD_LONGTERM 0x2 /* FOLL_LONGTERM */
+#define PIN_HOLD_DETACHED 0x4 /* outlives its file */
+
+struct pin_hold_about {
+	__u32 version;
+	__u32 entries;
+};
+
+struct pin_hold_pin {
+	__u64 address; /* bytes, a multiple of the page size */
+	__u64 length;  /* bytes, a multiple of the page size, not 0 */
+	__u64 batch;   /* pages asked for in one call; 0: all of them */
+	__u32 entry;
+	__u32 flags;
+	__s32 fd;	 /* PIN_HOLD_MEMFD only, else 0 */
+	__u32 handle;	 /* out */
+	__u64 calls;	 /* out */
+	__u64 nanoseconds; /* out: spent in those calls */
+};
+
+struct pin_hold_page {
+	__u64 pfn;
+	__s32 node;
+	__u16 zone;  /* enum zone_type of the running kernel; `zones` has the names */
+	__u16 order; /* of the folio the page is part of */
+};
+
+struct pin_hold_pages {
+	__u32 handle;
+	__u32 padding; /* 0 */
+	__u64 first;   /* index of the first page wanted */
+	__u64 count;   /* in: entries that fit; out: entries filled in */
+	__u64 pages;   /* address of struct pin_hold_page[count] */
+};
+
+struct pin_hold_release {
+	__u32 handle;
+	__u32 padding; /* 0 */
+};
+
+#define PIN_HOLD_GET_ABOUT _IOR('p', 0xe0, struct pin_hold_about)
+#define PIN_HOLD_DO_PIN _IOWR('p', 0xe1, struct pin_hold_pin)
+#define PIN_HOLD_GET_PAGES _IOWR('p', 0xe2, struct pin_hold_pages)
+#define PIN_HOLD_DO_RELEASE _IOW('p', 0xe3, struct pin_hold_release)
+
+#endif
