@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One line of a kernel log, whatever carried it: console, dmesg, /dev/kmsg, the journal."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+_ANSI = re.compile(r"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\^_]|c|\(B)")
+_STAMP = r"\[ *\+?\d{1,10}\.\d{3,9}(?: <[ +.\d]*>)?\]"
+_CALLER = r"\[ *[TC]\d+(?:\([^)]*\))?\]"
+
+_PREFIX = re.compile(
+    r"""
+    [ \t]*
+    (?P<date>
+        \[?\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?\]?[ ]+
+      | (?P<ctime>\[[A-Z][a-z]{2}[ ][A-Z][a-z]{2}[ ]+\d{1,2}[ ]\d\d:\d\d:\d\d[ ]\d{4}\][ ]?)
+      | [A-Z][a-z]{2}[ ]+\d{1,2}[ ]\d\d:\d\d:\d\d(?:\.\d+)?[ ]
+    )?
+    (?P<journal>[^\s:\[]+[ ]kernel:[ ]|kernel:[ ])?
+    (?:
+        (?P<facility>[a-z0-9]{3,8})[ ]*
+        :(?P<name>emerg|alert|crit|err|warn|notice|info|debug)[ ]*:[ ]
+    )?
+    (?:<(?P<level>\d{1,4})>)?
+    (?P<stamp>\[[ ]*(?:\+\d{1,10}\.\d{3,9}|(?P<seconds>\d{1,10}\.\d{3,9})(?:[ ]<[ +.\d]*>)?)\])?
+    (?:[ ]?\[[ ]*(?P<caller>[TC]\d{1,10})(?:\([^)]*\))?\])?
+    """,
+    re.VERBOSE,
+)
+
+# Level and facility, sequence number, microseconds, flags; then fields a later kernel may add.
+# Documentation/ABI/testing/dev-kmsg.
+_KMSG = re.compile(
+    r"(\d{1,5}),(\d{1,20}),(\d{1,20}),([^;,]{0,8})((?:,[^;,]{0,64}){0,8});(.*)", re.DOTALL
+)
+_KMSG_ESCAPES = re.compile(r"(?:\\x[0-9a-fA-F]{2})+")
+_NEXT_RECORD = re.compile(rf"(?<=\S)\s*(?=(?:<\d{{1,3}}>)?{_STAMP}(?:\s|$|{_CALLER}))")
+_LEVELS = ("emerg", "alert", "crit", "err", "warn", "notice", "info", "debug")
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """A log line without what the carriers put before it.
+
+    Attributes:
+        text: the message, without prefixes, colour codes and carriage returns.
+        seconds: time since boot, when the line carries it.
+        caller: `T123` for a thread, `C0` for a processor, when CONFIG_PRINTK_CALLER prints it.
+        level: 0 (emergency) to 7 (debug), when the line carries it.
+        kernel: False when the line says that user space wrote it (a syslog facility above 0).
+        stamped: a kernel timestamp, level or journal tag stood before the message.
+    """
+
+    text: str
+    seconds: float | None = None
+    caller: str | None = None
+    level: int | None = None
+    kernel: bool = True
+    stamped: bool = False
+
+
+def clean(raw: str) -> str:
+    """The line as a person would see it: no line end, no colour codes, no carriage returns."""
+    text = raw.rstrip("\r\n").lstrip("\r")
+    if "\x1b" in text:
+        text = _ANSI.sub("", text)
+    return text.replace("\x00", "") if "\x00" in text else text
+
+
+def split_records(raw: str) -> list[str]:
+    """The records that share one line of a raw console, cleaned; usually just one.
+
+    Two processors, or user space and the kernel, can write into one line of a serial console;
+    a timestamp in mid-line starts a new record, and so does a carriage return.
+    """
+    text = clean(raw)
+    if "\r" not in text and "[" not in text[1:]:
+        return [text]
+    pieces = [piece for line in text.split("\r") for piece in _cut(line) if piece]
+    return pieces or [""]
+
+
+def _cut(text: str) -> list[str]:
+    prefix = _PREFIX.match(text)
+    at = (prefix.end() if prefix else 0) + 1
+    pieces, start = [], 0
+    while found := _NEXT_RECORD.search(text, at):
+        pieces.append(text[start : found.start()])
+        start = found.end()
+        at = start + 1
+        # Skip the new record's own stamp and caller, which would look like another record.
+        own = _PREFIX.match(text, start)
+        at = max(at, own.end() + 1 if own else at)
+    pieces.append(text[start:])
+    return pieces
+
+
+def parse_line(text: str) -> LogLine:
+    """Take one record apart. Never raises: what is not recognised is all message."""
+    text = clean(text)
+    if text[:1].isdigit():
+        record = _KMSG.match(text)
+        if record:
+            return _from_kmsg(record)
+    found = _PREFIX.match(text)
+    if found is None or found.end() == 0:
+        return LogLine(text)
+    return _from_prefix(text, found)
+
+
+def _from_prefix(text: str, found: re.Match[str]) -> LogLine:
+    level, facility = found["level"], found["facility"]
+    stamp, caller, name = found["stamp"], found["caller"], found["name"]
+    stamped = bool(stamp or level or name or caller or found["journal"] or found["ctime"])
+    if not stamped and not found["date"]:
+        return LogLine(text)  # only indentation, which belongs to the message (stack frames)
+    rest = text[found.end() :]
+    if (stamp or caller) and rest.startswith(" "):
+        rest = rest[1:]  # the blank after a bracketed stamp; further ones are the message's
+    number = int(level) if level else None
+    return LogLine(
+        text=rest,
+        seconds=float(found["seconds"]) if found["seconds"] else None,
+        caller=caller,
+        level=number & 7 if number is not None else (_LEVELS.index(name) if name else None),
+        kernel=(number is None or number >> 3 == 0) and facility in (None, "kern"),
+        stamped=stamped,
+    )
+
+
+def _from_kmsg(record: re.Match[str]) -> LogLine:
+    number, microseconds = int(record[1]), int(record[3])
+    return LogLine(
+        text=_KMSG_ESCAPES.sub(_unescape, record[6]),
+        seconds=microseconds / 1e6,
+        caller=_kmsg_caller(record[5]),
+        level=number & 7,
+        kernel=number >> 3 == 0,
+        stamped=True,
+    )
+
+
+def _unescape(escapes: re.Match[str]) -> str:
+    return bytes.fromhex(escapes[0].replace("\\x", "")).decode(errors="replace")
+
+
+def _kmsg_caller(fields: str) -> str | None:
+    for entry in fields.split(","):
+        if entry.startswith("caller="):
+            return entry.removeprefix("caller=") or None
+    return None
