@@ -130,6 +130,39 @@ def deb_of_tar(path: Path, data: bytes, arch: str = "amd64") -> Path:
     return path
 
 
+def rpm_bytes(files: dict[str, bytes], arch: str = "x86_64") -> bytes:
+    """An RPM package: lead, empty signature, header, gzip-compressed cpio."""
+    payload = gzip.compress(_cpio(files))
+    tags = {
+        1000: "kernel-core",
+        1001: "6.1.0",
+        1002: "9.el1",
+        1022: arch,
+        5092: hashlib.sha256(payload).hexdigest(),
+    }
+    lead = b"\xed\xab\xee\xdb\x03\0".ljust(78, b"\0") + b"\0\x05".ljust(18, b"\0")
+    return lead + _rpm_section({}) + _rpm_section(tags) + payload
+
+
+def _rpm_section(tags: dict[int, str]) -> bytes:
+    index = data = b""
+    for tag, text in tags.items():
+        index += struct.pack(">IIII", tag, 6, len(data), 1)
+        data += text.encode() + b"\0"
+    return struct.pack(">4s4xII", b"\x8e\xad\xe8\x01", len(tags), len(data)) + index + data
+
+
+def _cpio(files: dict[str, bytes]) -> bytes:
+    archive = b""
+    for number, (name, data) in enumerate({**files, "TRAILER!!!": b""}.items(), 1):
+        path = name.encode() + b"\0"
+        fields = (number, 0o100644, 0, 0, 1, 0, len(data), 0, 0, 0, 0, len(path), 0)
+        archive += b"070701" + b"".join(b"%08x" % field for field in fields) + path
+        archive += b"\0" * (-len(archive) % 4) + data
+        archive += b"\0" * (-len(archive) % 4)
+    return archive
+
+
 class Mirror:
     """A signed Debian archive in a folder, for apt's file: method."""
 

@@ -11,7 +11,7 @@ import pytest
 from kernel_samples import Deb
 
 from hotremove.cache import Cache
-from hotremove.errors import UsageProblem
+from hotremove.errors import HostProblem, UsageProblem
 from hotremove.kernels import spec
 
 
@@ -73,7 +73,7 @@ def test_a_missing_file(cache: Cache) -> None:
 def test_no_package_at_all(tmp_path: Path, cache: Cache) -> None:
     path = tmp_path / "x.deb"
     path.write_bytes(b"hello")
-    assert "not an intact Debian package" in refused(f"deb:{path}", cache)
+    assert "x.deb is damaged or cut short" in refused(f"deb:{path}", cache)
 
 
 @pytest.mark.parametrize("share", [0.02, 0.3, 0.6, 0.9, 0.999])
@@ -81,15 +81,14 @@ def test_a_truncated_package(tmp_path: Path, cache: Cache, share: float) -> None
     deb = Deb("linux-image-x", samples.kernel_files()).build(tmp_path)
     data = deb.read_bytes()
     deb.write_bytes(data[: int(len(data) * share)])
-    told = refused(f"deb:{deb}", cache)
-    assert "damaged" in told or "not an intact" in told
+    assert "damaged or cut short" in refused(f"deb:{deb}", cache)
 
 
 def test_a_corrupt_package(tmp_path: Path, cache: Cache) -> None:
     data = bytearray(samples.tar_bytes(samples.kernel_files()))
     data[40:80] = bytes(40)
-    told = refused(f"deb:{samples.deb_of_tar(tmp_path / 'x.deb', bytes(data))}", cache)
-    assert "damaged" in told or "not an intact" in told
+    deb = samples.deb_of_tar(tmp_path / "x.deb", bytes(data))
+    assert "damaged or cut short" in refused(f"deb:{deb}", cache)
 
 
 def test_a_foreign_architecture(tmp_path: Path, cache: Cache) -> None:
@@ -150,3 +149,36 @@ def test_a_refused_package_leaves_the_cache_good(tmp_path: Path, cache: Cache) -
     refused(f"deb:{Deb('bad', {'x': b''}).build(tmp_path)}", cache)
     good = Deb("good", samples.kernel_files()).build(tmp_path)
     assert spec.resolve(f"deb:{good}", cache).release == samples.RELEASE
+
+
+def test_a_file_that_is_also_a_directory(tmp_path: Path, cache: Cache) -> None:
+    tree = f"lib/modules/{samples.RELEASE}/kernel"
+    data = samples.tar_bytes({tree: b"", f"{tree}/a.ko": b""})
+    deb = samples.deb_of_tar(tmp_path / "x.deb", data)
+    assert "cannot be a file here" in refused(f"deb:{deb}", cache)
+
+
+def test_headers_that_stand_alone_come_along(tmp_path: Path, cache: Cache) -> None:
+    tree = f"usr/src/linux-headers-{samples.RELEASE}"
+    headers = {f"{tree}/Makefile": b"", f"{tree}/include/linux/module.h": b""}
+    debs = [
+        Deb("linux-image", samples.kernel_files()).build(tmp_path),
+        Deb("linux-headers", headers).build(tmp_path),
+    ]
+    kernel = spec.resolve("deb:" + ",".join(map(str, debs)), cache)
+    assert kernel.headers is not None
+    assert kernel.headers.directory is not None
+    assert (kernel.headers.directory / "Makefile").is_file()
+
+
+def test_headers_that_lean_on_others_don_t(tmp_path: Path, cache: Cache) -> None:
+    headers = {f"usr/src/linux-headers-{samples.RELEASE}/Makefile": b"include /usr/src/x"}
+    deb = Deb("linux-image", samples.kernel_files() | headers).build(tmp_path)
+    assert spec.resolve(f"deb:{deb}", cache).headers is None
+
+
+def test_a_cache_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    deb = Deb("linux-image", samples.kernel_files()).build(tmp_path)
+    with pytest.raises(HostProblem, match="cannot resolve the kernel deb:"):
+        spec.resolve(f"deb:{deb}", Cache(tmp_path / "file" / "cache"))

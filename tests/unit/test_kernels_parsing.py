@@ -184,7 +184,9 @@ def test_what_is_no_image_is_named(data: bytes, told: str) -> None:
         ("./lib/modules/6.1/build", None),
         ("./boot/System.map-6.1", None),
         ("./usr/share/doc/x", None),
-        ("./boot/vmlinuz", None),
+        ("./boot/vmlinuz", "vmlinuz"),
+        ("usr/src/linux-headers-6.1/Makefile", "headers/6.1/Makefile"),
+        ("./usr/src/kernels/6.1/include/a.h", "headers/6.1/include/a.h"),
     ],
 )
 def test_where_a_packages_file_goes(member: str, kept: str | None) -> None:

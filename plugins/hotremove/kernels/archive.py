@@ -7,8 +7,11 @@ member name in the archive decides where a byte lands.
 
 from __future__ import annotations
 
+import errno
+import io
 import lzma
 import shutil
+import stat
 import tarfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -22,6 +25,7 @@ from hotremove.kernels import layout
 Place = Callable[[str], str | None]
 
 _DAMAGE = (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, BadGzipFile, UnicodeError)
+_NAME_ERRORS = (errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.EINVAL)
 _CHUNK_BYTES = 1 << 20
 
 
@@ -31,7 +35,7 @@ def damage_is_reported(name: str) -> Iterator[None]:
     try:
         yield
     except _DAMAGE as error:
-        reason = str(error) or type(error).__name__
+        reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(":")
         message = f"{name} is damaged or cut short ({reason}): get a fresh copy"
         raise UsageProblem(message) from error
 
@@ -49,15 +53,20 @@ def unpack(archive: tarfile.TarFile, root: Path, name: str, place: Place = layou
                 raise UsageProblem(f"{name} holds the unsafe path {member.name!r}: refused")
             target = place(member.name)
             if target is not None and member.isreg():
-                _write(archive, member, root / target)
+                _write(archive, member, root / target, name)
                 written += 1
     return written
 
 
-def _write(archive: tarfile.TarFile, member: tarfile.TarInfo, target: Path) -> None:
-    source = archive.extractfile(member)
-    if source is None:  # pragma: no cover - regular members always have content
-        return
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with source, target.open("wb") as file:
-        shutil.copyfileobj(source, file, _CHUNK_BYTES)
+def _write(archive: tarfile.TarFile, member: tarfile.TarInfo, target: Path, name: str) -> None:
+    """Write one regular member; build tools in headers keep their executable bit."""
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with target.open("wb") as file:
+            shutil.copyfileobj(archive.extractfile(member) or io.BytesIO(), file, _CHUNK_BYTES)
+    except (OSError, ValueError) as error:
+        if isinstance(error, OSError) and error.errno not in _NAME_ERRORS:
+            raise
+        raise UsageProblem(f"{name} holds {member.name!r}, which cannot be a file here") from error
+    if member.mode & stat.S_IXUSR:
+        target.chmod(0o755)

@@ -112,7 +112,7 @@ def resolve(text: str, cache: Cache) -> Kernel:
         HostProblem: no mirror is known or reachable and the kernel is not cached; no space.
     """
     request = parse_request(text)
-    if known := _from_cache(request, cache, Request.is_exactly):
+    if known := _from_cache(request, cache, Request.is_exactly) or _recalled(request, cache):
         return known
     with cache.lock("apt", request.suite):
         try:
@@ -203,8 +203,6 @@ def unknown_version(request: Request, stanzas: Sequence[Stanza]) -> NotOnMirror:
 def _from_mirror(request: Request, cache: Cache) -> Kernel:
     """With the lists at hand, or with fresh ones if those lack the kernel or are out of date."""
     apt = _private_apt(request.suite, cache)
-    if root := _known(apt, request, cache):
-        return entry.load(root, request.spec)
     _update_lists(apt, request.suite, limit=REFRESH_SECONDS)
     try:
         kernel = _take(apt, request, cache)
@@ -216,17 +214,19 @@ def _from_mirror(request: Request, cache: Cache) -> Kernel:
     return kernel
 
 
-def _known(apt: PrivateApt, request: Request, cache: Cache) -> Path | None:
-    """The entry that the same request led to a short while ago."""
+def _recalled(request: Request, cache: Cache) -> Kernel | None:
+    """The kernel that the same request led to a short while ago."""
+    apt = _private_apt(request.suite, cache)
     fetched = apt.fetched()
     if fetched is None or not 0 <= time.time() - fetched < REFRESH_SECONDS:
         return None
     key = Choices(apt.root / _CHOICES, fetched).recall(request.version)
-    return cache.find(entry.KIND, key) if key else None
+    root = cache.find(entry.KIND, key) if key else None
+    return entry.load(root, request.spec) if root else None
 
 
 def _private_apt(suite: str, cache: Cache) -> PrivateApt:
-    return PrivateApt(cache.directory("apt") / suite)
+    return PrivateApt(cache.path("apt", suite))
 
 
 def _update_lists(apt: PrivateApt, suite: str, limit: float) -> bool:

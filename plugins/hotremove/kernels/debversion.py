@@ -7,6 +7,7 @@ import re
 
 _PARTS = re.compile(r"(\D*)(\d*)")
 _TILDE, _END, _LETTER, _OTHER = -1, 0, 1, 2
+_NOTHING: list[object] = [((_END, 0),), 0]
 
 
 def sort_key(version: str) -> tuple[int, tuple[object, ...], tuple[object, ...]]:
@@ -28,7 +29,8 @@ def _part_key(part: str) -> tuple[object, ...]:
             key.append((*map(_character_key, text), (_END, 0)))
             key.append(int(number or 0))
     # A part that ends here compares as an empty run followed by zeros: above "~", below the rest.
-    return (*key, ((_END, 0),), 0)
+    # So does a part that is nothing but zeros.
+    return tuple(_NOTHING if key == _NOTHING else key + _NOTHING)
 
 
 def _character_key(character: str) -> tuple[int, int]:

@@ -8,6 +8,7 @@ the kernel has modules), headers/ (when the source carries them) and kernel.json
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -30,12 +31,14 @@ class Provenance:
         version: the package's version; None leaves it to the image.
         headers_suite: the Debian suite whose packages hold its headers.
         headers_packages: those packages.
+        headers_directory: a build tree outside the cache.
     """
 
     source: str
     version: str | None = None
     headers_suite: str | None = None
     headers_packages: tuple[str, ...] = ()
+    headers_directory: str | None = None
 
 
 @dataclass(frozen=True)
@@ -46,8 +49,9 @@ class Record:
     version: str
     arch: str
     source: str
-    headers_suite: str | None
-    headers_packages: tuple[str, ...]
+    headers_suite: str | None = None
+    headers_packages: tuple[str, ...] = ()
+    headers_directory: str | None = None
 
 
 def get(cache: Cache, key: str, stage: Callable[[Path], Provenance], spec: str) -> Kernel:
@@ -68,6 +72,8 @@ def seal(root: Path, provenance: Provenance) -> None:
     """
     source = provenance.source
     facts = image.read_image(_only_image(root, source))
+    _name_by_release(root, facts.release)
+    _drop_partial_headers(root)
     _check_release(root, facts.release, source)
     _check_modules(root, facts.release, source)
     (root / f"vmlinuz-{facts.release}").chmod(0o644)
@@ -80,6 +86,7 @@ def seal(root: Path, provenance: Provenance) -> None:
         source=source,
         headers_suite=provenance.headers_suite,
         headers_packages=provenance.headers_packages,
+        headers_directory=provenance.headers_directory,
     )
     (root / _RECORD).write_text(json.dumps(asdict(record), indent=1) + "\n")
 
@@ -116,15 +123,15 @@ def present(cache: Cache) -> Iterator[tuple[Path, Record]]:
 
 def _headers(root: Path, record: Record) -> HeadersSource | None:
     tree = root / "headers" / record.release
-    if tree.is_dir():
-        return HeadersSource(directory=tree)
+    if tree.is_dir() or record.headers_directory:
+        return HeadersSource(directory=Path(record.headers_directory or tree))
     if record.headers_packages:
         return HeadersSource(suite=record.headers_suite, packages=record.headers_packages)
     return None
 
 
 def _only_image(root: Path, source: str) -> Path:
-    images = sorted(root.glob("vmlinuz-*"))
+    images = sorted(root.glob("vmlinuz*"))
     if not images:
         raise UsageProblem(f"{source} holds no kernel image (vmlinuz or bzImage)")
     if len(images) > 1:
@@ -132,10 +139,25 @@ def _only_image(root: Path, source: str) -> Path:
     return images[0]
 
 
+def _name_by_release(root: Path, release: str) -> None:
+    """Files whose name gives no release get the image's own."""
+    for name in ("vmlinuz", "config"):
+        if (root / name).is_file():
+            (root / name).rename(root / f"{name}-{release}")
+
+
+def _drop_partial_headers(root: Path) -> None:
+    """Debian's own headers packages lean on others at absolute paths: useless away from there."""
+    for tree in (root / "headers").glob("*"):
+        if not (tree / "include" / "linux" / "module.h").is_file():
+            shutil.rmtree(tree)
+
+
 def _check_release(root: Path, release: str, source: str) -> None:
     """The image's own word is the authority: file names and directories must agree with it."""
-    trees = sorted((root / "lib" / "modules").glob("*"))
+    trees = list((root / "lib" / "modules").glob("*"))
     named = [*root.glob("config-*"), *root.glob("vmlinuz-*")]
+    trees += (root / "headers").glob("*")
     found = {tree.name for tree in trees} | {path.name.partition("-")[2] for path in named}
     others = sorted(found - {release})
     if others:

@@ -62,6 +62,12 @@ def read_image(path: Path) -> ImageFacts:
     return parse_header(header, text, size, str(path))
 
 
+def is_image(path: Path) -> bool:
+    """True when the file begins as a bzImage does, intact or not."""
+    with path.open("rb") as file:
+        return file.read(_HEADER_BYTES)[_MAGIC_AT : _MAGIC_AT + 4] == _MAGIC
+
+
 def parse_header(header: bytes, text: bytes, size: int, name: str) -> ImageFacts:
     """The facts in an image's first bytes, its version text and its size in bytes.
 

@@ -2,8 +2,9 @@
 """Where the files of a kernel lie in packages and archives, and where in a cache entry.
 
 Packages put the image at boot/vmlinuz-V or lib/modules/V/vmlinuz, the configuration beside it, and
-modules under lib/modules/V or usr/lib/modules/V. An entry holds vmlinuz-V, config-V and
-lib/modules/V, whatever it came from.
+modules under lib/modules/V or usr/lib/modules/V. Headers packages that stand alone put a
+build tree at usr/src/linux-headers-V or usr/src/kernels/V. An entry holds vmlinuz-V, config-V,
+lib/modules/V and headers/V, whatever it came from; a file that does not name its V has none.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from pathlib import PurePosixPath
 IMAGE_NAMES = ("vmlinuz", "bzImage")
 
 _MODULE_TREE = re.compile(r"(?:usr/)?lib/modules/([^/]+)/(.+)")
-_BOOT_FILE = re.compile(r"(?:boot/)?(vmlinuz|bzImage|config)-([^/]+)")
+_BOOT_FILE = re.compile(r"(?:boot/)?(vmlinuz|bzImage|config)(-[^/]+)?")
+_HEADERS = re.compile(r"usr/src/(?:linux-headers-|kernels/)([^/]+)/(.+)")
 # What a guest has no use for, and indexes, which are made anew by this machine's kmod.
 _LEFT_OUT = ("build", "source", "vdso", "System.map", "modules.dep", "modules.dep.bin")
 
@@ -36,8 +38,10 @@ def place(name: str) -> str | None:
     if found := _MODULE_TREE.fullmatch(path):
         return _place_in_tree(*found.groups())
     if found := _BOOT_FILE.fullmatch(path):
-        kind, release = found.groups()
-        return f"config-{release}" if kind == "config" else f"vmlinuz-{release}"
+        kind, release = found.groups(default="")
+        return f"config{release}" if kind == "config" else f"vmlinuz{release}"
+    if found := _HEADERS.fullmatch(path):
+        return "headers/{}/{}".format(*found.groups())
     return None
 
 

@@ -6,9 +6,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from hotremove.cache import Cache
-from hotremove.errors import UsageProblem
-from hotremove.kernels import debian, directory, host, packages
+from hotremove.cache import Cache, host_errors
+from hotremove.errors import HostProblem, UsageProblem
+from hotremove.kernels import bare, debian, directory, host, packages, rpm, tarball, tree
 from hotremove.kernels.kernel import Kernel
 
 
@@ -23,7 +23,11 @@ class Source:
 SOURCES = {
     "debian": Source("debian:SUITE[/VERSION]", debian.resolve),
     "deb": Source("deb:PATH[,PATH...]", packages.resolve),
+    "rpm": Source("rpm:PATH[,PATH...]", rpm.resolve),
+    "tar": Source("tar:PATH[,PATH...]", tarball.resolve),
+    "tree": Source("tree:PATH", tree.resolve),
     "dir": Source("dir:PATH", directory.resolve),
+    "image": Source("image:PATH", bare.resolve),
     "host": Source("host", host.resolve),
 }
 
@@ -62,7 +66,11 @@ def resolve(text: str, cache: Cache) -> Kernel:
         HostProblem: this machine cannot fetch or unpack it.
     """
     spec = parse(text)
-    return SOURCES[spec.scheme].resolve(spec.rest, cache)
+    try:
+        with host_errors(f"resolving the kernel {spec}"):
+            return SOURCES[spec.scheme].resolve(spec.rest, cache)
+    except OSError as error:
+        raise HostProblem(f"cannot resolve the kernel {spec}: {error}") from error
 
 
 def spellings() -> str:
