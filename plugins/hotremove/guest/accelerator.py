@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which accelerator guests run under: proven by booting a kernel, not guessed from /dev/kvm.
+
+There are machines on which /dev/kvm exists and QEMU aborts, and others on which a guest runs its
+firmware and then spins without a byte of output; only a kernel that comes to its end tells.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from hotremove.cache import Cache, digest
+from hotremove.errors import HostProblem, UsageProblem
+from hotremove.progress import waiting
+
+CHOICES = ("auto", "kvm", "tcg")
+# A kernel without a root file system comes to its end in about 1 s under KVM.
+PROBE_DEADLINE = 6.0
+_DEVICE = Path("/dev/kvm")
+# The kernel ends by panic, for want of a root file system, and panic=-1 reboots: QEMU exits.
+_CMDLINE = "console=ttyS0 panic=-1"
+_END = "Kernel panic - not syncing: VFS: Unable to mount root fs"
+
+
+@dataclass(frozen=True)
+class Accelerator:
+    """`kind` is `kvm` or `tcg`; `reason` says why, for the header."""
+
+    kind: str
+    reason: str
+
+
+def choose(wanted: str, emulator: str, kernel: Path, cache: Cache) -> Accelerator:
+    """The accelerator for `--accel WANTED`; what a probe found is remembered for the machine.
+
+    Raises:
+        UsageProblem: KVM is asked for and does not work here.
+        HostProblem: QEMU does not start.
+    """
+    if wanted == "tcg":
+        return Accelerator("tcg", "as asked")
+    found = _remembered(emulator, kernel, cache)
+    if wanted == "kvm" and found.kind != "kvm":
+        raise UsageProblem(f"--accel kvm: {found.reason}; use --accel tcg or auto")
+    return found
+
+
+def _remembered(emulator: str, kernel: Path, cache: Cache) -> Accelerator:
+    file = cache.directory("accelerators") / f"{_machine_key(emulator)}.json"
+    if file.is_file():
+        try:
+            return Accelerator(**json.loads(file.read_text()))
+        except (ValueError, TypeError):
+            file.unlink(missing_ok=True)
+    found = probe(emulator, kernel)
+    aside = file.with_suffix(f".{os.getpid()}")
+    aside.write_text(json.dumps(asdict(found)))
+    aside.rename(file)
+    return found
+
+
+def _machine_key(emulator: str) -> str:
+    """Changes with the QEMU binary, the host's kernel, its boot and what may be done with KVM."""
+    binary = Path(emulator).stat()
+    device = f"{_DEVICE.exists()} {os.access(_DEVICE, os.R_OK | os.W_OK)}"
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text()
+    return digest(f"{binary.st_mtime_ns} {binary.st_size}", platform.release(), boot, device)
+
+
+def probe(emulator: str, kernel: Path) -> Accelerator:
+    """Whether KVM can be used and brings `kernel` to its end; if not, why."""
+    if not _DEVICE.exists():
+        return Accelerator("tcg", "there is no /dev/kvm")
+    if not os.access(_DEVICE, os.R_OK | os.W_OK):
+        return Accelerator("tcg", "/dev/kvm is not accessible to this user")
+    with waiting("trying KVM"):
+        complaint = try_boot(emulator, "kvm", kernel, PROBE_DEADLINE)
+    if complaint is None:
+        return Accelerator("kvm", "it booted a kernel")
+    return Accelerator("tcg", f"KVM fails here: {complaint}")
+
+
+def try_boot(emulator: str, accelerator: str, kernel: Path, deadline: float) -> str | None:
+    """Boot `kernel` without a root file system; what went wrong in `deadline` seconds, or None.
+
+    Raises:
+        HostProblem: QEMU does not start at all.
+    """
+    command = _command(emulator, accelerator, kernel)
+    try:
+        done = subprocess.run(command, capture_output=True, timeout=deadline)
+    except subprocess.TimeoutExpired as stopped:
+        said = len((stopped.stdout or b"").splitlines())
+        return f"a kernel did not boot in {deadline:g} s ({said} lines on its console)"
+    except OSError as error:
+        raise HostProblem(f"QEMU does not start: {error}") from error
+    if _END in done.stdout.decode(errors="replace"):
+        return None
+    complaints = done.stderr.decode(errors="replace").strip().splitlines()
+    named = complaints or [f"QEMU exited with status {done.returncode}"]
+    return named[0].removeprefix(f"{Path(emulator).name}: ")
+
+
+def _command(emulator: str, accelerator: str, kernel: Path) -> list[str]:
+    cpu = "host" if accelerator == "kvm" else "qemu64"
+    return [
+        *(emulator, "-accel", accelerator, "-cpu", cpu, "-machine", "q35", "-m", "256"),
+        *("-nodefaults", "-display", "none", "-no-reboot", "-serial", "stdio"),
+        *("-kernel", str(kernel), "-append", _CMDLINE),
+    ]

@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: Apache-2.0
+"""libvirt XML, made and changed by pure functions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from lxml import etree
+from lxml.builder import E
+
+from hotremove.guest.topology import Node, Topology
+
+CONTROL_PORT = "org.hotremove.control"
+EVIDENCE_PORT = "org.hotremove.evidence"
+
+# qemu64 leaves out 1 GiB pages, which the hugetlb scenarios need, and rdrand, without which the
+# random pool of an early 5.10 guest takes seconds to fill.
+_TCG_FEATURES = ("pdpe1gb", "rdrand")
+
+
+@dataclass(frozen=True)
+class Channels:
+    """The guest's four ways out, as paths on the host (see docs/guest-protocol.md)."""
+
+    directory: Path
+
+    @property
+    def console(self) -> Path:
+        """Log of the kernel console, from its first byte."""
+        return self.directory / "console.log"
+
+    @property
+    def shell(self) -> Path:
+        """Socket of the shell a person can attach to."""
+        return self.directory / "shell.sock"
+
+    @property
+    def control(self) -> Path:
+        """Socket of the agent."""
+        return self.directory / "control.sock"
+
+    @property
+    def evidence(self) -> Path:
+        """Records of /dev/kmsg as they come."""
+        return self.directory / "evidence.log"
+
+
+@dataclass(frozen=True)
+class Boot:
+    """What a domain starts from: paths on the host and the kernel's command line."""
+
+    kernel: Path
+    initramfs: Path
+    cmdline: str
+
+
+def domain_xml(
+    name: str,
+    topology: Topology,
+    boot: Boot,
+    channels: Channels,
+    emulator: str,
+    accelerator: str,
+    gdb: int | None = None,
+) -> str:
+    """The XML of a transient domain; `accelerator` is `kvm` or `tcg`, `gdb` a port on loopback."""
+    domain = E.domain(
+        E.name(name),
+        E.maxMemory(str(topology.max_mib), slots=str(topology.dimm_slots), unit="MiB"),
+        E.memory(str(topology.boot_mib), unit="MiB"),
+        E.vcpu(str(topology.cpus)),
+        _os(boot),
+        _features(topology),
+        _cpu(topology, accelerator),
+        # A guest that reboots has panicked (panic=-1) or triple-faulted: it must end, not loop.
+        E.on_poweroff("destroy"),
+        E.on_reboot("destroy"),
+        E.on_crash("destroy"),
+        _devices(topology, channels, emulator),
+        type="kvm" if accelerator == "kvm" else "qemu",
+    )
+    if gdb is not None:
+        domain.append(_gdb(gdb))
+    return etree.tostring(domain, pretty_print=True, encoding="unicode")
+
+
+def _os(boot: Boot) -> etree._Element:
+    return E.os(
+        E.type("hvm", arch="x86_64", machine="q35"),
+        E.kernel(str(boot.kernel)),
+        E.initrd(str(boot.initramfs)),
+        E.cmdline(boot.cmdline),
+    )
+
+
+def _features(topology: Topology) -> etree._Element:
+    features = E.features(E.acpi())
+    if topology.iommu:
+        # Interrupt remapping needs the split irqchip.
+        features.append(E.ioapic(driver="qemu"))
+    return features
+
+
+def _cpu(topology: Topology, accelerator: str) -> etree._Element:
+    cells = [_cell(number, node) for number, node in enumerate(topology.nodes)]
+    if accelerator == "kvm":
+        return E.cpu(E.numa(*cells), mode="host-passthrough", migratable="on")
+    features = [E.feature(policy="require", name=name) for name in _TCG_FEATURES]
+    return E.cpu(E.model("qemu64"), *features, E.numa(*cells), mode="custom", check="none")
+
+
+def _cell(number: int, node: Node) -> etree._Element:
+    cell = E.cell(id=str(number), memory=str(node.mib), unit="MiB")
+    if node.cpus:
+        cell.set("cpus", node.cpus)
+    return cell
+
+
+def _devices(topology: Topology, channels: Channels, emulator: str) -> etree._Element:
+    devices = E.devices(
+        E.emulator(emulator),
+        *_endpoints(topology.endpoints),
+        E.memballoon(model="none"),
+        _serial(0, "file", channels.console),
+        _serial(1, "unix", channels.shell),
+        _channel("unix", CONTROL_PORT, channels.control),
+        _channel("file", EVIDENCE_PORT, channels.evidence),
+    )
+    if topology.iommu:
+        driver = E.driver(intremap="on", caching_mode="on")
+        devices.append(E.iommu(driver, model="intel"))
+    return devices
+
+
+def _source(kind: str, path: Path) -> etree._Element:
+    if kind == "unix":
+        return E.source(mode="bind", path=str(path))
+    return E.source(path=str(path), append="on")
+
+
+def _serial(port: int, kind: str, path: Path) -> etree._Element:
+    return E.serial(_source(kind, path), E.target(port=str(port)), type=kind)
+
+
+def _channel(kind: str, port: str, path: Path) -> etree._Element:
+    return E.channel(_source(kind, path), E.target(type="virtio", name=port), type=kind)
+
+
+def _endpoints(number: int) -> list[etree._Element]:
+    """PCI functions for vfio-pci: xHCI controllers, which need nothing on the host.
+
+    A network card would need a backend, and guests have no network.
+    """
+    if not number:
+        return [E.controller(type="usb", model="none")]
+    return [E.controller(type="usb", index=str(n), model="qemu-xhci") for n in range(number)]
+
+
+def _gdb(port: int) -> etree._Element:
+    namespace = "http://libvirt.org/schemas/domain/qemu/1.0"
+    commandline = etree.Element(f"{{{namespace}}}commandline", nsmap={"qemu": namespace})
+    for value in ("-gdb", f"tcp:127.0.0.1:{port}"):
+        etree.SubElement(commandline, f"{{{namespace}}}arg", value=value)
+    return commandline
+
+
+def dimm_xml(alias: str, mib: int, node: int) -> str:
+    """The XML of a DIMM of `mib` MiB on NUMA node `node`; the alias must begin with `ua-`."""
+    target = E.target(E.size(str(mib), unit="MiB"), E.node(str(node)))
+    dimm = E.memory(target, E.alias(name=alias), model="dimm")
+    return etree.tostring(dimm, encoding="unicode")
+
+
+def move_channels(xml: str, old: Channels, new: Channels) -> str:
+    """The same domain with its channels' paths moved from one directory to another."""
+    domain = etree.fromstring(xml.encode())
+    for source in domain.iterfind("devices/*/source[@path]"):
+        path = Path(source.get("path", ""))
+        if path.parent == old.directory:
+            source.set("path", str(new.directory / path.name))
+    return etree.tostring(domain, encoding="unicode")

@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: Apache-2.0
+"""libvirt's QEMU driver inside this process: its settings, its users, its cached capabilities."""
+
+from __future__ import annotations
+
+import grp
+import os
+import pwd
+import shutil
+from pathlib import Path
+
+from hotremove.cache import Cache
+from hotremove.errors import HostProblem
+
+# The driver's defaults want virtlogd, a security driver and cgroups of a running daemon.
+_SETTINGS = """\
+stdio_handler = "file"
+security_driver = "none"
+remember_owner = 0
+dynamic_ownership = 0
+namespaces = []
+cgroup_controllers = []
+"""
+_AS_ROOT = """\
+user = "root"
+group = "root"
+"""
+_CAPABILITIES = Path("cache/qemu/capabilities")
+
+
+def prepare_root(root: Path, cache: Cache) -> str:
+    """Make `root` fit for the embedded driver and give its URI.
+
+    Raises:
+        HostProblem: running as root without the account libvirt-qemu, which the driver looks up
+            before it reads its settings.
+    """
+    settings = _SETTINGS
+    if os.geteuid() == 0:
+        _require_account()
+        settings += _AS_ROOT
+    (root / "etc").mkdir(parents=True)
+    (root / "etc/qemu.conf").write_text(settings)
+    known = cache.directory("libvirt") / "capabilities"
+    if known.is_dir():
+        # Probing QEMU takes 4 s in a root that knows nothing; libvirt checks what it finds here.
+        shutil.copytree(known, root / _CAPABILITIES)
+    return f"qemu:///embed?root={root}"
+
+
+def keep_capabilities(root: Path, cache: Cache) -> None:
+    """Save what libvirt has learnt of QEMU for the next run."""
+    probed = root / _CAPABILITIES
+    known = cache.directory("libvirt") / "capabilities"
+    for file in probed.glob("*.xml"):
+        if not (known / file.name).is_file():
+            known.mkdir(exist_ok=True)
+            aside = known / f".{file.name}.{os.getpid()}"
+            shutil.copy2(file, aside)
+            aside.rename(known / file.name)
+
+
+def _require_account() -> None:
+    try:
+        pwd.getpwnam("libvirt-qemu")
+        grp.getgrnam("libvirt-qemu")
+    except KeyError as error:
+        raise HostProblem(
+            "libvirt's QEMU driver, run by root, wants the account libvirt-qemu: "
+            "`useradd --system --user-group --no-create-home --shell /usr/sbin/nologin "
+            "libvirt-qemu`, or run as an ordinary user"
+        ) from error

@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The connection to libvirt: its event loop, its events, its errors."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from hotremove.errors import GuestLost, HostProblem
+from hotremove.guest.process import orphanage
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+DeviceEventKind = Literal["removed", "refused"]
+
+
+@dataclass(frozen=True)
+class DeviceEvent:
+    """What became of a device that the guest was asked to give back."""
+
+    domain: str
+    alias: str
+    kind: DeviceEventKind
+    moment: float
+
+
+class Hypervisor:
+    """One libvirt connection and the events it has sent."""
+
+    def __init__(self, uri: str, log: Path) -> None:
+        """Connect to `uri`; libvirt's own messages go to the file `log`.
+
+        Raises:
+            HostProblem: libvirt is missing or does not answer.
+        """
+        self.uri = uri
+        self._libvirt = _load_libvirt(log)
+        self._events: list[DeviceEvent] = []
+        self._arrival = threading.Condition()
+        orphanage()
+        with self.errors(HostProblem, f"libvirt at {uri}"):
+            self._connection = self._libvirt.open(uri)
+        self._listen()
+
+    @property
+    def embedded(self) -> bool:
+        """Whether libvirt's driver runs in this process."""
+        return "/embed" in self.uri
+
+    def close(self) -> None:
+        """End the connection; guests of other owners are not touched."""
+        with self.errors(HostProblem, "closing libvirt"):
+            self._connection.close()
+
+    def create(self, xml: str) -> Any:
+        """Start a transient domain.
+
+        Raises:
+            HostProblem: libvirt or QEMU refuses it; the text is theirs.
+        """
+        # The embedded driver has no autodestroy; the guardian stands in for it.
+        flags = 0 if self.embedded else self._libvirt.VIR_DOMAIN_START_AUTODESTROY
+        with self.errors(HostProblem, "starting a guest"):
+            return self._connection.createXML(xml, flags)
+
+    def save(self, domain: Any, image: Path) -> str:
+        """Save a domain to a file, which ends it; gives the XML that the file carries.
+
+        Raises:
+            HostProblem: the file cannot be written.
+        """
+        with self.errors(HostProblem, f"saving a guest to {image}"):
+            domain.save(str(image))
+            return str(self._connection.saveImageGetXMLDesc(str(image), 0))
+
+    def restore(self, name: str, image: Path, xml: str) -> Any:
+        """Start a domain from a saved image, with its channels as `xml` has them.
+
+        Raises:
+            GuestLost: the image is damaged or does not fit.
+        """
+        with self.errors(GuestLost, "restoring a guest"):
+            self._connection.restoreFlags(str(image), xml, 0)
+            return self._connection.lookupByName(name)
+
+    def version(self) -> str:
+        """Versions of libvirt and its QEMU, as numbers: part of a snapshot's key."""
+        with self.errors(HostProblem, "asking libvirt for its version"):
+            return f"libvirt {self._connection.getLibVersion()} qemu {self._connection.getVersion()}"
+
+    def domain_names(self) -> list[str]:
+        """Names of the running domains."""
+        with self.errors(HostProblem, "listing domains"):
+            return [str(domain.name()) for domain in self._connection.listAllDomains()]
+
+    @contextmanager
+    def errors(self, kind: type[Exception], what: str) -> Iterator[None]:
+        """Turn libvirt's errors into one line of `kind` that says `what` was being done."""
+        try:
+            yield
+        except self._libvirt.libvirtError as error:
+            raise kind(f"{what}: {' '.join(str(error).split())}") from error
+
+    def wait_for_device(
+        self, domain: str, alias: str, deadline: float, check_alive: Callable[[], None]
+    ) -> DeviceEvent | None:
+        """The event about a device asked back, or None after `deadline` seconds."""
+        end = time.monotonic() + deadline
+        with self._arrival:
+            while True:
+                for event in self._events:
+                    if (event.domain, event.alias) == (domain, alias):
+                        self._events.remove(event)
+                        return event
+                left = end - time.monotonic()
+                if left <= 0:
+                    return None
+                if not self._arrival.wait(min(left, 0.5)):
+                    check_alive()
+
+    def _listen(self) -> None:
+        libvirt = self._libvirt
+        for number, kind in (
+            (libvirt.VIR_DOMAIN_EVENT_ID_DEVICE_REMOVED, "removed"),
+            (libvirt.VIR_DOMAIN_EVENT_ID_DEVICE_REMOVAL_FAILED, "refused"),
+        ):
+            self._connection.domainEventRegisterAny(None, number, self._note, kind)
+
+    def _note(self, _connection: Any, domain: Any, alias: str, kind: DeviceEventKind) -> None:
+        with self._arrival:
+            self._events.append(DeviceEvent(domain.name(), alias, kind, time.monotonic()))
+            self._arrival.notify_all()
+
+
+_event_loop: threading.Thread | None = None
+
+
+def _load_libvirt(log: Path) -> Any:
+    """Import libvirt with its chatter in a file and its event loop running.
+
+    The embedded driver needs the loop before the connection opens.
+    """
+    global _event_loop  # noqa: PLW0603 - libvirt has one event loop a process
+    os.environ.setdefault("LIBVIRT_LOG_OUTPUTS", f"3:file:{log}")
+    try:
+        import libvirt
+    except ImportError as error:
+        raise HostProblem(f"libvirt's Python binding is missing: {error}") from error
+    libvirt.registerErrorHandler(lambda _context, _error: None, None)
+    if _event_loop is None:
+        libvirt.virEventRegisterDefaultImpl()
+        _event_loop = threading.Thread(target=_turn, args=(libvirt,), name="libvirt", daemon=True)
+        _event_loop.start()
+    return libvirt
+
+
+def _turn(libvirt: Any) -> None:
+    # A timer keeps the loop turning, so that handles added meanwhile are looked at.
+    libvirt.virEventAddTimeout(1000, lambda _timer, _opaque: None, None)
+    while True:
+        libvirt.virEventRunDefaultImpl()

@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A running guest."""
+
+from __future__ import annotations
+
+import re
+import time
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from hotremove.errors import GuestDied, GuestLost, HotremoveError
+from hotremove.guest.console import GuestLog
+from hotremove.guest.control import Control
+from hotremove.guest.domain import Channels, dimm_xml
+from hotremove.guest.hypervisor import DeviceEvent, Hypervisor
+from hotremove.guest.plan import GuestPlan
+from hotremove.guest.polling import wait_until
+from hotremove.guest.process import EmulatorProcess
+
+# What a kernel says last, by the lines that begin its end (kernel/panic.c, arch/x86/kernel/dumpstack.c).
+_DEATH = re.compile(
+    r"^.*(?:Kernel panic - not syncing|BUG: unable to handle|kernel BUG at|Oops: "
+    r"|general protection fault|double fault|watchdog: BUG: (?:soft|hard) lockup).*$",
+    re.MULTILINE,
+)
+
+
+class Guest:
+    """One domain and its channels.
+
+    Attributes:
+        plan: what it was made from.
+        name: the domain's name.
+        channels: its sockets and logs on the host.
+        control: commands in the guest.
+        console: what the kernel printed.
+        evidence: records of /dev/kmsg.
+        origin: `booted` or `restored`.
+    """
+
+    def __init__(
+        self, plan: GuestPlan, name: str, channels: Channels, hypervisor: Hypervisor, origin: str
+    ) -> None:
+        self.plan = plan
+        self.name = name
+        self.channels = channels
+        self.origin = origin
+        self.console = GuestLog(channels.console)
+        self.evidence = GuestLog(channels.evidence)
+        self.control = Control(channels.control, self)
+        self.domain: Any = None
+        self.process: EmulatorProcess | None = None
+        self.hypervisor = hypervisor
+        self._marks = count(1)
+        self._blank = False
+
+    def adopt(self, domain: Any, pid_file: Path | None) -> None:
+        """Take over a started domain; `pid_file` is QEMU's, where it is on this machine."""
+        self.domain = domain
+        if pid_file:
+            self.process = EmulatorProcess(int(pid_file.read_text()))
+
+    def check(self) -> None:
+        """Raise what became of the guest if it has ended.
+
+        Raises:
+            GuestDied: its kernel said why.
+            GuestLost: nothing says why.
+        """
+        if self.ended:
+            raise self._obituary(self.ending)
+
+    def lost(self, complaint: str) -> HotremoveError:
+        """The error for a guest that lives and does not answer."""
+        return self._obituary(complaint)
+
+    @property
+    def ended(self) -> bool:
+        """Whether the guest is no more."""
+        if self.process:
+            return not self.process.running
+        with self.hypervisor.errors(GuestLost, "asking for the guest's state"):
+            return not self.domain.isActive()
+
+    @property
+    def ending(self) -> str:
+        """How it ended, in words."""
+        return self.process.ending if self.process else "the domain is no longer active"
+
+    def _obituary(self, complaint: str) -> HotremoveError:
+        deaths = _DEATH.findall(self.console.text())
+        if deaths:
+            return GuestDied(f"the guest died: {deaths[0].strip()} ({complaint})")
+        said = self.console.last_line() or "nothing"
+        return GuestLost(f"the guest was lost: {complaint}; last on its console: {said}")
+
+    @property
+    def dead_by_its_kernel(self) -> bool:
+        """Whether the console holds a kernel's own account of its death."""
+        return bool(_DEATH.search(self.console.text()))
+
+    def dmesg(self) -> str:
+        """The kernel's messages since this guest started, as records of /dev/kmsg.
+
+        A mark goes through the kernel's log first, so that nothing said before this call is
+        missing. A guest that cannot be asked any more gives what came by itself.
+        """
+        mark = f"hotremove: mark {next(self._marks)}"
+        try:
+            self.control.write("/dev/kmsg", f"<7>{mark}\n")
+            wait_until(lambda: mark in self.evidence.text(), 10, self.check)
+        except HotremoveError:
+            pass
+        return self.evidence.text()
+
+    def plug_dimm(self, alias: str, mib: int, node: int) -> None:
+        """Give the guest a DIMM of `mib` MiB on `node`; the kernel onlines it in its own time.
+
+        Raises:
+            GuestLost: libvirt or QEMU refuses, or the guest is gone.
+        """
+        self.check()
+        with self.hypervisor.errors(GuestLost, f"plugging {mib} MiB on node {node}"):
+            self.domain.attachDeviceFlags(dimm_xml(alias, mib, node), 0)
+
+    def request_removal(self, alias: str) -> None:
+        """Ask the guest, by ACPI eject, to give a device back; an event tells the answer."""
+        self.check()
+        with self.hypervisor.errors(GuestLost, f"asking for {alias} back"):
+            self.domain.detachDeviceAlias(alias, 0)
+
+    def wait_for_removal(self, alias: str, deadline: float) -> DeviceEvent | None:
+        """The answer to `request_removal`, or None after `deadline` seconds."""
+        return self.hypervisor.wait_for_device(self.name, alias, deadline, self.check)
+
+    def refresh(self) -> None:
+        """Give a restored guest the present time and randomness of its own."""
+        self.control.set_clock(time.time())
+        self.control.add_entropy(Path("/dev/urandom").open("rb").read(64))
+
+    def destroy(self) -> None:
+        """End the guest at once; its logs stay."""
+        self.control.close()
+        if self.process:
+            # libvirt's destroy polls for the end of QEMU every 200 ms; a reaped one is found gone.
+            self.process.kill()
+        if self.domain is not None:
+            self._forget()
+
+    def _forget(self) -> None:
+        try:
+            with self.hypervisor.errors(GuestLost, "destroying a guest"):
+                self.domain.destroy()
+        except GuestLost:
+            # It was gone already; libvirt may still be clearing up after it.
+            wait_until(lambda: self.name not in self.hypervisor.domain_names(), 10)

@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a guest is made from. Two guests of one plan are the same until they run."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+
+from hotremove.build.initramfs import BootImage
+from hotremove.build.vmlinux import boot_file
+from hotremove.cache import Cache, digest
+from hotremove.errors import HostProblem
+from hotremove.guest.domain import Boot, Channels, domain_xml
+from hotremove.guest.topology import Topology
+
+# panic=-1: a panic ends QEMU at once (the domain is destroyed on reboot), so that no test waits
+#   for a dead guest; the console has the panic by then.
+# printk.devkmsg=on: marks written to /dev/kmsg are not rate-limited.
+# dyndbg: `memory offlining … failed due to …` is a debug message, and from 6.1 `Offlined Pages`.
+# softlockup: under TCG on a loaded host a virtual CPU can be off its core for long.
+_CMDLINE = (
+    "console=ttyS0 panic=-1 printk.devkmsg=on loglevel=7 log_buf_len=4M",
+    "memhp_default_state=online_movable",
+    'dyndbg="file mm/memory_hotplug.c +p"',
+)
+
+
+@dataclass(frozen=True)
+class GuestPlan:
+    """A kernel with its boot image, on a machine of some topology.
+
+    Attributes:
+        image: what to boot, with the kernel under test.
+        boot: the files and the command line.
+        topology: the machine.
+        accelerator: `kvm` or `tcg`.
+        emulator: path of QEMU.
+    """
+
+    image: BootImage
+    boot: Boot
+    topology: Topology
+    accelerator: str
+    emulator: str
+
+    @property
+    def key(self) -> str:
+        """Content key of the booted machine, but for the hypervisor's versions."""
+        return digest(
+            self.image.key,
+            self.boot.kernel.parent.name,
+            self.boot.cmdline,
+            self.topology.fingerprint,
+            self.accelerator,
+            self.emulator,
+        )
+
+    def xml(self, name: str, channels: Channels, gdb: int | None = None) -> str:
+        """The XML of a domain of this plan."""
+        return domain_xml(
+            name, self.topology, self.boot, channels, self.emulator, self.accelerator, gdb
+        )
+
+
+def make_plan(image: BootImage, topology: Topology, accelerator: str, cache: Cache) -> GuestPlan:
+    """The plan for an image on a topology.
+
+    Raises:
+        HostProblem: there is no QEMU.
+    """
+    words = [*_CMDLINE, "intel_iommu=on" if topology.iommu else "", topology.cmdline]
+    cmdline = " ".join(word for word in words if word)
+    boot = Boot(boot_file(image.kernel, cache), image.initramfs, cmdline)
+    return GuestPlan(image, boot, topology, accelerator, find_emulator())
+
+
+def find_emulator() -> str:
+    """Path of QEMU for x86-64.
+
+    Raises:
+        HostProblem: it is not installed.
+    """
+    found = shutil.which("qemu-system-x86_64")
+    if not found:
+        raise HostProblem("qemu-system-x86_64 is missing: install the package qemu-system-x86")
+    return found

@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Ends the guests of a run whose owner is gone, and removes its directory.
+
+Runs in two ways: as a guardian beside each run (`python reaper.py DIRECTORY`, which waits for the
+end of its standard input, so that it acts even when pytest is killed with SIGKILL), and from
+`hotremove reap`, for what a power cut or a killed guardian left. Standard library only, and no
+import from the package: the guardian must start in milliseconds and work while the checkout changes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+PREFIX = "hotremove-"
+OWNER = "owner"
+
+
+def runs_folder() -> Path:
+    """Where run directories lie: short, because a unix socket's path has at most 107 bytes."""
+    folder = Path(tempfile.gettempdir())
+    return folder if len(str(folder)) <= 40 else Path("/tmp")  # noqa: S108
+
+
+def start_time(pid: int) -> str | None:
+    """When a process started, in clock ticks since boot (field 22 of /proc/PID/stat), or None.
+
+    Together with the pid it names one process for ever; a pid alone is used again.
+    """
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except (OSError, UnicodeDecodeError):
+        return None
+    fields = stat.rpartition(")")[2].split()
+    return None if fields[0] == "Z" else fields[19]
+
+
+def sign(directory: Path, pid: int) -> None:
+    """Name `pid` as the owner of a run directory."""
+    (directory / OWNER).write_text(f"{pid} {start_time(pid)}\n")
+
+
+def is_owned(directory: Path) -> bool:
+    """Whether the process that made the run directory still lives."""
+    try:
+        pid, started = (directory / OWNER).read_text().split()
+    except (OSError, ValueError):
+        # Just being made: an owner writes its name within moments.
+        with contextlib.suppress(OSError):
+            return time.time() - directory.stat().st_mtime < 60
+        return False
+    return start_time(int(pid)) == started
+
+
+def emulators_of(directory: Path) -> Iterator[int]:
+    """Pids of the QEMU processes that belong to a run directory, by their arguments."""
+    mark = os.fsencode(directory) + b"/"
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        with contextlib.suppress(OSError):
+            arguments = (entry / "cmdline").read_bytes()
+            if mark in arguments and b"qemu" in arguments.split(b"\0")[0]:
+                yield int(entry.name)
+
+
+def reap(directory: Path) -> list[int]:
+    """Kill what runs in `directory` and remove it; gives the pids of the guests killed."""
+    killed = list(emulators_of(directory))
+    for pid in killed:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    for _ in range(20):
+        shutil.rmtree(directory, ignore_errors=True)
+        if not directory.exists():
+            break
+        time.sleep(0.1)
+    return killed
+
+
+def abandoned() -> list[Path]:
+    """Run directories of this user whose owner is gone."""
+    mine = (path for path in runs_folder().glob(PREFIX + "*") if path.is_dir())
+    return [path for path in mine if path.stat().st_uid == os.getuid() and not is_owned(path)]
+
+
+def guard(directory: Path) -> None:
+    """Wait for the owner's end, then reap; signals meant for the owner's terminal are ignored."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
+        signal.signal(number, signal.SIG_IGN)
+    while sys.stdin.buffer.read(1):
+        pass
+    if directory.exists() and not (directory / "keep").exists():
+        reap(directory)
+
+
+if __name__ == "__main__":
+    guard(Path(sys.argv[1]))

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The short-lived directory of one process's guests: sockets, logs, libvirt's own state."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from hotremove.cache import host_errors
+from hotremove.guest import reaper
+
+
+@dataclass(frozen=True)
+class RunDirectory:
+    """A private directory, guarded: when this process dies in any way, its guests die with it."""
+
+    path: Path
+    _guardian: subprocess.Popen[bytes]
+
+    @classmethod
+    def make(cls) -> RunDirectory:
+        """A new directory, mode 0700, with a guardian of its own.
+
+        Raises:
+            HostProblem: the temporary folder is full or not writable.
+        """
+        with host_errors(f"making a directory in {reaper.runs_folder()}"):
+            made = tempfile.mkdtemp(prefix=reaper.PREFIX, dir=reaper.runs_folder())
+            path = Path(made)
+            reaper.sign(path, os.getpid())
+        return cls(path, _start_guardian(path))
+
+    def guest(self, name: str) -> Path:
+        """The directory of one guest's channels."""
+        path = self.path / "guests" / name
+        with host_errors(f"making a directory in {self.path}"):
+            path.mkdir(parents=True, exist_ok=True)
+        return path
+
+    def remove(self) -> None:
+        """Remove the directory and end the guardian; the guests must be gone."""
+        shutil.rmtree(self.path, ignore_errors=True)
+        stdin: IO[bytes] | None = self._guardian.stdin
+        if stdin:
+            stdin.close()
+        self._guardian.wait()
+
+
+def _start_guardian(path: Path) -> subprocess.Popen[bytes]:
+    """Its own session, so that a signal to this process's group passes it by."""
+    command = [sys.executable, "-I", "-S", reaper.__file__, str(path)]
+    return subprocess.Popen(
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+        cwd="/",
+    )

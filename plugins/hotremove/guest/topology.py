@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The shape of a guest: nodes, CPUs, DIMM slots, IOMMU. A value, read from TOML."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from json import dumps
+from pathlib import Path
+from typing import Any
+
+from hotremove.errors import UsageProblem
+from hotremove.resources import folder
+
+
+@dataclass(frozen=True)
+class Node:
+    """A NUMA node at boot: `mib` of memory (MiB) and a CPU list as libvirt writes it, `0-1`."""
+
+    mib: int
+    cpus: str = ""
+
+
+@dataclass(frozen=True)
+class Topology:
+    """What hardware a guest has.
+
+    Attributes:
+        name: the file's stem; part of test ids.
+        description: one line for a reader.
+        cpus: number of virtual CPUs.
+        nodes: NUMA nodes at boot, by number.
+        movable_node: the node that takes the DIMMs.
+        dimm_slots: how many DIMMs fit.
+        max_mib: most memory the guest can have, boot memory and DIMMs together, in MiB.
+        iommu: whether there is an intel-iommu with interrupt remapping and caching mode.
+        endpoints: PCI functions nobody uses, for vfio-pci.
+        cmdline: kernel parameters this topology needs.
+    """
+
+    name: str
+    description: str
+    cpus: int
+    nodes: tuple[Node, ...]
+    movable_node: int
+    dimm_slots: int
+    max_mib: int
+    iommu: bool = False
+    endpoints: int = 0
+    cmdline: str = ""
+
+    @property
+    def boot_mib(self) -> int:
+        """Memory at boot, all nodes together, in MiB."""
+        return sum(node.mib for node in self.nodes)
+
+    @property
+    def fingerprint(self) -> str:
+        """Canonical text of everything that shapes the machine."""
+        return dumps(asdict(self), sort_keys=True)
+
+
+def parse_topology(name: str, table: Mapping[str, Any]) -> Topology:
+    """A topology from its TOML table.
+
+    Raises:
+        UsageProblem: a key is missing, unknown or of the wrong type.
+    """
+    fields = {key: value for key, value in table.items() if key != "node"}
+    try:
+        nodes = tuple(Node(**node) for node in table.get("node", ()))
+        topology = Topology(name=name, nodes=nodes, **fields)
+    except TypeError as error:
+        raise UsageProblem(f"topology {name}: {error}") from error
+    if not 0 <= topology.movable_node < len(nodes):
+        raise UsageProblem(
+            f"topology {name}: movable_node {topology.movable_node} is none of its "
+            f"{len(nodes)} nodes"
+        )
+    return topology
+
+
+def load_topology(name: str) -> Topology:
+    """A topology by the name of a file in guests/topologies, or by path.
+
+    Raises:
+        UsageProblem: there is no such file, or it is not a topology.
+    """
+    shelf = folder("guests") / "topologies"
+    path = Path(name) if name.endswith(".toml") else shelf / f"{name}.toml"
+    if not path.is_file():
+        known = ", ".join(sorted(file.stem for file in shelf.glob("*.toml")))
+        raise UsageProblem(f"no topology {name!r}: known are {known}, or give a path to a .toml")
+    try:
+        table = tomllib.loads(path.read_text())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageProblem(f"topology {path}: {error}") from error
+    return parse_topology(path.stem, table)
