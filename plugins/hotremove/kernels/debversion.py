@@ -7,7 +7,6 @@ import re
 
 _PARTS = re.compile(r"(\D*)(\d*)")
 _TILDE, _END, _LETTER, _OTHER = -1, 0, 1, 2
-_NOTHING: list[object] = [((_END, 0),), 0]
 
 
 def sort_key(version: str) -> tuple[int, tuple[object, ...], tuple[object, ...]]:
@@ -24,13 +23,12 @@ def sort_key(version: str) -> tuple[int, tuple[object, ...], tuple[object, ...]]
 def _part_key(part: str) -> tuple[object, ...]:
     """Alternating keys of non-digit runs and numbers, as dpkg's verrevcmp walks them."""
     key: list[object] = []
-    for text, number in _PARTS.findall(part):
+    for text, number in _PARTS.findall(part or "0"):
         if text or number:
             key.append((*map(_character_key, text), (_END, 0)))
             key.append(int(number or 0))
     # A part that ends here compares as an empty run followed by zeros: above "~", below the rest.
-    # So does a part that is nothing but zeros.
-    return tuple(_NOTHING if key == _NOTHING else key + _NOTHING)
+    return (*key, ((_END, 0),), 0)
 
 
 def _character_key(character: str) -> tuple[int, int]:
