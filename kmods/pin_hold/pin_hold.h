@@ -18,7 +18,7 @@ enum pin_hold_entry {
 	PIN_HOLD_LOCKED,   /* pin_user_pages under the mmap lock */
 	PIN_HOLD_REMOTE,   /* pin_user_pages_remote on the caller's own memory */
 	PIN_HOLD_UNLOCKED, /* pin_user_pages_unlocked */
-	PIN_HOLD_MEMFD,	   /* memfd_pin_folios; `address` is then an offset in `fd` */
+	PIN_HOLD_MEMFD,	   /* memfd_pin_folios; `address` is an offset in `fd`, a page is a folio */
 };
 
 #define PIN_HOLD_WRITE 0x1    /* FOLL_WRITE */
@@ -45,15 +45,15 @@ struct pin_hold_pin {
 struct pin_hold_page {
 	__u64 pfn;
 	__s32 node;
-	__u16 zone;  /* enum zone_type of the running kernel; `zones` has the names */
-	__u16 order; /* of the folio the page is part of */
+	__u32 order; /* of the folio the page is part of */
+	char zone[8]; /* "Normal", "Movable" ... */
 };
 
 struct pin_hold_pages {
 	__u32 handle;
 	__u32 padding; /* 0 */
 	__u64 first;   /* index of the first page wanted */
-	__u64 count;   /* in: entries that fit; out: entries filled in */
+	__u64 count;   /* in: entries that fit; out: entries filled in, 0 at the end */
 	__u64 pages;   /* address of struct pin_hold_page[count] */
 };
 

@@ -77,7 +77,7 @@ def _make(folder: Path, programs: Sequence[str], target: Path) -> None:
     """Compile in a copy, so that a checkout or an installed package stays as it is."""
     work = target / "work"
     shutil.copytree(folder, work, ignore=shutil.ignore_patterns("*.o", *programs))
-    command = ["make", "-C", work, f"KMODS={source_folder('kmods')}", *programs]
+    command = ["make", "-C", str(work), f"KMODS={source_folder('kmods')}", *programs]
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         reason = _first_error(done.stderr)

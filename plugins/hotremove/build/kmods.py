@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The farm's kernel modules, compiled for one kernel."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from hotremove.build.sources import source_files, source_folder
+from hotremove.build.toolchain import Toolchain, find_toolchain
+from hotremove.cache import Cache, digest
+from hotremove.errors import CapabilityAbsent
+from hotremove.kernels.kernel import Kernel
+from hotremove.progress import waiting
+
+_ABSENT = "absent.json"
+_ERROR = re.compile(r"(?:error: |ERROR: |\*\*\* |No such file)")
+
+
+@dataclass(frozen=True)
+class Kmods:
+    """The modules of kmods/ for one kernel.
+
+    Attributes:
+        modules: files to put in the boot image.
+        absent: why a module could not be built, by its name.
+    """
+
+    modules: tuple[Path, ...]
+    absent: Mapping[str, str]
+
+
+def kmod_names() -> tuple[str, ...]:
+    """The modules there are: folders of kmods/ with a Kbuild."""
+    return tuple(sorted(path.parent.name for path in source_folder("kmods").glob("*/Kbuild")))
+
+
+def build_kmods(kernel: Kernel, cache: Cache) -> Kmods:
+    """The modules, compiled if the cache does not hold them for this kernel and these sources.
+
+    Raises:
+        CapabilityAbsent: there is no way to build modules for this kernel, or none builds.
+        HostProblem: a tool is missing, or the cache cannot be written.
+    """
+    toolchain = find_toolchain(kernel, cache)
+    kmods = source_folder("kmods")
+    named = [p for path in _sources(kmods) for p in (str(path.relative_to(kmods)), path)]
+    key = digest(kernel.release, kernel.version, toolchain.key, *named)
+
+    def build(target: Path) -> None:
+        with waiting(f"building kernel modules for {kernel.release}"):
+            absent = _build(toolchain, kmods, target)
+        if not any(target.glob("*.ko")):
+            raise CapabilityAbsent(f"no module builds for {kernel.release}: {_common(absent)}")
+        (target / _ABSENT).write_text(json.dumps(absent))
+
+    entry = cache.get("kmods", key, build)
+    modules = tuple(sorted(entry.glob("*.ko")))
+    return Kmods(modules, json.loads((entry / _ABSENT).read_text()))
+
+
+def _sources(kmods: Path) -> list[Path]:
+    return sorted([*source_files(kmods), *kmods.glob("*.mk")])
+
+
+def _build(toolchain: Toolchain, kmods: Path, target: Path) -> dict[str, str]:
+    """Compile all at once; when that fails, one by one. Returns what is wrong with each bad one."""
+    names = kmod_names()
+    if not _compile(toolchain, kmods, names, target):
+        return {}
+    failures = ((name, _compile(toolchain, kmods, [name], target)) for name in names)
+    return {name: reason for name, reason in failures if reason}
+
+
+def _compile(toolchain: Toolchain, kmods: Path, names: Sequence[str], target: Path) -> str | None:
+    """Compile `names` in a copy and put the modules in `target`; returns what went wrong."""
+    work = target / "work"
+    shutil.copytree(kmods, work)
+    try:
+        modules = f"MODULES={' '.join(names)}"
+        done = toolchain.make(work, f"-j{os.cpu_count()}", modules, "modules")
+        if done.returncode:
+            return _reason(done)
+        for name in names:
+            _keep(work / name / f"{name}.ko", target)
+    finally:
+        shutil.rmtree(work)
+    return None
+
+
+def _keep(module: Path, target: Path) -> None:
+    """Without debug information a module is a tenth of the size, in every guest's memory."""
+    kept = target / module.name
+    done = subprocess.run(["strip", "--strip-debug", "-o", kept, module], capture_output=True)
+    if done.returncode:
+        shutil.copyfile(module, kept)
+
+
+def _reason(done: subprocess.CompletedProcess[str]) -> str:
+    lines = [line.strip() for line in (done.stderr + done.stdout).splitlines() if line.strip()]
+    telling = [line for line in lines if _ERROR.search(line)] or lines[-1:]
+    return telling[0] if telling else f"make ended with status {done.returncode}"
+
+
+def _common(absent: Mapping[str, str]) -> str:
+    return next(iter(absent.values()), "no reason given")
