@@ -3,9 +3,13 @@
 
 from __future__ import annotations
 
+import functools
 import shutil
+import threading
 from collections.abc import Iterator
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import ClassVar
 
 import kernel_samples as samples
 import pytest
@@ -97,7 +101,10 @@ def test_without_a_network_or_a_cached_kernel(
     cache: Cache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HOTREMOVE_MIRROR", NOWHERE)
-    with pytest.raises(HostProblem, match="cannot fetch the package lists of debian:bookworm"):
+    with pytest.raises(
+        HostProblem,
+        match=r"fetching the package lists of debian:bookworm fails: .*HOTREMOVE_MIRROR",
+    ):
         spec.resolve("debian:bookworm", cache)
 
 
@@ -162,3 +169,57 @@ def test_what_a_build_root_needs(cache: Cache, archive: Mirror) -> None:
     assert found.keyrings == (archive.keyring,)
     with pytest.raises(UsageProblem, match="no suite bookworm-backports"):
         debian.apt_environment("bookworm-backports", cache)
+
+
+class Flaky(SimpleHTTPRequestHandler):
+    """Serves a folder, breaks off the first transfer of a large file, and honours ranges."""
+
+    ranges: ClassVar[list[str]] = []
+
+    def do_GET(self) -> None:
+        path = Path(self.translate_path(self.path))
+        if not path.is_file():
+            self.send_error(404)
+            return
+        start = int((self.headers["Range"] or "bytes=0-")[6:-1])
+        data = path.read_bytes()
+        self.send_response(206 if start else 200)
+        self.send_header("Last-Modified", self.date_time_string(path.stat().st_mtime))
+        self.send_header("Content-Length", str(len(data) - start))
+        if start:
+            self.ranges.append(self.headers["Range"])
+            self.send_header("Content-Range", f"bytes {start}-{len(data) - 1}/{len(data)}")
+        self.end_headers()
+        broken = len(data) > 1_000_000 and not start
+        self.wfile.write(data[start : 700_000 if broken else None])
+        self.close_connection = True
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def flaky(archive: Mirror) -> Iterator[str]:
+    server = ThreadingHTTPServer(
+        ("127.0.0.1", 0), functools.partial(Flaky, directory=str(archive.root))
+    )
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_a_download_that_broke_off_is_continued(
+    cache: Cache, archive: Mirror, flaky: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    large = {f"boot/vmlinuz-{samples.RELEASE}": samples.image(payload=bytes(2_000_000))}
+    image = Deb(f"linux-image-{samples.RELEASE}", samples.kernel_files() | large, "6.1.99-1")
+    archive.publish("trixie", meta_deb(9, "6.1.99-1"), image)
+    monkeypatch.setenv("HOTREMOVE_MIRROR", flaky)
+    monkeypatch.delenv("HOTREMOVE_SECURITY_MIRROR")
+    with pytest.raises(HostProblem, match="downloading kernel"):
+        spec.resolve("debian:trixie", cache)
+    assert spec.resolve("debian:trixie", cache).version == "6.1.99-1"
+    assert len(Flaky.ranges) == 1

@@ -251,3 +251,9 @@ def test_apts_first_error_is_one_line() -> None:
     output = "Err:1 x\nW: GPG error: http://m s: NO_PUBKEY 1\nE: The repository is not signed.\n"
     assert apt.first_error(output) == "GPG error: http://m s: NO_PUBKEY 1"
     assert apt.first_error("") == "no reason given"
+
+
+def test_a_full_disk_is_no_network_failure() -> None:
+    told = str(apt.failure("fetching", "E: Write error - write (28: No space left on device)\n"))
+    assert told == "no disk space left while fetching: free some, or set HOTREMOVE_CACHE"
+    assert isinstance(apt.failure("fetching", "E: Could not resolve\n"), apt.Unreachable)

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hotremove.errors import HostProblem
-from hotremove.kernels import architecture
+from hotremove.kernels import architecture, mirrors
 from hotremove.progress import transfer, waiting
 
 _HELPER = "/usr/lib/apt/apt-helper"
@@ -134,7 +134,7 @@ class PrivateApt:
             return
         if missing := _NO_RELEASE.findall(done.stderr):
             raise NoSuchSuites(tuple(missing))
-        raise Unreachable(f"cannot fetch the package lists of {what}: {first_error(done.stderr)}")
+        raise failure(f"fetching the package lists of {what}", done.stderr)
 
     def names(self, prefix: str) -> list[str]:
         """Names of packages that begin with `prefix`."""
@@ -185,7 +185,7 @@ class PrivateApt:
                 if found := _PROGRESS.match(line):
                     bar.advance_to(int(float(found.group(1)) * total / 100), total)
         if process.returncode:
-            raise Unreachable(f"{title} fails: {first_error(''.join(output))}")
+            raise failure(title, "".join(output))
 
     def _run(self, command: list[str]) -> subprocess.CompletedProcess[str]:
         try:
@@ -263,6 +263,16 @@ def parse_uri(text: str) -> Archive | None:
         return None
     uri, name, size, sha256 = found.groups()
     return Archive(uri, name, int(size), sha256)
+
+
+def failure(what: str, output: str) -> HostProblem:
+    """The error for a fetch that failed, by what apt printed."""
+    if "No space left on device" in output:
+        return HostProblem(f"no disk space left while {what}: free some, or set HOTREMOVE_CACHE")
+    return Unreachable(
+        f"{what} fails: {first_error(output)}"
+        f" (check the network, or name another mirror in {mirrors.MIRROR})"
+    )
 
 
 def first_error(output: str) -> str:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from hotremove.cache import Cache, host_errors
+from hotremove.cache import ENVIRONMENT_VARIABLE, Cache, host_errors
 from hotremove.errors import HostProblem, UsageProblem
 from hotremove.kernels import bare, debian, directory, host, packages, rpm, tarball, tree
 from hotremove.kernels.kernel import Kernel
@@ -70,7 +70,10 @@ def resolve(text: str, cache: Cache) -> Kernel:
         with host_errors(f"resolving the kernel {spec}"):
             return SOURCES[spec.scheme].resolve(spec.rest, cache)
     except OSError as error:
-        raise HostProblem(f"cannot resolve the kernel {spec}: {error}") from error
+        raise HostProblem(
+            f"cannot resolve the kernel {spec}: {error} (the cache is {cache.root},"
+            f" {ENVIRONMENT_VARIABLE} names another)"
+        ) from error
 
 
 def spellings() -> str:
