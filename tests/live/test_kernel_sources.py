@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Debian's kernels as the machine's mirror serves them: fetched, unpacked, indexed."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from hotremove.cache import Cache
+from hotremove.errors import UsageProblem
+from hotremove.kernels import debian, inspect, spec
+
+SUITES = {"bullseye": (5, 10), "bookworm": (6, 1), "trixie": (6, 12)}
+NEEDED = ("boot", "sysfs offline", "DIMM plug and eject", "rdma pins", "vfio pins")
+
+needs_nightly = pytest.mark.skipif(
+    not os.environ.get("HOTREMOVE_NIGHTLY"), reason="fetches 120 MB more: set HOTREMOVE_NIGHTLY"
+)
+
+
+@pytest.mark.parametrize("suite", SUITES)
+def test_a_suites_kernel_can_run_the_main_scenarios(suite: str) -> None:
+    kernel = spec.resolve(f"debian:{suite}", Cache.default())
+    assert kernel.point_release[:2] == SUITES[suite]
+    assert kernel.modules is not None
+    assert "rdma_rxe.ko" in (kernel.modules / "modules.dep").read_text()
+    wanted = [capability for capability in inspect.CAPABILITIES if capability.name in NEEDED]
+    assert {c.name: inspect.missing(kernel, c) for c in wanted} == {name: () for name in NEEDED}
+
+
+@needs_nightly
+def test_the_split_layout() -> None:
+    kernel = spec.resolve("debian:trixie-backports", Cache.default())
+    assert kernel.modules is not None
+    assert (kernel.modules / "modules.dep").stat().st_size > 0
+    assert kernel.config["MEMORY_HOTREMOVE"] == "y"
+
+
+def test_a_suite_the_mirror_does_not_have() -> None:
+    with pytest.raises(UsageProblem, match="the mirror has no suite bokworm"):
+        spec.resolve("debian:bokworm", Cache.default())
+
+
+def test_a_version_the_mirror_does_not_have() -> None:
+    with pytest.raises(UsageProblem, match=r"no such version; bookworm has .*6\.1\."):
+        spec.resolve("debian:bookworm/2.6.32", Cache.default())
+
+
+def test_a_build_root_can_be_made() -> None:
+    found = debian.apt_environment("bookworm", Cache.default())
+    assert found.suite == "bookworm"
+    assert len(found.sources) >= 1
