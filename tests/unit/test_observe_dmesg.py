@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: Apache-2.0
+import importlib.util
+import io
+import json
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hotremove.observe.dmesg import find_reports, read_lines
+from hotremove.observe.report import Report
+from hotremove.observe.rules import default_rules
+
+GOLDEN = Path(__file__).parents[1] / "golden"
+LOGS = sorted(GOLDEN.glob("*.log"))
+WARNING = """\
+[    1.000001] ------------[ cut here ]------------
+[    1.000002] WARNING: CPU: 0 PID: 4 at mm/gup.c:99 f+0x10/0x830
+[    1.000003] Call Trace:
+[    1.000004]  g+0x1/0x2
+[    1.000005] ---[ end trace 0000000000000000 ]---
+"""
+
+
+def refresher() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("refresh", GOLDEN / "refresh.py")
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+REFRESH = refresher()
+
+
+def reports(text: str) -> list[Report]:
+    return find_reports(text.splitlines(keepends=True))
+
+
+@pytest.mark.parametrize("log", LOGS, ids=lambda log: log.stem)
+def test_golden(log: Path) -> None:
+    assert REFRESH.found(log) == json.loads(log.with_suffix(".json").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("log", LOGS, ids=lambda log: log.stem)
+def test_stretches_do_not_matter(log: Path) -> None:
+    """A report that lies across two stretches of the search is found all the same."""
+    lines = log.read_text(encoding="utf-8", errors="replace").split("\n")
+    expected = find_reports(lines)
+    for shift in (4085, 4092, 4095):
+        filler = ["[    0.000001] nothing to see"] * shift
+        moved = find_reports([*filler, *lines])
+        assert [one.text for one in moved] == [one.text for one in expected]
+        assert [one.start - shift for one in moved] == [one.start for one in expected]
+
+
+def test_text_is_as_in_the_log() -> None:
+    (report,) = reports("noise\n" + WARNING + "noise\n")
+    assert report.text == WARNING.rstrip("\n")
+    assert (report.start, report.end, report.seconds) == (2, 6, 1.000001)
+    assert (report.place, report.trace, report.fails) == ("f", ("g",), True)
+
+
+def test_two_reports_one_after_the_other() -> None:
+    assert [(one.start, one.end) for one in reports(WARNING + WARNING)] == [(1, 5), (6, 10)]
+
+
+def test_two_callers_at_once() -> None:
+    mixed = []
+    for one, two in zip(WARNING.splitlines(), WARNING.splitlines(), strict=True):
+        mixed += [one.replace("] ", "][    T1] ", 1), two.replace("] ", "][    C0] ", 1)]
+    first, second = find_reports(mixed)
+    assert (first.caller, second.caller) == ("T1", "C0")
+    assert len(first.text.splitlines()) == len(second.text.splitlines()) == 5
+    assert first.fingerprint == second.fingerprint == "warning:f:g"
+
+
+def test_a_note_does_not_break_a_splat_in_two() -> None:
+    lines = WARNING.splitlines()
+    lines.insert(3, "[    1.000003] migrating pfn 100008 failed ret:1")
+    splat, note = sorted(find_reports(lines), key=lambda report: report.severity, reverse=True)
+    assert (splat.start, splat.end, splat.kind) == (1, 6, "warning")
+    assert (note.start, note.end, note.fails) == (4, 4, False)
+
+
+def test_fingerprint_ignores_what_changes_between_runs() -> None:
+    other = WARNING.replace("gup.c:99 f+0x10/0x830", "gup.c:107 f+0x12/0x83f")
+    other = other.replace("CPU: 0 PID: 4", "CPU: 3 PID: 1234").replace("g+0x1", "g.isra.0+0x4")
+    (one,), (two,) = reports(WARNING), reports(other)
+    assert one.fingerprint == two.fingerprint
+    assert one.title != two.title
+
+
+def test_a_long_silence_ends_a_report() -> None:
+    text = WARNING.replace("---[ end trace 0000000000000000 ]---", " h+0x1/0x2")
+    later = "[   20.000000]  much_later+0x1/0x2\n"
+    (report,) = reports(text + later)
+    assert report.trace == ("g", "h")
+
+
+def test_a_panic_after_a_splat_is_the_same_report() -> None:
+    panic = "[    1.100000] Kernel panic - not syncing: kernel: panic_on_warn set ...\n"
+    (report,) = reports(WARNING + "[    1.050000] somebody else\n" + panic)
+    assert (report.kind, report.panicked, report.end) == ("warning", True, 7)
+
+
+def test_a_forgotten_report_is_closed() -> None:
+    start = "[    1.000000][    T1] WARNING: CPU: 0 PID: 4 at mm/gup.c:99 f+0x10/0x830"
+    others = ["[    1.000001][    T2] line"] * 2000
+    end = "[    1.000002][    T1]  g+0x1/0x2"
+    (report,) = find_reports([start, *others, end])
+    assert (report.start, report.end) == (1, 1)
+
+
+def test_an_endless_report_is_cut() -> None:
+    frames = ["[    1.000001]  f+0x1/0x2"] * 10_000
+    (report,) = find_reports(["[    1.000000] BUG: KASAN: x in f+0x1/0x2", *frames])
+    assert report.end < 3000
+
+
+def test_bytes_that_are_no_text() -> None:
+    data = b"\xff\xfe\x00\n" + WARNING.encode() + b"\x80\x81"
+    (report,) = find_reports(read_lines(io.BytesIO(data)))
+    assert report.start == 2
+
+
+def test_only_a_line_feed_ends_a_line() -> None:
+    assert len(list(read_lines(io.BytesIO("a\rb\u2028c\x0cd\ne".encode())))) == 2
+
+
+PIECES = sorted(
+    {line for log in LOGS for line in log.read_text("utf-8", errors="replace").split("\n")}
+)
+
+
+@settings(deadline=None, max_examples=150)
+@given(
+    st.lists(
+        st.one_of(
+            st.sampled_from(PIECES),
+            st.tuples(st.sampled_from(PIECES), st.sampled_from(PIECES)).map("".join),
+            st.tuples(st.sampled_from(PIECES), st.integers(0, 90)).map(lambda p: p[0][: p[1]]),
+            st.text(max_size=40),
+        ),
+        max_size=60,
+    )
+)
+def test_any_log_is_survived(lines: list[str]) -> None:
+    found = find_reports(lines)
+    for report in found:
+        assert 1 <= report.start <= report.end <= len(lines)
+        assert report.kind in default_rules().kinds
+        assert report.title
+        assert report.fingerprint.startswith(report.kind + ":")
+    assert found == sorted(found, key=lambda report: (report.start, report.end))

@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: Apache-2.0
+from pathlib import Path
+
+import pytest
+
+from hotremove.errors import UsageProblem
+from hotremove.observe.logline import LogLine
+from hotremove.observe.rules import Rule, default_rules, load_rules, make_rules
+
+RULES = default_rules()
+EXAMPLES = [(rule, example) for rule in RULES.rules for example in rule.examples]
+MINIMAL = "[[rule]]\nname = 'a'\nkind = 'warning'\nneedle = ['x']\nmatch = ['x']\n"
+
+
+@pytest.mark.parametrize(("rule", "example"), EXAMPLES, ids=[f"{r.name}" for r, _ in EXAMPLES])
+def test_each_example_is_found(rule: Rule, example: str) -> None:
+    assert RULES.classify(LogLine(example, stamped=True)) is rule
+    assert RULES.prefilter.search(f"line before\n[    1.000000] {example}\n")
+
+
+def test_each_rule_has_an_example() -> None:
+    assert [rule.name for rule in RULES.rules if not rule.examples] == []
+
+
+def test_joins_name_kinds_that_exist() -> None:
+    joins = {kind for rule in RULES.rules for kind in rule.joins} - {"*", "cut-here"}
+    assert joins <= RULES.kinds
+
+
+def test_the_kinds_people_look_for_have_rules() -> None:
+    expected = """panic oops bug warning kasan kfence kcsan ubsan lockdep rcu-stall soft-lockup
+        hard-lockup hung-task oom bad-page refcount list-corruption memory-hotplug vfio rdma acpi"""
+    assert set(expected.split()) <= RULES.kinds
+
+
+def test_user_space_starts_no_report() -> None:
+    assert RULES.classify(LogLine("BUG: KASAN: x", kernel=False, stamped=True)) is None
+
+
+def test_a_program_s_warning_is_not_the_kernel_s() -> None:
+    assert RULES.classify(LogLine("WARNING: my disk is full")) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("[[rule]", "mine.toml is not TOML"),
+        ("rules = 1", "mine.toml: unknown key `rules`"),
+        ("rule = 1", "mine.toml: rule must be written as [[rule]]"),
+        ("[[rule]]\nkind = 'a'", "mine.toml: an entry lacks the text `name`"),
+        (MINIMAL + "colour = 'red'", "mine.toml: rule a: unknown key `colour`"),
+        (MINIMAL + "rank = 'high'", "mine.toml: rule a: `rank` is of the wrong type"),
+        (MINIMAL + "severity = 'bad'", "mine.toml: rule a: severity is `splat` or `note`"),
+        (MINIMAL.replace("['x']\nmatch", "[]\nmatch"), "must not be empty"),
+        (MINIMAL.replace("match = ['x']", "match = ['(']"), "not a regular expression"),
+        (MINIMAL + MINIMAL, "two rules are named a"),
+        ("body = 1", "mine.toml: body must be a text or a list of texts"),
+        ("[[suppress]]\nmatch = 'x'", "[[suppress]] has the keys `match` and `reason`, no others"),
+    ],
+)
+def test_bad_rules_are_one_clear_line(text: str, says: str) -> None:
+    with pytest.raises(UsageProblem) as caught:
+        make_rules([("mine.toml", text)])
+    assert says in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_rules_from_files(tmp_path: Path) -> None:
+    mine = tmp_path / "mine.toml"
+    mine.write_text(MINIMAL)
+    assert [rule.name for rule in load_rules(mine).rules] == ["a"]
+    with pytest.raises(UsageProblem, match="cannot read rules"):
+        load_rules(tmp_path / "absent.toml")
