@@ -24,6 +24,8 @@ from hotremove.progress import waiting
 
 # Documentation and translations are a third of the packages' size.
 _LEFT_OUT = ("doc", "man", "locale", "info", "lintian")
+# trixie's gcc-14-x86-64-linux-gnu, which backported headers ask for, calls plain `as`.
+_TOOLS = ("make", "binutils")
 _UNLOCATED = re.compile(r"E: Unable to locate package (\S+)")
 # Makes the machine's /dev appear in the root, in a mount namespace that ends with the command.
 _ENTER = 'mount --rbind /dev "$0/dev" && exec chroot "$0" "$@"'
@@ -73,7 +75,7 @@ def find_toolchain(kernel: Kernel, cache: Cache) -> Toolchain:
             f"no headers are known for kernel {kernel.release}: its modules cannot be built"
         )
     environment = apt_environment(headers.suite, cache)
-    key = digest(environment.suite, *headers.packages, kernel.version, *_LEFT_OUT)
+    key = digest(environment.suite, *headers.packages, kernel.version, *_TOOLS, *_LEFT_OUT)
 
     def build(target: Path) -> None:
         with waiting(f"making a build root of {headers.suite} for {kernel.release} (a minute)"):
@@ -126,7 +128,7 @@ def _bootstrap(environment: AptEnvironment, packages: tuple[str, ...], target: P
 def _mmdebstrap(environment: AptEnvironment, packages: tuple[str, ...]) -> list[str]:
     options = [f"--aptopt={option}" for option in environment.options]
     options += [f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in _LEFT_OUT]
-    include = f"--include={','.join(('make', *packages))}"
+    include = f"--include={','.join((*_TOOLS, *packages))}"
     first = ["mmdebstrap", "--variant=apt", "--format=tar", "--quiet", include]
     return [*first, *options, environment.suite, "-", "-"]
 

@@ -104,13 +104,12 @@ class Control:
         self._jobs: dict[int, Job] = {}
         self._socket: socket.socket | None = None
         self._spawn: SocketSpawn | None = None
-        self.release = ""
 
     def connect(self, deadline: float) -> None:
-        """Open the channel and wait for the agent's greeting, `deadline` seconds at most.
+        """Open the channel and wait until the agent answers, `deadline` seconds at most.
 
         Raises:
-            GuestLost: no greeting, or one of another protocol version.
+            GuestLost, GuestDied: no answer, or one of another protocol version.
         """
         self._socket = socket.socket(socket.AF_UNIX)
         self._socket.connect(str(self._path))
@@ -118,7 +117,9 @@ class Control:
         # pexpect waits 50 ms before each send, which suits programs that turn echo off.
         self._spawn.delaybeforesend = None
         self._spawn.delayafterread = None
-        self._pump(lambda: bool(self.release), deadline, "no greeting on the control channel")
+        # The empty line ends what an earlier host may have left unfinished.
+        self._send(b"\n")
+        self._finish(self._request("ping"), deadline)
 
     def close(self) -> None:
         """Leave the channel; the guest's jobs go on."""
@@ -305,7 +306,7 @@ class Control:
 
     def _deliver(self, number: int, kind: str, argument: bytes, payload: bytes) -> None:
         if kind == "ready":
-            self._greet(argument.decode())
+            _greet(argument.decode())
             return
         job = self._jobs.get(number)
         if job is None:
@@ -322,11 +323,11 @@ class Control:
             job.ending = "exit" if kind == "exit" else "signal" if kind == "signal" else "deadline"
             job.status = int(argument or b"0")
 
-    def _greet(self, words: str) -> None:
-        version, _, release = words.partition(" ")
-        if version != str(PROTOCOL):
-            raise GuestLost(f"the guest's agent speaks protocol {version}, not {PROTOCOL}")
-        self.release = release
+
+def _greet(words: str) -> None:
+    version = words.partition(" ")[0]
+    if version != str(PROTOCOL):
+        raise GuestLost(f"the guest's agent speaks protocol {version}, not {PROTOCOL}")
 
 
 def _exactly(spawn: SocketSpawn, size: int) -> bytes:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from itertools import count
@@ -37,6 +38,7 @@ class Guest:
         console: what the kernel printed.
         evidence: records of /dev/kmsg.
         origin: `booted` or `restored`.
+        removals: what was tried on its memory so far, for whoever reports on it.
     """
 
     def __init__(
@@ -53,7 +55,7 @@ class Guest:
         self.process: EmulatorProcess | None = None
         self.hypervisor = hypervisor
         self._marks = count(1)
-        self._blank = False
+        self.removals: list[Any] = []
 
     def adopt(self, domain: Any, pid_file: Path | None) -> None:
         """Take over a started domain; `pid_file` is QEMU's, where it is on this machine."""
@@ -100,8 +102,8 @@ class Guest:
         """Whether the console holds a kernel's own account of its death."""
         return bool(_DEATH.search(self.console.text()))
 
-    def dmesg(self) -> str:
-        """The kernel's messages since this guest started, as records of /dev/kmsg.
+    def dmesg(self, start: int = 0) -> str:
+        """The kernel's messages from byte `start` of the evidence on, as records of /dev/kmsg.
 
         A mark goes through the kernel's log first, so that nothing said before this call is
         missing. A guest that cannot be asked any more gives what came by itself.
@@ -112,7 +114,7 @@ class Guest:
             wait_until(lambda: mark in self.evidence.text(), 10, self.check)
         except HotremoveError:
             pass
-        return self.evidence.text()
+        return self.evidence.text(start)
 
     def plug_dimm(self, alias: str, mib: int, node: int) -> None:
         """Give the guest a DIMM of `mib` MiB on `node`; the kernel onlines it in its own time.
@@ -137,7 +139,7 @@ class Guest:
     def refresh(self) -> None:
         """Give a restored guest the present time and randomness of its own."""
         self.control.set_clock(time.time())
-        self.control.add_entropy(Path("/dev/urandom").open("rb").read(64))
+        self.control.add_entropy(os.urandom(64))
 
     def destroy(self) -> None:
         """End the guest at once; its logs stay."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import shutil
 import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 
@@ -38,6 +40,7 @@ class Stable:
         self._root = self.directory.path / "root"
         self._numbers = count(1)
         self._guests: list[Guest] = []
+        self._latest: Guest | None = None
         self._farewells: list[threading.Thread] = []
         try:
             uri = uri or prepare_root(self._root, cache)
@@ -63,6 +66,24 @@ class Stable:
             # A damaged snapshot must not cost a verdict: it is made again, once.
             self.cache.discard("snapshots", snapshot.name)
             return self._restore(plan, self._snapshot(plan))
+
+    @contextmanager
+    def lend(
+        self, plan: GuestPlan, see_off: Callable[[Guest, Path], None] = lambda _guest, _log: None
+    ) -> Iterator[Guest]:
+        """A fresh guest for one test; `see_off(guest, QEMU's log)` looks at it before it goes.
+
+        A guest that does not come up is looked at as well.
+        """
+        self._latest = None
+        try:
+            yield self.fresh(plan)
+        finally:
+            if self._latest:
+                try:
+                    see_off(self._latest, self.emulator_log(self._latest))
+                finally:
+                    self.release(self._latest)
 
     def boot(self, plan: GuestPlan, gdb: int | None = None) -> Guest:
         """A guest booted from power-on."""
@@ -112,6 +133,7 @@ class Stable:
         folder = self.directory.guest(f"{next(self._numbers)}")
         guest = Guest(plan, name, Channels(folder), self.hypervisor, origin)
         self._guests.append(guest)
+        self._latest = guest
         return guest
 
     def _pid_file(self, name: str) -> Path | None:

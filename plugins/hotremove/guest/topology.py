@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from hotremove.errors import UsageProblem
-from hotremove.resources import folder
+from hotremove.build.sources import source_folder
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ def load_topology(name: str) -> Topology:
     Raises:
         UsageProblem: there is no such file, or it is not a topology.
     """
-    shelf = folder("guests") / "topologies"
+    shelf = source_folder("guests") / "topologies"
     path = Path(name) if name.endswith(".toml") else shelf / f"{name}.toml"
     if not path.is_file():
         known = ", ".join(sorted(file.stem for file in shelf.glob("*.toml")))

@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a scenario is run over: each kernel, each of its pin paths."""
+
+from __future__ import annotations
+
+import pytest
+
+from hotremove.errors import HotremoveError
+from hotremove.fixtures import PIN_PATHS
+from hotremove.kernels.kernel import Kernel
+from hotremove.stash import FARM, PROBLEM
+
+
+def wants_guest(item: pytest.Item) -> bool:
+    """Whether a test runs on a kernel under test."""
+    return "kernel" in getattr(item, "fixturenames", ())
+
+
+def parametrize(metafunc: pytest.Metafunc) -> None:
+    """Give a test its dimensions.
+
+    A kernel that is not to be had, or a marker's wrong argument, is kept for the end of collection.
+    """
+    config = metafunc.config
+    try:
+        if "kernel" in metafunc.fixturenames:
+            kernels = () if PROBLEM in config.stash else config.stash[FARM].kernels
+            ids = [kernel_id(kernel, kernels) for kernel in kernels]
+            metafunc.parametrize("kernel", kernels, ids=ids, indirect=True, scope="session")
+        if "pinner" in metafunc.fixturenames:
+            metafunc.parametrize("pinner", _pin_paths(metafunc.definition), indirect=True)
+    except HotremoveError as error:
+        config.stash[PROBLEM] = error
+        metafunc.parametrize("kernel", (), indirect=True, scope="session")
+
+
+def _pin_paths(item: pytest.Item) -> tuple[str, ...]:
+    """The arguments of `@pytest.mark.pins`.
+
+    Raises:
+        pytest.UsageError: there are none, or one is unknown.
+    """
+    marker = item.get_closest_marker("pins")
+    paths: tuple[str, ...] = marker.args if marker else ()
+    unknown = ", ".join(repr(path) for path in paths if path not in PIN_PATHS)
+    if unknown or not paths:
+        known = ", ".join(PIN_PATHS)
+        raise pytest.UsageError(f"{item.nodeid}: mark.pins({unknown or 'nothing'}): give {known}")
+    return paths
+
+
+def kernel_id(kernel: Kernel, kernels: tuple[Kernel, ...]) -> str:
+    """The version, for the test's id; with the release where two kernels share it."""
+    same = sum(other.label == kernel.label for other in kernels)
+    return kernel.label if same == 1 else f"{kernel.label}-{kernel.release}"

@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What one pytest process works with: kernels, plans, guests. Made once, closed at the end."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+from hotremove.build.initramfs import BootImage, build_image
+from hotremove.build.vmlinux import boot_file
+from hotremove.cache import Cache
+from hotremove.guest.accelerator import Accelerator, choose
+from hotremove.guest.plan import GuestPlan, find_emulator, make_plan
+from hotremove.guest.stable import Stable
+from hotremove.guest.topology import load_topology
+from hotremove.kernels.kernel import Kernel
+from hotremove.kernels.spec import resolve
+from hotremove.options import Options
+
+
+class Farm:
+    """Kernels are resolved, images built and libvirt opened when first asked for."""
+
+    def __init__(self, options: Options) -> None:
+        """Nothing is fetched or started yet."""
+        self.options = options
+        self.cache = Cache.default()
+        self._images: dict[Kernel, BootImage] = {}
+
+    @cached_property
+    def kernels(self) -> tuple[Kernel, ...]:
+        """The kernels under test, fetched where necessary.
+
+        Raises:
+            UsageProblem, HostProblem: a spec cannot be resolved.
+        """
+        return tuple(resolve(spec, self.cache) for spec in self.options.kernels)
+
+    @cached_property
+    def accelerator(self) -> Accelerator:
+        """What guests run under, and why."""
+        kernel = boot_file(self.kernels[0], self.cache)
+        return choose(self.options.accelerator, find_emulator(), kernel, self.cache)
+
+    @cached_property
+    def stable(self) -> Stable:
+        """Where guests come from."""
+        return Stable(self.cache, self.options.uri, self.options.fresh_boot)
+
+    def image(self, kernel: Kernel) -> BootImage:
+        """The boot image of a kernel."""
+        if kernel not in self._images:
+            self._images[kernel] = build_image(kernel, self.cache)
+        return self._images[kernel]
+
+    def plan(self, kernel: Kernel, topology: str | None = None) -> GuestPlan:
+        """What guests of this kernel are made from."""
+        shape = load_topology(topology or self.options.topology)
+        return make_plan(self.image(kernel), shape, self.accelerator.kind, self.cache)
+
+    def prepare(self) -> None:
+        """Do everything that can be wrong with the input or the host, before the first test."""
+        find_emulator()
+        load_topology(self.options.topology)
+        for kernel in self.kernels:
+            self.image(kernel)
+        _ = self.accelerator, self.stable
+
+    def close(self) -> None:
+        """End all guests."""
+        if "stable" in self.__dict__:
+            self.stable.close()

@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The fixtures scenarios are written with.
+
+Dimensions, each with a default that an option or a marker changes:
+
+| fixture      | what varies            | default          | changed by                    |
+|--------------|------------------------|------------------|-------------------------------|
+| `kernel`     | the kernel under test  | debian:bookworm  | `--kernel`, repeatable        |
+| `topology`   | the guest's hardware   | movable-node     | `--topology`, `mark.topology` |
+| `accelerator`| kvm or tcg             | auto             | `--accel`                     |
+| `pinner`     | the pin path           | none             | `mark.pins("rdma", "vfio")`   |
+
+Nouns, each fresh for every test: `guest`, `movable_dimm`, `rdma`, `vfio`, `uring`, `vmsplice`,
+`pin_hold`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Protocol
+
+import pytest
+
+from hotremove.farm import Farm
+from hotremove.guest.accelerator import Accelerator
+from hotremove.guest.machine import Guest
+from hotremove.guest.topology import Topology, load_topology
+from hotremove.kernels.kernel import Kernel
+from hotremove.memory.dimm import Dimm
+from hotremove.pins.buffer import Buffer
+from hotremove.pins.kmod import PinHold
+from hotremove.pins.pin import Pin
+from hotremove.pins.rdma import Rdma
+from hotremove.pins.uring import Uring
+from hotremove.pins.vfio import Vfio
+from hotremove.pins.vmsplice import Vmsplice
+from hotremove.report.evidence import Evidence
+from hotremove.stash import EVIDENCE, FARM, GUEST
+
+DIMM_MIB = 512
+
+
+class Pinner(Protocol):
+    """A way to pin a buffer."""
+
+    def pin(self, buffer: Buffer) -> Pin:
+        """Pin all of it."""
+
+
+PIN_PATHS: dict[str, Callable[[Guest], Pinner]] = {
+    "rdma": Rdma,
+    "vfio": Vfio,
+    "uring": Uring,
+    "vmsplice": Vmsplice,
+    "pin_hold": PinHold,
+}
+
+
+@pytest.fixture(scope="session")
+def farm(pytestconfig: pytest.Config) -> Farm:
+    """What this process works with."""
+    return pytestconfig.stash[FARM]
+
+
+@pytest.fixture(scope="session")
+def kernel(request: pytest.FixtureRequest) -> Kernel:
+    """The kernel under test; one test run for each `--kernel`."""
+    found: Kernel = request.param
+    return found
+
+
+@pytest.fixture(scope="session")
+def accelerator(farm: Farm) -> Accelerator:
+    """What guests run under, and why."""
+    return farm.accelerator
+
+
+@pytest.fixture
+def topology(request: pytest.FixtureRequest, farm: Farm) -> Topology:
+    """The guest's hardware."""
+    marker = request.node.get_closest_marker("topology")
+    return load_topology(marker.args[0] if marker else farm.options.topology)
+
+
+@pytest.fixture
+def guest(
+    request: pytest.FixtureRequest, farm: Farm, kernel: Kernel, topology: Topology
+) -> Iterator[Guest]:
+    """A fresh guest, destroyed afterwards and never used again."""
+    plan = farm.plan(kernel, topology.name)
+    evidence = Evidence.open(farm.options.artifacts, request.node.nodeid)
+    request.node.stash[EVIDENCE] = evidence
+    evidence.before(request.node.nodeid, plan, map(str, request.config.invocation_params.args))
+    with farm.stable.lend(plan, evidence.after) as fresh:
+        request.node.stash[GUEST] = fresh
+        evidence.started(fresh)
+        yield fresh
+
+
+@pytest.fixture
+def movable_dimm(request: pytest.FixtureRequest, guest: Guest, farm: Farm) -> Dimm:
+    """A DIMM on the movable node, online in ZONE_MOVABLE."""
+    marker = request.node.get_closest_marker("dimm")
+    mib = marker.args[0] if marker else DIMM_MIB
+    return Dimm(guest, guest.plan.topology.movable_node, mib, farm.options.deadline)
+
+
+@pytest.fixture
+def map_on_node(guest: Guest) -> Callable[[int, int], Buffer]:
+    """Map and fault memory on a node: `map_on_node(0, 128 * MIB)`."""
+    return lambda node, size: Buffer(guest, size, node)
+
+
+@pytest.fixture
+def rdma(guest: Guest) -> Rdma:
+    """The guest's rxe device."""
+    return Rdma(guest)
+
+
+@pytest.fixture
+def vfio(guest: Guest) -> Vfio:
+    """An endpoint of the guest under vfio-pci."""
+    return Vfio(guest)
+
+
+@pytest.fixture
+def uring(guest: Guest) -> Uring:
+    """The guest's io_uring."""
+    return Uring(guest)
+
+
+@pytest.fixture
+def vmsplice(guest: Guest) -> Vmsplice:
+    """Pipes of the guest that nobody reads."""
+    return Vmsplice(guest)
+
+
+@pytest.fixture
+def pin_hold(guest: Guest) -> PinHold:
+    """The module pin_hold, loaded."""
+    return PinHold(guest)
+
+
+@pytest.fixture
+def pinner(request: pytest.FixtureRequest, guest: Guest) -> Pinner:
+    """The pin path of this run of the test; the paths come from `@pytest.mark.pins`."""
+    return PIN_PATHS[request.param](guest)

@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The guest's memory blocks, read from its sysfs."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+
+from hotremove.errors import CapabilityAbsent
+from hotremove.guest.control import Control
+from hotremove.observe.counters import Counters, Zone, parse_meminfo, parse_vmstat, parse_zoneinfo
+from hotremove.observe.pagemap import MemoryBlock, parse_block, parse_block_bytes
+
+SYSFS = "/sys/devices/system/memory"
+# One shell command for all blocks: some hundred files, in one round trip.
+_LIST = (
+    f"cd {SYSFS} 2>/dev/null && cat block_size_bytes && "
+    "grep -s . memory*/phys_index memory*/state memory*/valid_zones; ls -d memory*/node* 2>/dev/null"
+)
+_FILE = re.compile(r"memory(\d+)/(\w+):(.*)")
+_NODE = re.compile(r"memory(\d+)/node(\d+)$")
+
+
+def parse_listing(text: str) -> tuple[MemoryBlock, ...]:
+    """The memory blocks in the output of the command that lists them.
+
+    Raises:
+        HotremoveError: the listing is not one.
+    """
+    size, _, rest = text.partition("\n")
+    block_bytes = parse_block_bytes(size)
+    files: dict[int, dict[str, str]] = defaultdict(dict)
+    for line in rest.splitlines():
+        if found := _FILE.match(line):
+            files[int(found[1])][found[2]] = found[3]
+        elif found := _NODE.match(line):
+            files[int(found[1])]["node"] = found[2]
+    complete = {index: read for index, read in files.items() if "state" in read}
+    return tuple(parse_block(index, read, block_bytes) for index, read in sorted(complete.items()))
+
+
+def read_blocks(control: Control) -> tuple[MemoryBlock, ...]:
+    """The guest's memory blocks, by number.
+
+    Raises:
+        CapabilityAbsent: the kernel has no memory hotplug.
+    """
+    listed = control.run(_LIST)
+    if not listed.stdout:
+        raise CapabilityAbsent(f"the kernel lacks CONFIG_MEMORY_HOTPLUG: no {SYSFS}")
+    return parse_listing(listed.text)
+
+
+def require_hot_remove(control: Control) -> None:
+    """Make sure that the kernel can offline memory.
+
+    Raises:
+        CapabilityAbsent: mm/memory_hotplug.c was built without offline_pages().
+    """
+    if not control.run("grep -qw offline_pages /proc/kallsyms").ok:
+        raise CapabilityAbsent("the kernel lacks CONFIG_MEMORY_HOTREMOVE: no offline_pages()")
+
+
+def read_counters(control: Control, node: int) -> Counters:
+    """What the kernel counts: a node's own vmstat, and the machine's migrations, in pages.
+
+    Pins are counted by node, migrations only for the whole machine (mm/vmstat.c).
+    """
+    paths = (f"/sys/devices/system/node/node{node}/vmstat", "/proc/vmstat")
+    of_node, of_machine = (parse_vmstat(text) for text in control.read_all(paths))
+    migrations = of_machine.only("pgmigrate_", "thp_migration_")
+    return Counters({**of_node.values, **migrations.values})
+
+
+def read_zones(control: Control) -> tuple[Zone, ...]:
+    """All zones of all nodes."""
+    return parse_zoneinfo(control.read("/proc/zoneinfo"))
+
+
+def read_node_memory(control: Control, node: int) -> int:
+    """A node's MemTotal, bytes."""
+    text = control.read(f"/sys/devices/system/node/node{node}/meminfo")
+    return parse_meminfo(text)["MemTotal"]

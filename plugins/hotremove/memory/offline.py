@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One memory block being offlined in the background."""
+
+from __future__ import annotations
+
+import signal
+
+from hotremove.errors import DeadlineExceeded
+from hotremove.guest.control import Completed
+from hotremove.guest.machine import Guest
+from hotremove.memory.blocks import SYSFS, read_blocks, read_counters
+from hotremove.observe.counters import Counters, delta
+from hotremove.observe.pagemap import MemoryBlock
+
+# offline_pages() looks for a pending signal between two rounds of migration, milliseconds apart.
+INTERRUPTION_DEADLINE = 10.0
+_EINTR = "Interrupted system call"
+
+
+class Offline:
+    """A write of `offline` to a block's state, under way.
+
+    Attributes:
+        block: the block, as it was before.
+    """
+
+    def __init__(self, guest: Guest, block: MemoryBlock, node: int, before: Counters) -> None:
+        """Begin."""
+        self.guest = guest
+        self.block = block
+        self.node = node
+        self._before = before
+        self._dmesg_start = guest.evidence.size()
+        # The shell handles SIGTERM, so that it outlives the write and tells its errno.
+        path = f"{SYSFS}/memory{block.index}/state"
+        self._job = guest.control.start(f"trap : TERM; echo offline >{path}")
+        self._done: Completed | None = None
+
+    def is_stuck(self, after: float) -> bool:
+        """Whether it is still under way `after` seconds from now."""
+        self._done = self.guest.control.wait(self._job, after)
+        return self._done is None
+
+    def terminate(self) -> None:
+        """Send SIGTERM and wait for the end.
+
+        Raises:
+            DeadlineExceeded: the signal does not end it.
+        """
+        self.guest.control.kill(self._job, signal.SIGTERM)
+        self._done = self.guest.control.wait(self._job, INTERRUPTION_DEADLINE)
+        if self._done is None:
+            raise DeadlineExceeded(
+                f"offlining memory{self.block.index} goes on {INTERRUPTION_DEADLINE:g} s after "
+                "SIGTERM"
+            )
+
+    def expect_interrupted(self) -> None:
+        """Require that the write failed with EINTR and the kernel told why.
+
+        Raises:
+            AssertionError: it ended otherwise.
+        """
+        __tracebackhide__ = True
+        said = self._done.stderr.decode(errors="replace") if self._done else ""
+        assert _EINTR in said, f"offlining did not fail with EINTR: {said.strip() or 'no error'}"
+        told = "failed due to signal backoff" in self.guest.dmesg(self._dmesg_start)
+        assert told, "the kernel did not log `memory offlining … failed due to signal backoff`"
+
+    def expect_block_usable(self) -> None:
+        """Require that the block is back as it was, and no page is left isolated.
+
+        Raises:
+            AssertionError: with what is left.
+        """
+        __tracebackhide__ = True
+        blocks = {block.index: block for block in read_blocks(self.guest.control)}
+        now = blocks[self.block.index]
+        assert (now.state, now.zone) == (self.block.state, self.block.zone), (
+            f"memory{now.index} is {now.state} in {now.zone}, "
+            f"was {self.block.state} in {self.block.zone}"
+        )
+        isolated = delta(self._before, read_counters(self.guest.control, self.node)).isolated
+        # The counters are folded per CPU, so a few pages may come late (mm/vmstat.c).
+        assert isolated < 64, f"{isolated} pages stay isolated after the interrupted offline"

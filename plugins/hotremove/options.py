@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every option and ini key of the plugin, with its validation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from hotremove.errors import UsageProblem
+from hotremove.guest.accelerator import CHOICES
+
+DEFAULT_KERNEL = "debian:bookworm"
+
+MARKERS = (
+    "hotremove: boots guests and hot-removes their memory",
+    "scenario(number, title): a row of the catalogue in docs/scenarios.md",
+    "topology(name): the guest's topology, a file of guests/topologies (default: --topology)",
+    "dimm(mib): size of the DIMM that the fixture movable_dimm plugs, in MiB",
+    "pins(*paths): run once for each of these pin paths, through the fixture `pinner`",
+)
+
+
+@dataclass(frozen=True)
+class Options:
+    """The plugin's settings for one run.
+
+    Attributes:
+        kernels: kernel specs, in the order given.
+        topology: name or path of the default topology.
+        accelerator: `auto`, `kvm` or `tcg`.
+        uri: libvirt URI, or None for the embedded driver.
+        artifacts: where evidence goes, or None.
+        deadline: seconds a hot-remove is given.
+        fresh_boot: boot each guest instead of restoring a saved one.
+    """
+
+    kernels: tuple[str, ...]
+    topology: str
+    accelerator: str
+    uri: str | None
+    artifacts: Path | None
+    deadline: float
+    fresh_boot: bool
+
+
+def add_options(parser: pytest.Parser) -> None:
+    """Register options and their ini keys; the command line wins over ini."""
+    group = parser.getgroup("hotremove", "memory hot-remove farm")
+    group.addoption(
+        "--kernel",
+        action="append",
+        metavar="SPEC",
+        help="kernel under test, repeatable: debian:SUITE[/VERSION], deb:PATH[,PATH], dir:PATH, "
+        f"host … (ini: hotremove_kernels; default: {DEFAULT_KERNEL})",
+    )
+    group.addoption("--topology", metavar="NAME", help="guest topology (ini: hotremove_topology)")
+    group.addoption("--accel", choices=CHOICES, help="accelerator (ini: hotremove_accel)")
+    group.addoption(
+        "--farm-uri",
+        metavar="URI",
+        help="libvirt URI; default: libvirt's QEMU driver inside pytest (ini: hotremove_uri)",
+    )
+    group.addoption(
+        "--artifacts", metavar="DIR", help="keep evidence and results.json here (ini: …_artifacts)"
+    )
+    group.addoption(
+        "--removal-deadline",
+        type=float,
+        metavar="SECONDS",
+        help="how long a hot-remove may take before it is stuck (ini: …_removal_deadline)",
+    )
+    group.addoption(
+        "--fresh-boot", action="store_true", help="boot every guest instead of restoring a saved one"
+    )
+    parser.addini("hotremove_kernels", "kernel specs", type="linelist", default=[DEFAULT_KERNEL])
+    parser.addini("hotremove_topology", "guest topology", default="movable-node")
+    parser.addini("hotremove_accel", "accelerator: auto, kvm or tcg", default="auto")
+    parser.addini("hotremove_uri", "libvirt URI", default="")
+    parser.addini("hotremove_artifacts", "directory for evidence", default="")
+    parser.addini("hotremove_removal_deadline", "seconds a hot-remove may take", default="30")
+
+
+def read_options(config: pytest.Config) -> Options:
+    """The settings of this run.
+
+    Raises:
+        UsageProblem: a value makes no sense.
+    """
+    kernels = tuple(config.getoption("kernel") or config.getini("hotremove_kernels"))
+    accelerator = config.getoption("accel") or config.getini("hotremove_accel")
+    if accelerator not in CHOICES:
+        raise UsageProblem(f"hotremove_accel = {accelerator}: one of {', '.join(CHOICES)}")
+    artifacts = config.getoption("artifacts") or config.getini("hotremove_artifacts")
+    return Options(
+        kernels=tuple(dict.fromkeys(kernels)),
+        topology=config.getoption("topology") or config.getini("hotremove_topology"),
+        accelerator=accelerator,
+        uri=config.getoption("farm_uri") or config.getini("hotremove_uri") or None,
+        artifacts=Path(artifacts).absolute() if artifacts else None,
+        deadline=_deadline(config),
+        fresh_boot=bool(config.getoption("fresh_boot")),
+    )
+
+
+def _deadline(config: pytest.Config) -> float:
+    given = config.getoption("removal_deadline")
+    text = given if given is not None else config.getini("hotremove_removal_deadline")
+    try:
+        deadline = float(text)
+    except ValueError as error:
+        raise UsageProblem(f"hotremove_removal_deadline = {text}: not a number") from error
+    if not 0 < deadline < 86400:
+        raise UsageProblem(f"a removal deadline of {deadline:g} s makes no sense")
+    return deadline

@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A range of memory mapped by a process of the guest, which can be pinned."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from itertools import count
+from typing import Any
+
+from hotremove.errors import DeadlineExceeded, GuestLost
+from hotremove.guest.control import Job
+from hotremove.guest.machine import Guest
+from hotremove.memory.blocks import read_counters
+from hotremove.observe.counters import Counters, delta
+from hotremove.observe.pagemap import PfnRuns
+from hotremove.pins.pin import Pin
+
+# Faulting or pinning 1 GiB takes some seconds under TCG; this is far beyond what any test maps.
+DEADLINE = 120.0
+
+
+class PinRefused(OSError):
+    """The kernel refused a pin; `errno` and the call are its own."""
+
+
+class Buffer:
+    """Memory held by a holder process (guests/workloads/holder.c).
+
+    Attributes:
+        pid: the holder.
+        node: the node it is bound to, if any.
+        size: bytes mapped.
+        kind: `anon`, `thp`, `hugetlb2m`, `hugetlb1g`, `shmem`, `memfd` or `file`.
+        pins: pins taken and not released.
+    """
+
+    def __init__(
+        self,
+        guest: Guest,
+        size: int,
+        node: int | None = None,
+        kind: str = "anon",
+        faulted: bool = True,
+        read_only: bool = False,
+    ) -> None:
+        """Map `size` bytes bound to `node`.
+
+        Raises:
+            PinRefused: the kernel does not give the memory.
+        """
+        words = ["holder", "--memory", kind, "--bytes", str(size)]
+        words += ["--node", str(node)] if node is not None else []
+        words += ["--faulted"] if faulted else []
+        words += ["--read-only"] if read_only else []
+        self.guest = guest
+        self.size = size
+        self.node = node
+        self.kind = kind
+        self.pins: list[Pin] = []
+        self._numbers = count(1)
+        self._job: Job = guest.control.start(" ".join(["exec", *words]))
+        self.pid = int(self._answer("map")["pid"])
+
+    def pin(self, path: str, label: str, long_term: bool = True, **keys: object) -> Pin:
+        """Pin the range through `path`; the holder keeps it until released.
+
+        Args:
+            path: the holder's name for the pin path.
+            label: what holds the pin, for a reader: `rxe memory region`.
+            long_term: whether the kernel was told so (FOLL_LONGTERM).
+            keys: the path's own settings.
+
+        Raises:
+            PinRefused: with the kernel's errno.
+        """
+        words = [f"{key}={value}" for key, value in keys.items() if value is not None]
+        before = read_counters(self.guest.control, self.node or 0)
+        answer = self._ask(" ".join(["pin", path, *words]))
+        pin = Pin(
+            path=path,
+            label=label,
+            long_term=long_term,
+            pid=self.pid,
+            size=int(answer["bytes"]),
+            calls=int(answer["calls"]),
+            seconds=float(answer["seconds"]),
+            frames=self.frames(),
+            counted=delta(before, read_counters(self.guest.control, self.node or 0)),
+        )
+        self.pins.append(pin)
+        return pin
+
+    def unpin(self) -> None:
+        """Release every pin of this holder."""
+        self._ask("unpin")
+        self.pins.clear()
+
+    def frames(self) -> PfnRuns:
+        """The page frames the range is made of now, from /proc/PID/pagemap."""
+        return PfnRuns.of(self._ask("pages")["runs"])
+
+    def fill(self, seed: int) -> None:
+        """Write a pattern that `seed` names."""
+        self._ask(f"fill {seed}")
+
+    def mismatches(self, seed: int) -> int:
+        """Bytes that differ from the pattern `seed`."""
+        return int(self._ask(f"verify {seed}")["mismatches"])
+
+    def status(self) -> Counters:
+        """The holder's /proc/PID/status sizes in bytes: VmPin, VmLck, VmRSS …"""
+        text = self.guest.control.read(f"/proc/{self.pid}/status")
+        sizes = [line.split() for line in text.splitlines() if line.endswith(" kB")]
+        return Counters({name.rstrip(":"): int(size) * 1024 for name, size, _ in sizes})
+
+    def close(self) -> None:
+        """End the holder, which releases its memory and its pins."""
+        self.guest.control.close_input(self._job)
+        if self.guest.control.wait(self._job, DEADLINE) is None:
+            raise DeadlineExceeded(f"the holder, pid {self.pid}, did not end in {DEADLINE:g} s")
+        self.pins.clear()
+
+    def _ask(self, command: str) -> Mapping[str, Any]:
+        self.guest.control.send(self._job, f"{command}\n".encode())
+        return self._answer(command)
+
+    def _answer(self, command: str) -> Mapping[str, Any]:
+        line = self.guest.control.read_line(self._job, DEADLINE)
+        if line is None:
+            raise self._silent(command)
+        answer: Mapping[str, Any] = json.loads(line)
+        if answer["event"] == "error":
+            raise PinRefused(answer["errno"], f"{answer['call']}: {answer['message']}")
+        return answer
+
+    def _silent(self, command: str) -> Exception:
+        """Why the holder did not answer: it ended, or it hangs in the kernel."""
+        if self._job.running:
+            return DeadlineExceeded(f"`{command}` did not return in the guest in {DEADLINE:g} s")
+        done = self._job.completed()
+        said = done.stderr.decode(errors="replace").strip()
+        return GuestLost(f"the holder ended at `{command}` ({done.ending} {done.status}): {said}")

@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Pins by the module pin_hold, which calls the kernel's own entry points."""
+
+from __future__ import annotations
+
+from hotremove.errors import CapabilityAbsent
+from hotremove.guest.machine import Guest
+from hotremove.pins.buffer import Buffer
+from hotremove.pins.pin import Pin
+
+
+class PinHold:
+    """The device /dev/pin_hold of kmods/pin_hold."""
+
+    def __init__(self, guest: Guest) -> None:
+        """Load the module.
+
+        Raises:
+            CapabilityAbsent: it was not built for this kernel, or does not load.
+        """
+        self.guest = guest
+        loaded = guest.control.run("modprobe pin_hold && test -e /dev/pin_hold")
+        if not loaded.ok:
+            said = loaded.stderr.decode(errors="replace").strip()
+            raise CapabilityAbsent(f"the module pin_hold is not to be had: {said}")
+
+    def pin(self, buffer: Buffer, batch: int | None = None, entry: str = "fast") -> Pin:
+        """Pin through pin_user_pages_fast (or another `entry`), `batch` bytes a call.
+
+        Raises:
+            PinRefused: the entry point's errno.
+        """
+        return buffer.pin("kmod", "pin_hold pin", batch=batch, entry=entry)

@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A pin that is held, as a value, with what the kernel counted while taking it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hotremove.observe.counters import Counters
+from hotremove.observe.pagemap import PAGE_BYTES, PfnRuns
+
+MIB = 1 << 20
+
+
+@dataclass(frozen=True)
+class Pin:
+    """Memory that a process holds in place.
+
+    Attributes:
+        path: `rdma`, `vfio`, `uring`, `vmsplice`, `kmod` …
+        label: the thing that holds it, `rxe memory region`.
+        long_term: whether it was taken with FOLL_LONGTERM, which promises that the kernel
+            migrates the pages out of ZONE_MOVABLE first.
+        pid: the process.
+        size: bytes pinned.
+        calls: how many calls took it.
+        seconds: how long they took, on the guest's clock.
+        frames: the page frames right after the pin, from pagemap.
+        counted: how the counters of the memory's node, and the machine's migrations, changed.
+    """
+
+    path: str
+    label: str
+    long_term: bool
+    pid: int
+    size: int
+    calls: int
+    seconds: float
+    frames: PfnRuns
+    counted: Counters
+
+    @property
+    def pages(self) -> int:
+        """Base pages pinned."""
+        return self.size // PAGE_BYTES
+
+    @property
+    def migrated(self) -> int:
+        """Pages migrated while it was taken, on the whole machine."""
+        return self.counted["pgmigrate_success"]
+
+    @property
+    def holder(self) -> str:
+        """Who holds it, in words."""
+        article = "an" if self.label.startswith(("rxe", "io_uring")) else "a"
+        return f"pid {self.pid}, {article} {self.label} of {self.size / MIB:g} MiB"
+
+    def expect_outside(self, movable: PfnRuns) -> None:
+        """Require that no page of it lies in `movable`; pagemap is the authority.
+
+        Raises:
+            AssertionError: with how many pages do, and where.
+        """
+        __tracebackhide__ = True
+        inside = self.frames & movable
+        assert self.frames, f"pagemap shows no page of {self.holder}: nothing was looked at"
+        assert not inside, f"{inside.pages} pages of {self.holder} lie in ZONE_MOVABLE: {inside}"
+
+    def expect_migrated_from(self, movable: PfnRuns) -> None:
+        """Require what a fixed kernel does with pages that lay in `movable` before the pin.
+
+        Each is pinned where it lay, found there, let go, migrated, and pinned where it went
+        (mm/gup.c, check_and_migrate_movable_pages()): acquired and released rise alike on the
+        movable node, by as many pages at least as were pinned.
+
+        Raises:
+            AssertionError: with the counters that say otherwise.
+        """
+        __tracebackhide__ = True
+        self.expect_outside(movable)
+        acquired, released = (self.counted[f"nr_foll_pin_{n}"] for n in ("acquired", "released"))
+        told = f"{self.holder}: acquired {acquired}, released {released}, migrated {self.migrated}"
+        assert released >= self.pages, f"pages were not let go on the movable node: {told}"
+        assert self.migrated >= self.pages, f"fewer pages migrated than were pinned: {told}"

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Pins by vfio's type1 IOMMU driver, with an endpoint of the guest behind the virtual IOMMU."""
+
+from __future__ import annotations
+
+from hotremove.errors import CapabilityAbsent
+from hotremove.guest.machine import Guest
+from hotremove.pins.buffer import Buffer
+from hotremove.pins.pin import Pin
+
+# PCI class 0c0330: an xHCI controller, which the topologies give as endpoints.
+_FIND = "grep -ls 0x0c0330 /sys/bus/pci/devices/*/class"
+_MODULES = {
+    "vfio_pci": "VFIO_PCI",
+    "vfio_iommu_type1": "VFIO_IOMMU_TYPE1",
+    "vfio": "VFIO",
+}
+
+
+class Vfio:
+    """An endpoint bound to vfio-pci.
+
+    >>> mapping = vfio.pin(movable_dimm.map(128 * MIB))
+
+    Attributes:
+        address: the endpoint's PCI address.
+        group: its IOMMU group.
+    """
+
+    def __init__(self, guest: Guest) -> None:
+        """Bind the endpoint through driver_override.
+
+        Raises:
+            CapabilityAbsent: the kernel lacks vfio, an IOMMU driver or the endpoint.
+        """
+        for module, option in _MODULES.items():
+            if module in guest.plan.image.absent:
+                raise CapabilityAbsent(f"the kernel lacks CONFIG_{option}: no {module}")
+        self.guest = guest
+        self.address = self._find()
+        self.group = self._find_group()
+        self._bind()
+
+    def pin(self, buffer: Buffer, batch: int | None = None) -> Pin:
+        """Map the buffer for DMA, `batch` bytes a call, by default all at once.
+
+        Raises:
+            PinRefused: VFIO_IOMMU_MAP_DMA's errno.
+        """
+        return buffer.pin("vfio", "vfio DMA mapping", group=self.group, batch=batch)
+
+    def pinned_bytes(self, buffer: Buffer) -> int:
+        """What the kernel accounts to the holder: VmLck, type1's locked_vm, bytes."""
+        return buffer.status()["VmLck"]
+
+    def _find(self) -> str:
+        found = self.guest.control.run(_FIND).text.split()
+        if not found:
+            raise CapabilityAbsent(f"topology {self.guest.plan.topology.name} has no endpoint")
+        return found[0].split("/")[-2]
+
+    def _find_group(self) -> int:
+        link = f"readlink /sys/bus/pci/devices/{self.address}/iommu_group"
+        found = self.guest.control.run(link)
+        if not found.ok:
+            raise CapabilityAbsent("the endpoint is in no IOMMU group: CONFIG_INTEL_IOMMU missing?")
+        return int(found.text.strip().rpartition("/")[2])
+
+    def _bind(self) -> None:
+        device = f"/sys/bus/pci/devices/{self.address}"
+        bound = self.guest.control.run(
+            f"echo vfio-pci >{device}/driver_override && "
+            f"{{ ! test -e {device}/driver || readlink {device}/driver | grep -q vfio-pci || "
+            f"echo {self.address} >{device}/driver/unbind; }} && "
+            f"{{ test -e {device}/driver || echo {self.address} >/sys/bus/pci/drivers_probe; }} && "
+            f"test -e /dev/vfio/{self.group}"
+        )
+        if not bound.ok:
+            said = bound.stderr.decode(errors="replace").strip()
+            raise CapabilityAbsent(f"vfio-pci does not take {self.address}: {said}")

@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: Apache-2.0
+"""References by vmsplice: held for as long as a pipe is not read, and not long-term pins."""
+
+from __future__ import annotations
+
+from hotremove.guest.machine import Guest
+from hotremove.pins.buffer import Buffer
+from hotremove.pins.pin import Pin
+
+
+class Vmsplice:
+    """Pipes that user pages are spliced into.
+
+    The kernel takes plain references (FOLL_GET, lib/iov_iter.c) without FOLL_LONGTERM, so no
+    version migrates the pages: what they hold up gets stuck everywhere, by design.
+    """
+
+    def __init__(self, guest: Guest) -> None:
+        """Nothing to set up: every kernel has it."""
+        self.guest = guest
+
+    def pin(self, buffer: Buffer) -> Pin:
+        """Splice the buffer into pipes that nobody reads.
+
+        Raises:
+            PinRefused: vmsplice's errno.
+        """
+        return buffer.pin("vmsplice", "vmsplice'd pipe buffer", long_term=False)

@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: Apache-2.0
+"""pytest's hooks; each only calls what does the work."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+
+import pytest
+from _pytest.terminal import TerminalReporter
+
+from hotremove import dimensions, fixtures, options
+from hotremove.errors import HotremoveError
+from hotremove.farm import Farm
+from hotremove.report import reporting
+from hotremove.stash import FARM, PROBLEM, RESULTS
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Register the options."""
+    options.add_options(parser)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the markers and make the farm, which starts nothing yet."""
+    for marker in options.MARKERS:
+        config.addinivalue_line("markers", marker)
+    config.pluginmanager.register(fixtures, "hotremove-fixtures")
+    config.stash[RESULTS] = reporting.Results()
+    config.pluginmanager.register(config.stash[RESULTS], "hotremove-results")
+    try:
+        config.stash[FARM] = Farm(options.read_options(config))
+    except HotremoveError as error:
+        raise pytest.UsageError(str(error)) from error
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """End every guest."""
+    if FARM in config.stash:
+        config.stash[FARM].close()
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run a scenario on each kernel, by each of its pin paths."""
+    dimensions.parametrize(metafunc)
+
+
+def pytest_collection_modifyitems(config: pytest.Config) -> None:
+    """End the run with one line, not a collection error a file, if a kernel is not to be had."""
+    if PROBLEM in config.stash:
+        raise pytest.UsageError(str(config.stash[PROBLEM]))
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Before the first test, find out everything that can be wrong with the host."""
+    config = session.config
+    if config.option.collectonly or not any(map(dimensions.wants_guest, session.items)):
+        return
+    try:
+        config.stash[FARM].prepare()
+    except HotremoveError as error:
+        raise pytest.UsageError(str(error)) from error
+
+
+def pytest_report_collectionfinish(config: pytest.Config, items: list[pytest.Item]) -> list[str]:
+    """Say which kernels run, under what and why."""
+    if config.option.collectonly or not any(map(dimensions.wants_guest, items)):
+        return []
+    return reporting.header(config.stash[FARM])
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Turn what a scenario raised into a verdict, told without the farm's own traceback."""
+    report = yield
+    if dimensions.wants_guest(item):
+        reporting.annotate(item, call, report)
+    return report
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Write the record of the run."""
+    reporting.write(session.config)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_terminal_summary(
+    terminalreporter: TerminalReporter, exitstatus: int, config: pytest.Config
+) -> None:
+    """The table of kernels by scenarios."""
+    reporting.summarize(terminalreporter, config)

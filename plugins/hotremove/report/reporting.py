@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From pytest's reports to results, and from results to the end of the terminal's output."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from _pytest.terminal import TerminalReporter
+
+from hotremove.errors import HotremoveError
+from hotremove.pins.buffer import PinRefused
+from hotremove.report.record import Result, write_record
+from hotremove.report.terminal import highlights, table, tally, widths
+from hotremove.stash import EVIDENCE, FARM, GUEST, RESULTS
+from hotremove.verdict.judge import judge
+from hotremove.verdict.outcome import Outcome, Verdict
+from hotremove.verdict.removal import UnexpectedOutcome
+
+if TYPE_CHECKING:
+    from hotremove.farm import Farm
+    from hotremove.kernels.kernel import Kernel
+
+_ATTRIBUTE = "hotremove"
+# Errors that carry their own explanation; the farm's frames would only hide it.
+_SELF_EXPLAINING = (HotremoveError, UnexpectedOutcome, PinRefused)
+
+
+class Results:
+    """The results so far, by test; a plugin, so that it sees the reports of xdist's workers too."""
+
+    def __init__(self) -> None:
+        """No result yet."""
+        self._by_test: dict[str, Result] = {}
+        self._seconds: dict[str, float] = {}
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Take the result out of a phase's report; a bad teardown overrides a good call."""
+        test = report.nodeid
+        self._seconds[test] = self._seconds.get(test, 0.0) + report.duration
+        facts: dict[str, Any] | None = getattr(report, _ATTRIBUTE, None)
+        if facts:
+            self._by_test[test] = Result(**facts)
+
+    def all(self) -> list[Result]:
+        """Every result, with the test's whole duration."""
+        return [
+            replace(result, duration_s=round(self._seconds[test], 3))
+            for test, result in self._by_test.items()
+        ]
+
+
+def header(farm: Farm) -> list[str]:
+    """Which kernels run, under what and why."""
+    kernels = ", ".join(f"{kernel.spec} = {kernel.version}" for kernel in farm.kernels)
+    accelerator = farm.accelerator
+    return [
+        f"hotremove: kernels: {kernels}",
+        f"hotremove: guests under {accelerator.kind.upper()}, because {accelerator.reason}; "
+        f"libvirt at {farm.stable.hypervisor.uri}",
+    ]
+
+
+def annotate(item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport) -> None:
+    """Give a phase's report its result, and say it in the scenario's terms."""
+    error = call.excinfo.value if call.excinfo else None
+    verdict = judge(error)
+    if error is None and call.when != "call":
+        return
+    if verdict is Verdict.SKIP and not report.skipped:
+        report.outcome = "skipped"
+        report.longrepr = (str(item.path), item.location[1] or 0, f"Skipped: {error}")
+    elif call.excinfo and isinstance(error, _SELF_EXPLAINING):
+        report.longrepr = call.excinfo.getrepr(style="short", tbfilter=_scenario_only)
+    if call.when == "teardown" and verdict is Verdict.FAIL:
+        verdict = Verdict.ERROR
+    setattr(report, _ATTRIBUTE, asdict(_result(item, verdict, error)))
+
+
+def _scenario_only(excinfo: pytest.ExceptionInfo[BaseException]) -> Any:
+    """The traceback's entries outside the farm, or the last one when there is none."""
+    entries = [e for e in excinfo.traceback if "hotremove" not in e.path.parent.parts[-3:]]
+    kept = [entry for entry in entries if "/_pytest/" not in str(entry.path)]
+    own = [entry for entry in kept if "/pluggy/" not in str(entry.path)]
+    return type(excinfo.traceback)(own[-1:] or list(excinfo.traceback)[-1:])
+
+
+def _result(item: pytest.Item, verdict: Verdict, error: BaseException | None) -> Result:
+    parameters: dict[str, Any] = getattr(item, "callspec").params  # noqa: B009 - a Function has it
+    kernel: Kernel = parameters["kernel"]
+    return Result(
+        kernel=kernel.spec,
+        kernel_version=kernel.version,
+        kernel_label=kernel.label,
+        scenario=_scenario(item),
+        test=item.nodeid,
+        pin=str(parameters.get("pinner", "")),
+        outcome=_outcome(item, error),
+        verdict=str(verdict),
+        duration_s=0.0,
+        evidence=_evidence(item),
+        message=_message(error),
+    )
+
+
+def _scenario(item: pytest.Item) -> str:
+    """Number and title of the row, else the test's name."""
+    marker = item.get_closest_marker("scenario")
+    if marker:
+        return " ".join(str(argument) for argument in marker.args)
+    return str(getattr(item, "originalname", item.name))
+
+
+def _outcome(item: pytest.Item, error: BaseException | None) -> str:
+    guest = item.stash.get(GUEST, None)
+    if guest and guest.removals:
+        return str(guest.removals[-1].outcome)
+    return str(Outcome.GUEST_DIED) if type(error).__name__ == "GuestDied" else ""
+
+
+def _evidence(item: pytest.Item) -> str:
+    evidence = item.stash.get(EVIDENCE, None)
+    return evidence.directory.name if evidence and evidence.directory else ""
+
+
+def _message(error: BaseException | None) -> str:
+    if error is None:
+        return ""
+    text = str(error) or type(error).__name__
+    return text if isinstance(error, _SELF_EXPLAINING) else text.splitlines()[0]
+
+
+def write(config: pytest.Config) -> None:
+    """Write the record, on the process that has all results.
+
+    Raises:
+        HostProblem: the directory cannot be written.
+    """
+    farm = config.stash[FARM]
+    results = config.stash[RESULTS].all()
+    directory = farm.options.artifacts
+    if directory and results and not hasattr(config, "workerinput"):
+        directory.mkdir(parents=True, exist_ok=True)
+        write_record(directory, results)
+
+
+def summarize(reporter: TerminalReporter, config: pytest.Config) -> None:
+    """The table, the first things to look at, the tally."""
+    results = config.stash[RESULTS].all()
+    if not results:
+        return
+    reporter.section("hot-remove: kernels by scenarios")
+    rows = table(results)
+    for row in rows:
+        for (text, colour), width in zip(row, widths(rows), strict=False):
+            reporter.write(text.ljust(width + 2), **({colour: True} if colour else {}))
+        reporter.line("")
+    for heading, message in highlights(results):
+        reporter.line("")
+        reporter.line(heading, bold=True)
+        reporter.line(f"  {message}")
+    reporter.line("")
+    reporter.line(tally(results))
+    directory = config.stash[FARM].options.artifacts
+    if directory:
+        reporter.line(f"evidence: {directory}")

@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The end of a run on the terminal: kernels by scenarios, and what to look at first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import zip_longest
+
+from hotremove.report.record import Result
+from hotremove.verdict.outcome import Verdict
+
+# Worst first: what one cell shows when several tests share it, and what is told first.
+_GRAVITY = (
+    Verdict.FAIL,
+    Verdict.LOST,
+    Verdict.ERROR,
+    Verdict.KNOWN_BUG,
+    Verdict.PASS,
+    Verdict.SKIP,
+)
+_COLOURS = {
+    Verdict.FAIL: "red",
+    Verdict.LOST: "yellow",
+    Verdict.ERROR: "yellow",
+    Verdict.KNOWN_BUG: "cyan",
+    Verdict.PASS: "green",
+}
+_SHOWN = 3
+
+
+def cell(results: Sequence[Result]) -> tuple[str, str]:
+    """Text and colour of a cell: the gravest verdict, with the outcome where it explains it."""
+    if not results:
+        return "", ""
+    worst = min(results, key=lambda result: _GRAVITY.index(Verdict(result.verdict)))
+    told = worst.verdict in (Verdict.FAIL, Verdict.KNOWN_BUG) and worst.outcome
+    text = f"{worst.verdict} ({worst.outcome})" if told else worst.verdict
+    return text, _COLOURS.get(Verdict(worst.verdict), "")
+
+
+def table(results: Sequence[Result]) -> list[list[tuple[str, str]]]:
+    """Rows of (text, colour): a header of kernels, then a row for each scenario."""
+    kernels = list(dict.fromkeys(result.kernel_label for result in results))
+    rows = sorted(dict.fromkeys(result.row for result in results), key=_row_order)
+    header = [("scenario", "bold"), *((kernel, "bold") for kernel in kernels)]
+    body = [[(row, ""), *(cell(_of(results, row, kernel)) for kernel in kernels)] for row in rows]
+    return [header, *body]
+
+
+def _of(results: Sequence[Result], row: str, kernel: str) -> list[Result]:
+    return [result for result in results if (result.row, result.kernel_label) == (row, kernel)]
+
+
+def _row_order(row: str) -> tuple[int, str]:
+    number = row.split(" ", 1)[0]
+    return (int(number) if number.isdigit() else 999, row)
+
+
+def widths(rows: Sequence[Sequence[tuple[str, str]]]) -> list[int]:
+    """Width of each column, in characters."""
+    columns = zip_longest(*rows, fillvalue=("", ""))
+    return [max(len(text) for text, _ in column) for column in columns]
+
+
+def highlights(results: Iterable[Result]) -> Iterator[tuple[str, str]]:
+    """The first things to look at: a heading and its explanation, the gravest first."""
+    bad = [r for r in results if r.verdict in (Verdict.FAIL, Verdict.LOST, Verdict.ERROR)]
+    bad.sort(key=lambda result: _GRAVITY.index(Verdict(result.verdict)))
+    seen: set[str] = set()
+    for result in bad:
+        if result.message not in seen and len(seen) < _SHOWN:
+            seen.add(result.message)
+            yield f"{result.kernel_label}, {result.row}: {result.verdict}", result.message
+
+
+def tally(results: Sequence[Result]) -> str:
+    """How many of each verdict, gravest first."""
+    counts = ((verdict, sum(r.verdict == verdict for r in results)) for verdict in _GRAVITY)
+    return ", ".join(f"{count} {verdict}" for verdict, count in counts if count)

@@ -1,0 +1,10 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The words scenarios are written in, beside the fixtures."""
+
+from hotremove.pins.buffer import PinRefused
+from hotremove.pins.pin import MIB
+from hotremove.verdict.outcome import GUEST_DIED, REFUSED, REMOVED, STUCK
+
+GIB = 1 << 30
+
+__all__ = ["GIB", "GUEST_DIED", "MIB", "REFUSED", "REMOVED", "STUCK", "PinRefused"]

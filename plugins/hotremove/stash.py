@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Keys under which the plugin keeps its state on pytest's own objects."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from hotremove.errors import HotremoveError
+    from hotremove.farm import Farm
+    from hotremove.guest.machine import Guest
+    from hotremove.report.evidence import Evidence
+    from hotremove.report.reporting import Results
+
+FARM: pytest.StashKey[Farm] = pytest.StashKey()
+"""On the config: the run's farm."""
+PROBLEM: pytest.StashKey[HotremoveError] = pytest.StashKey()
+"""On the config: what went wrong while collecting, to be told when pytest can end the run."""
+RESULTS: pytest.StashKey[Results] = pytest.StashKey()
+"""On the config: the results so far."""
+GUEST: pytest.StashKey[Guest] = pytest.StashKey()
+"""On an item: the guest of its running test."""
+EVIDENCE: pytest.StashKey[Evidence] = pytest.StashKey()
+"""On an item: where its evidence goes."""
