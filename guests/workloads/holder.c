@@ -21,6 +21,7 @@
 
 struct options {
 	int node;
+	bool prefer;
 	bool faulted;
 	bool read_only;
 	const char *file;
@@ -69,6 +70,8 @@ static void take_option(int option)
 		memory.bytes = option_number("--bytes is not a number");
 	else if (option == 'n')
 		options.node = option_number("--node is not a number");
+	else if (option == 'p')
+		options.prefer = true;
 	else if (option == 'F')
 		options.faulted = true;
 	else if (option == 'r')
@@ -97,6 +100,7 @@ static void take_options(int argc, char **argv)
 		{"memory", required_argument, NULL, 'm'}, {"bytes", required_argument, NULL, 'b'},
 		{"node", required_argument, NULL, 'n'},	  {"faulted", no_argument, NULL, 'F'},
 		{"read-only", no_argument, NULL, 'r'},	  {"file", required_argument, NULL, 'f'},
+		{"prefer", no_argument, NULL, 'p'},
 		{NULL, 0, NULL, 0},
 	};
 	int option;
@@ -304,7 +308,7 @@ int main(int argc, char **argv)
 
 	take_options(argc, argv);
 	raise_limits();
-	if (!memory_map(&memory, options.node, options.file)) {
+	if (!memory_map(&memory, options.node, options.prefer, options.file)) {
 		answer_failure();
 		return 1;
 	}

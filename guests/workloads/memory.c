@@ -69,8 +69,9 @@ static char *aligned_address(const struct memory *memory)
 	return start;
 }
 
-static bool bind_to(const struct memory *memory, int node)
+static bool place_on(const struct memory *memory, int node, bool prefer)
 {
+	const int policy = prefer ? MPOL_PREFERRED : MPOL_BIND;
 	unsigned long mask[NODES / NODE_BITS] = {0};
 
 	if (node < 0)
@@ -78,12 +79,12 @@ static bool bind_to(const struct memory *memory, int node)
 	if (node >= NODES)
 		return failed_with("mbind", EINVAL);
 	mask[node / NODE_BITS] = 1ul << (node % NODE_BITS);
-	if (syscall(SYS_mbind, memory->address, memory->bytes, MPOL_BIND, mask, NODES, 0))
+	if (syscall(SYS_mbind, memory->address, memory->bytes, policy, mask, NODES, 0))
 		return failed("mbind");
 	return true;
 }
 
-bool memory_map(struct memory *memory, int node, const char *path)
+bool memory_map(struct memory *memory, int node, bool prefer, const char *path)
 {
 	const struct memory_kind *kind = memory->kind;
 	const int protection = PROT_READ | PROT_WRITE;
@@ -99,7 +100,7 @@ bool memory_map(struct memory *memory, int node, const char *path)
 		return failed("mmap");
 	if (kind->advice >= 0 && madvise(memory->address, memory->bytes, kind->advice))
 		return failed("madvise");
-	return bind_to(memory, node);
+	return place_on(memory, node, prefer);
 }
 
 void memory_fault(const struct memory *memory)

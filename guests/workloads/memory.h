@@ -30,10 +30,10 @@ const struct memory_kind *memory_kind(const char *name);
 extern const char memory_kinds[];
 
 /*
- * Map memory->bytes of memory->kind, bound to `node` (-1: anywhere), touching none of it. `path`
- * is the file to map, for the kind `file`.
+ * Map memory->bytes of memory->kind, touching none of it: on `node` only, or if `prefer` there as
+ * long as it has free pages (-1: anywhere). `path` is the file to map, for the kind `file`.
  */
-bool memory_map(struct memory *memory, int node, const char *path);
+bool memory_map(struct memory *memory, int node, bool prefer, const char *path);
 
 /* Fault every page in by writing to it. */
 void memory_fault(const struct memory *memory);

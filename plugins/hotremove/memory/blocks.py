@@ -64,8 +64,10 @@ def require_hot_remove(control: Control) -> None:
 def read_counters(control: Control, node: int) -> Counters:
     """What the kernel counts: a node's own vmstat, and the machine's migrations, in pages.
 
-    Pins are counted by node, migrations only for the whole machine (mm/vmstat.c).
+    Pins are counted by node, migrations only for the whole machine. Each CPU keeps up to 125 of a
+    node's events to itself; reading stat_refresh makes it give them up (mm/vmstat.c).
     """
+    control.read("/proc/sys/vm/stat_refresh")
     paths = (f"/sys/devices/system/node/node{node}/vmstat", "/proc/vmstat")
     of_node, of_machine = (parse_vmstat(text) for text in control.read_all(paths))
     migrations = of_machine.only("pgmigrate_", "thp_migration_")

@@ -12,14 +12,13 @@ from hotremove.errors import GuestDied, HotremoveError
 from hotremove.guest.machine import Guest
 from hotremove.guest.polling import wait_until
 from hotremove.memory.blocks import (
-    SYSFS,
     read_blocks,
     read_counters,
     read_node_memory,
     read_zones,
     require_hot_remove,
 )
-from hotremove.memory.offline import Offline
+from hotremove.memory.offline import Offline, offline_command
 from hotremove.observe.counters import Counters, find_zone
 from hotremove.observe.pagedump import PageDump, parse_dumps
 from hotremove.observe.pagemap import MemoryBlock, PfnRuns, frames_of
@@ -96,8 +95,15 @@ class Dimm:
         faulted: bool = True,
         read_only: bool = False,
     ) -> Buffer:
-        """Map `size` bytes bound to the DIMM's node; `faulted` pages exist before any pin."""
-        buffer = Buffer(self.guest, size, self.node, kind, faulted, read_only)
+        """Map `size` bytes on the DIMM's node.
+
+        Pages that are `faulted` exist before any pin, and are bound to the node. Those that are not
+        prefer it: a pin that must not use ZONE_MOVABLE has to find them elsewhere, and a bound
+        range would leave it only what little other memory the node has.
+        """
+        buffer = Buffer(
+            self.guest, size, self.node, kind, faulted, read_only, prefer=not faulted
+        )
         self.buffers.append(buffer)
         return buffer
 
@@ -165,7 +171,7 @@ class Dimm:
         end = time.monotonic() + deadline
         for block in self.blocks:
             left = max(end - time.monotonic(), 0.1)
-            done = self.guest.control.run(f"echo offline >{SYSFS}/memory{block.index}/state", left)
+            done = self.guest.control.run(offline_command(block.index), left)
             if done.ending == "deadline":
                 return _End(Outcome.STUCK, f"memory{block.index}")
             if not done.ok:

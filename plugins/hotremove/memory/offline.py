@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import signal
 
 from hotremove.errors import DeadlineExceeded
@@ -14,7 +16,11 @@ from hotremove.observe.pagemap import MemoryBlock
 
 # offline_pages() looks for a pending signal between two rounds of migration, milliseconds apart.
 INTERRUPTION_DEADLINE = 10.0
-_EINTR = "Interrupted system call"
+
+
+def offline_command(index: int) -> str:
+    """The command that offlines memory block `index` and exits with the write's errno."""
+    return f"exec write_once offline {SYSFS}/memory{index}/state"
 
 
 class Offline:
@@ -31,9 +37,7 @@ class Offline:
         self.node = node
         self._before = before
         self._dmesg_start = guest.evidence.size()
-        # The shell handles SIGTERM, so that it outlives the write and tells its errno.
-        path = f"{SYSFS}/memory{block.index}/state"
-        self._job = guest.control.start(f"trap : TERM; echo offline >{path}")
+        self._job = guest.control.start(offline_command(block.index))
         self._done: Completed | None = None
 
     def is_stuck(self, after: float) -> bool:
@@ -62,8 +66,9 @@ class Offline:
             AssertionError: it ended otherwise.
         """
         __tracebackhide__ = True
-        said = self._done.stderr.decode(errors="replace") if self._done else ""
-        assert _EINTR in said, f"offlining did not fail with EINTR: {said.strip() or 'no error'}"
+        status = self._done.status if self._done else 0
+        ended = os.strerror(status) if status else "it succeeded"
+        assert status == errno.EINTR, f"offlining did not fail with EINTR: {ended}"
         told = "failed due to signal backoff" in self.guest.dmesg(self._dmesg_start)
         assert told, "the kernel did not log `memory offlining … failed due to signal backoff`"
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from collections.abc import Mapping
 from itertools import count
@@ -43,14 +44,16 @@ class Buffer:
         kind: str = "anon",
         faulted: bool = True,
         read_only: bool = False,
+        prefer: bool = False,
     ) -> None:
-        """Map `size` bytes bound to `node`.
+        """Map `size` bytes bound to `node`, or only preferring it.
 
         Raises:
             PinRefused: the kernel does not give the memory.
         """
         words = ["holder", "--memory", kind, "--bytes", str(size)]
         words += ["--node", str(node)] if node is not None else []
+        words += ["--prefer"] if prefer else []
         words += ["--faulted"] if faulted else []
         words += ["--read-only"] if read_only else []
         self.guest = guest
@@ -139,5 +142,7 @@ class Buffer:
         if self._job.running:
             return DeadlineExceeded(f"`{command}` did not return in the guest in {DEADLINE:g} s")
         done = self._job.completed()
+        if done.ending == "signal" and "Out of memory: Killed process" in self.guest.dmesg():
+            return PinRefused(errno.ENOMEM, f"`{command}`: the kernel's OOM killer ended the holder")
         said = done.stderr.decode(errors="replace").strip()
         return GuestLost(f"the holder ended at `{command}` ({done.ending} {done.status}): {said}")
