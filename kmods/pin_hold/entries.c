@@ -2,10 +2,11 @@
 /* Ways to pin pages, one function each: take up to `count` pages and return how many. */
 #include <linux/file.h>
 #include <linux/ktime.h>
-#include <linux/memfd.h>
 #include <linux/mm.h>
-#include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
+
+/* Not self-contained in 7.2. */
+#include <linux/memfd.h>
 
 #include "pins.h"
 
@@ -44,30 +45,33 @@ static long take_locked(const struct pin_hold_pin *request, struct pin *pin, u64
 	return taken;
 }
 
+/* With a `locked` argument older kernels warn of FOLL_LONGTERM and refuse. */
 static long take_remote(const struct pin_hold_pin *request, struct pin *pin, u64 address,
 			unsigned long count)
 {
 	struct mm_struct *mm = current->mm;
-	int locked = 1;
 	long taken;
 
 	if (mmap_read_lock_killable(mm))
 		return -EINTR;
 #ifdef HAVE_PIN_REMOTE_VMAS
 	taken = pin_user_pages_remote(mm, address, count, pin->gup_flags, free_entries(pin), NULL,
-				      &locked);
+				      NULL);
 #else
-	taken = pin_user_pages_remote(mm, address, count, pin->gup_flags, free_entries(pin),
-				      &locked);
+	taken = pin_user_pages_remote(mm, address, count, pin->gup_flags, free_entries(pin), NULL);
 #endif
-	if (locked)
-		mmap_read_unlock(mm);
+	mmap_read_unlock(mm);
 	return taken;
 }
 
 static long take_unlocked(const struct pin_hold_pin *request, struct pin *pin, u64 address,
 			  unsigned long count)
 {
+#ifdef HAVE_PIN_VMAS
+	/* These kernels warn of the combination (get_user_pages_unlocked in mm/gup.c). */
+	if (pin->gup_flags & FOLL_LONGTERM)
+		return -EOPNOTSUPP;
+#endif
 	return pin_user_pages_unlocked(address, count, free_entries(pin), pin->gup_flags);
 }
 

@@ -94,7 +94,7 @@ static void describe(struct page *page, struct pin_hold_page *told)
 	told->pfn = page_to_pfn(page);
 	told->node = page_to_nid(page);
 	told->order = folio_order_of(page);
-	strncpy(told->zone, page_zone(page)->name, sizeof(told->zone) - 1);
+	strscpy(told->zone, page_zone(page)->name, sizeof(told->zone));
 }
 
 static int report(const struct pin *pin, struct pin_hold_pages *request)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include <linux/memfd.h>
 #include <linux/mm.h>
+/* Not self-contained in 7.2. */
+#include <linux/memfd.h>
 
 long probe(struct file *memfd, struct folio **folios, pgoff_t *offset)
 {

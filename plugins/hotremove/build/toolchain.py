@@ -27,8 +27,8 @@ _LEFT_OUT = ("doc", "man", "locale", "info", "lintian")
 # trixie's gcc-14-x86-64-linux-gnu, which backported headers ask for, calls plain `as`.
 _TOOLS = ("make", "binutils")
 _UNLOCATED = re.compile(r"E: Unable to locate package (\S+)")
-# Shows the machine's /dev and /proc (objtool reads its limits) in the root, in a mount namespace that
-# ends with the command.
+# Shows the machine's /dev and /proc (objtool reads its limits) in the root, in a mount namespace
+# that ends with the command.
 _ENTER = 'mount --rbind /dev "$0/dev" && mount --rbind /proc "$0/proc" && exec chroot "$0" "$@"'
 
 

@@ -40,7 +40,8 @@ def build_workloads(cache: Cache) -> tuple[Path, ...]:
     folders = {name: source_folder(f"guests/{name}") for name in PROGRAMS}
     headers = sorted(source_folder("kmods").rglob("*.h"))
     sources = [path for folder in folders.values() for path in source_files(folder)] + headers
-    key = digest(_compiler(), *(part for path in sources for part in (path.name, path)))
+    wanted = [program for programs in PROGRAMS.values() for program in programs]
+    key = digest(_compiler(), *wanted, *(part for path in sources for part in (path.name, path)))
 
     def build(target: Path) -> None:
         with waiting("compiling the guest's programs"):
@@ -48,7 +49,7 @@ def build_workloads(cache: Cache) -> tuple[Path, ...]:
                 _make(folder, PROGRAMS[name], target)
 
     built = cache.get("workloads", key, build)
-    return tuple(built / program for programs in PROGRAMS.values() for program in programs)
+    return tuple(built / program for program in wanted)
 
 
 def _compiler() -> str:
