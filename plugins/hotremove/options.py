@@ -72,7 +72,9 @@ def add_options(parser: pytest.Parser) -> None:
         help="how long a hot-remove may take before it is stuck (ini: …_removal_deadline)",
     )
     group.addoption(
-        "--fresh-boot", action="store_true", help="boot every guest instead of restoring a saved one"
+        "--fresh-boot",
+        action="store_true",
+        help="boot every guest instead of restoring a saved one",
     )
     parser.addini("hotremove_kernels", "kernel specs", type="linelist", default=[DEFAULT_KERNEL])
     parser.addini("hotremove_topology", "guest topology", default="movable-node")

@@ -116,18 +116,23 @@ def _parts(kernel: Kernel, cache: Cache, extra: tuple[Path, ...]) -> _Parts:
     programs = build_workloads(cache)
     if not kernel.modules:
         nothing = ModuleClosure((), (), ())
-        return _Parts(kernel, _busybox(), programs, nothing, nothing, extra)
+        return _Parts(kernel, find_busybox(), programs, nothing, nothing, extra)
     index = ModuleIndex.read(kernel.modules)
     loaded = index.closure(BOOT_MODULES)
     carried = index.closure((*BOOT_MODULES, *SPARE_MODULES))
-    return _Parts(kernel, _busybox(), programs, loaded, carried, extra)
+    return _Parts(kernel, find_busybox(), programs, loaded, carried, extra)
 
 
 def _settings() -> list[Path]:
     return sorted((source_folder("guests") / "etc").iterdir())
 
 
-def _busybox() -> Path:
+def find_busybox() -> Path:
+    """The host's busybox, which every guest runs.
+
+    Raises:
+        HostProblem: it is missing or needs libraries.
+    """
     found = shutil.which("busybox")
     if not found or not _is_static(Path(found)):
         raise HostProblem("no statically linked busybox: install the package busybox-static")

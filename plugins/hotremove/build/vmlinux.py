@@ -2,8 +2,8 @@
 """The kernel unpacked on the host, so that no guest has to.
 
 A bzImage unpacks itself, which under TCG takes longer than the rest of the boot (6 s of 9 s for a
-Debian 6.1, packed with xz). A kernel with CONFIG_PVH starts from the bare ELF file that is packed in
-it; the same code then runs, at its link address instead of a random one.
+Debian 6.1, packed with xz). A kernel with CONFIG_PVH starts from the bare ELF file that is packed
+in it; the same code then runs, at its link address instead of a random one.
 """
 
 from __future__ import annotations

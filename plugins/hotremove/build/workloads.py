@@ -36,7 +36,7 @@ def build_workloads(cache: Cache) -> tuple[Path, ...]:
     Raises:
         HostProblem: a compiler or a static library is missing; names the Debian packages.
     """
-    _require_packages()
+    require_packages()
     folders = {name: source_folder(f"guests/{name}") for name in PROGRAMS}
     headers = sorted(source_folder("kmods").rglob("*.h"))
     sources = [path for folder in folders.values() for path in source_files(folder)] + headers
@@ -57,7 +57,12 @@ def _compiler() -> str:
     return done.stderr
 
 
-def _require_packages() -> None:
+def require_packages() -> None:
+    """Make sure that the compiler and the static libraries are installed.
+
+    Raises:
+        HostProblem: names the Debian packages that are missing.
+    """
     missing = {package for tool, package in _TOOLS.items() if not shutil.which(tool)}
     if "gcc" not in missing:
         missing |= {package for file, package in _ARCHIVES.items() if not _has_archive(file)}

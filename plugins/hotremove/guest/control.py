@@ -7,11 +7,11 @@ import os
 import re
 import socket
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, Protocol, cast
 
 import pexpect
 from pexpect.socket_pexpect import SocketSpawn
@@ -103,7 +103,7 @@ class Control:
         self._numbers = count(1)
         self._jobs: dict[int, Job] = {}
         self._socket: socket.socket | None = None
-        self._spawn: SocketSpawn | None = None
+        self._spawn: SocketSpawn[bytes] | None = None
 
     def connect(self, deadline: float) -> None:
         """Open the channel and wait until the agent answers, `deadline` seconds at most.
@@ -204,7 +204,7 @@ class Control:
         """
         return next(self.read_all([path]))
 
-    def read_all(self, paths: Iterable[str]) -> Iterable[str]:
+    def read_all(self, paths: Iterable[str]) -> Iterator[str]:
         """Contents of many files, asked for at once: one round trip, not one a file.
 
         Raises:
@@ -217,7 +217,7 @@ class Control:
             yield bytes(job.stdout).decode(errors="replace")
 
     def write(self, path: str, text: str) -> None:
-        """One write(2) to a file of the guest, as sysfs attributes want it.
+        """Write to a file of the guest at one go, as sysfs attributes want it.
 
         Raises:
             OSError: with the guest's errno.
@@ -285,7 +285,8 @@ class Control:
             raise GuestLost("the control channel is closed")
         try:
             self._spawn.expect([_FRAME], timeout=timeout)
-            number, kind, argument = self._spawn.match.groups()
+            match = cast("re.Match[bytes]", self._spawn.match)
+            number, kind, argument = match.groups()
             payload = self._payload(kind, argument)
         except pexpect.TIMEOUT:
             return False
@@ -330,7 +331,7 @@ def _greet(words: str) -> None:
         raise GuestLost(f"the guest's agent speaks protocol {version}, not {PROTOCOL}")
 
 
-def _exactly(spawn: SocketSpawn, size: int) -> bytes:
+def _exactly(spawn: SocketSpawn[bytes], size: int) -> bytes:
     """The next `size` bytes; what pexpect has buffered first."""
     while len(spawn.buffer) < size:
         spawn.buffer += spawn.read_nonblocking(max(size - len(spawn.buffer), 1), timeout=GRACE)

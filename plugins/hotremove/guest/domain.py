@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 from lxml import etree
 from lxml.builder import E
@@ -65,18 +66,19 @@ def domain_xml(
     gdb: int | None = None,
 ) -> str:
     """The XML of a transient domain; `accelerator` is `kvm` or `tcg`, `gdb` a port on loopback."""
-    domain = E.domain(
-        E.name(name),
-        E.maxMemory(str(topology.max_mib), slots=str(topology.dimm_slots), unit="MiB"),
-        E.memory(str(topology.boot_mib), unit="MiB"),
-        E.vcpu(str(topology.cpus)),
+    domain = _e(
+        "domain",
+        _e("name", name),
+        _e("maxMemory", str(topology.max_mib), slots=str(topology.dimm_slots), unit="MiB"),
+        _e("memory", str(topology.boot_mib), unit="MiB"),
+        _e("vcpu", str(topology.cpus)),
         _os(boot),
         _features(topology),
         _cpu(topology, accelerator),
         # A guest that reboots has panicked (panic=-1) or triple-faulted: it must end, not loop.
-        E.on_poweroff("destroy"),
-        E.on_reboot("destroy"),
-        E.on_crash("destroy"),
+        _e("on_poweroff", "destroy"),
+        _e("on_reboot", "destroy"),
+        _e("on_crash", "destroy"),
         _devices(topology, channels, emulator),
         type="kvm" if accelerator == "kvm" else "qemu",
     )
@@ -85,66 +87,75 @@ def domain_xml(
     return etree.tostring(domain, pretty_print=True, encoding="unicode")
 
 
+def _e(tag: str, *content: etree._Element | str, **attributes: str) -> etree._Element:
+    """An element with its attributes, children and text."""
+    return cast("etree._Element", E(tag, *content, attributes))
+
+
 def _os(boot: Boot) -> etree._Element:
-    return E.os(
-        E.type("hvm", arch="x86_64", machine="q35"),
-        E.kernel(str(boot.kernel)),
-        E.initrd(str(boot.initramfs)),
-        E.cmdline(boot.cmdline),
+    return _e(
+        "os",
+        _e("type", "hvm", arch="x86_64", machine="q35"),
+        _e("kernel", str(boot.kernel)),
+        _e("initrd", str(boot.initramfs)),
+        _e("cmdline", boot.cmdline),
     )
 
 
 def _features(topology: Topology) -> etree._Element:
-    features = E.features(E.acpi())
+    features = _e("features", _e("acpi"))
     if topology.iommu:
         # Interrupt remapping needs the split irqchip.
-        features.append(E.ioapic(driver="qemu"))
+        features.append(_e("ioapic", driver="qemu"))
     return features
 
 
 def _cpu(topology: Topology, accelerator: str) -> etree._Element:
     cells = [_cell(number, node) for number, node in enumerate(topology.nodes)]
     if accelerator == "kvm":
-        return E.cpu(E.numa(*cells), mode="host-passthrough", migratable="on")
-    features = [E.feature(policy="require", name=name) for name in _TCG_FEATURES]
-    return E.cpu(E.model("qemu64"), *features, E.numa(*cells), mode="custom", check="none")
+        return _e("cpu", _e("numa", *cells), mode="host-passthrough", migratable="on")
+    features = [_e("feature", policy="require", name=name) for name in _TCG_FEATURES]
+    return _e(
+        "cpu", _e("model", "qemu64"), *features, _e("numa", *cells), mode="custom", check="none"
+    )
 
 
 def _cell(number: int, node: Node) -> etree._Element:
-    cell = E.cell(id=str(number), memory=str(node.mib), unit="MiB")
+    cell = _e("cell", id=str(number), memory=str(node.mib), unit="MiB")
     if node.cpus:
         cell.set("cpus", node.cpus)
     return cell
 
 
 def _devices(topology: Topology, channels: Channels, emulator: str) -> etree._Element:
-    devices = E.devices(
-        E.emulator(emulator),
+    devices = _e(
+        "devices",
+        _e("emulator", emulator),
         *_endpoints(topology.endpoints),
-        E.memballoon(model="none"),
+        _e("memballoon", model="none"),
         _serial(0, "file", channels.console),
         _serial(1, "unix", channels.shell),
         _channel("unix", CONTROL_PORT, channels.control),
         _channel("file", EVIDENCE_PORT, channels.evidence),
     )
     if topology.iommu:
-        driver = E.driver(intremap="on", caching_mode="on")
-        devices.append(E.iommu(driver, model="intel"))
+        driver = _e("driver", intremap="on", caching_mode="on")
+        devices.append(_e("iommu", driver, model="intel"))
     return devices
 
 
 def _source(kind: str, path: Path) -> etree._Element:
     if kind == "unix":
-        return E.source(mode="bind", path=str(path))
-    return E.source(path=str(path), append="on")
+        return _e("source", mode="bind", path=str(path))
+    return _e("source", path=str(path), append="on")
 
 
 def _serial(port: int, kind: str, path: Path) -> etree._Element:
-    return E.serial(_source(kind, path), E.target(port=str(port)), type=kind)
+    return _e("serial", _source(kind, path), _e("target", port=str(port)), type=kind)
 
 
 def _channel(kind: str, port: str, path: Path) -> etree._Element:
-    return E.channel(_source(kind, path), E.target(type="virtio", name=port), type=kind)
+    return _e("channel", _source(kind, path), _e("target", type="virtio", name=port), type=kind)
 
 
 def _endpoints(number: int) -> list[etree._Element]:
@@ -153,8 +164,8 @@ def _endpoints(number: int) -> list[etree._Element]:
     A network card would need a backend, and guests have no network.
     """
     if not number:
-        return [E.controller(type="usb", model="none")]
-    return [E.controller(type="usb", index=str(n), model="qemu-xhci") for n in range(number)]
+        return [_e("controller", type="usb", model="none")]
+    return [_e("controller", type="usb", index=str(n), model="qemu-xhci") for n in range(number)]
 
 
 def _gdb(port: int) -> etree._Element:
@@ -167,8 +178,8 @@ def _gdb(port: int) -> etree._Element:
 
 def dimm_xml(alias: str, mib: int, node: int) -> str:
     """The XML of a DIMM of `mib` MiB on NUMA node `node`; the alias must begin with `ua-`."""
-    target = E.target(E.size(str(mib), unit="MiB"), E.node(str(node)))
-    dimm = E.memory(target, E.alias(name=alias), model="dimm")
+    target = _e("target", _e("size", str(mib), unit="MiB"), _e("node", str(node)))
+    dimm = _e("memory", target, _e("alias", name=alias), model="dimm")
     return etree.tostring(dimm, encoding="unicode")
 
 

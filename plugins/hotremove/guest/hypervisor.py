@@ -92,7 +92,9 @@ class Hypervisor:
     def version(self) -> str:
         """Versions of libvirt and its QEMU, as numbers: part of a snapshot's key."""
         with self.errors(HostProblem, "asking libvirt for its version"):
-            return f"libvirt {self._connection.getLibVersion()} qemu {self._connection.getVersion()}"
+            return (
+                f"libvirt {self._connection.getLibVersion()} qemu {self._connection.getVersion()}"
+            )
 
     def domain_names(self) -> list[str]:
         """Names of the running domains."""
@@ -146,7 +148,7 @@ def _load_libvirt(log: Path) -> Any:
 
     The embedded driver needs the loop before the connection opens.
     """
-    global _event_loop  # noqa: PLW0603 - libvirt has one event loop a process
+    global _event_loop
     os.environ.setdefault("LIBVIRT_LOG_OUTPUTS", f"3:file:{log}")
     try:
         import libvirt

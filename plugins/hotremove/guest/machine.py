@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import os
-import re
 import time
 from itertools import count
 from pathlib import Path
@@ -18,12 +17,21 @@ from hotremove.guest.hypervisor import DeviceEvent, Hypervisor
 from hotremove.guest.plan import GuestPlan
 from hotremove.guest.polling import wait_until
 from hotremove.guest.process import EmulatorProcess
+from hotremove.observe.dmesg import find_reports
+from hotremove.observe.report import Report
 
-# What a kernel says last, by the lines that begin its end (kernel/panic.c, arch/x86/kernel/dumpstack.c).
-_DEATH = re.compile(
-    r"^.*(?:Kernel panic - not syncing|BUG: unable to handle|kernel BUG at|Oops: "
-    r"|general protection fault|double fault|watchdog: BUG: (?:soft|hard) lockup).*$",
-    re.MULTILINE,
+# Kinds of report after which a guest need not answer any more.
+_DEADLY = frozenset(
+    (
+        "panic",
+        "oops",
+        "bug",
+        "soft-lockup",
+        "hard-lockup",
+        "rcu-stall",
+        "hung-task",
+        "list-corruption",
+    )
 )
 
 
@@ -91,16 +99,22 @@ class Guest:
         return self.process.ending if self.process else "the domain is no longer active"
 
     def _obituary(self, complaint: str) -> HotremoveError:
-        deaths = _DEATH.findall(self.console.text())
-        if deaths:
-            return GuestDied(f"the guest died: {deaths[0].strip()} ({complaint})")
+        """A dead or silent guest's error; its console tells whether the kernel is to blame."""
+        deadly = [report for report in self.console_reports() if report.kind in _DEADLY]
+        if deadly:
+            return GuestDied(f"the guest died: {deadly[0].title} ({complaint})\n{deadly[0].text}")
         said = self.console.last_line() or "nothing"
         return GuestLost(f"the guest was lost: {complaint}; last on its console: {said}")
 
-    @property
-    def dead_by_its_kernel(self) -> bool:
-        """Whether the console holds a kernel's own account of its death."""
-        return bool(_DEATH.search(self.console.text()))
+    def console_reports(self) -> list[Report]:
+        """What the kernel reported on its console; works on a dead guest."""
+        return find_reports(self.console.text().splitlines())
+
+    def reports(self) -> list[Report]:
+        """What the kernel reported since this guest started."""
+        if self.ended:
+            return self.console_reports()
+        return find_reports(self.dmesg().splitlines())
 
     def dmesg(self, start: int = 0) -> str:
         """The kernel's messages from byte `start` of the evidence on, as records of /dev/kmsg.

@@ -83,7 +83,7 @@ _orphanage: Orphanage | None = None
 
 def orphanage() -> Orphanage:
     """The process's one orphanage, opened when first asked for."""
-    global _orphanage  # noqa: PLW0603 - being a subreaper is a property of the process
+    global _orphanage
     if _orphanage is None:
         _orphanage = Orphanage()
     return _orphanage

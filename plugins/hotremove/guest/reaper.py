@@ -4,7 +4,7 @@
 Runs in two ways: as a guardian beside each run (`python reaper.py DIRECTORY`, which waits for the
 end of its standard input, so that it acts even when pytest is killed with SIGKILL), and from
 `hotremove reap`, for what a power cut or a killed guardian left. Standard library only, and no
-import from the package: the guardian must start in milliseconds and work while the checkout changes.
+import from the package: the guardian must start in milliseconds, whatever the checkout is like.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from itertools import count
 from pathlib import Path
 
 from hotremove.cache import Cache, digest, host_errors
-from hotremove.errors import GuestLost, HostProblem, HotremoveError
+from hotremove.errors import GuestLost, HotremoveError
 from hotremove.guest.domain import Channels, move_channels
 from hotremove.guest.embedded import keep_capabilities, prepare_root
 from hotremove.guest.hypervisor import Hypervisor

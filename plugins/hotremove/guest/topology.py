@@ -10,8 +10,8 @@ from json import dumps
 from pathlib import Path
 from typing import Any
 
-from hotremove.errors import UsageProblem
 from hotremove.build.sources import source_folder
+from hotremove.errors import UsageProblem
 
 
 @dataclass(frozen=True)

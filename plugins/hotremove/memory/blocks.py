@@ -15,7 +15,8 @@ SYSFS = "/sys/devices/system/memory"
 # One shell command for all blocks: some hundred files, in one round trip.
 _LIST = (
     f"cd {SYSFS} 2>/dev/null && cat block_size_bytes && "
-    "grep -s . memory*/phys_index memory*/state memory*/valid_zones; ls -d memory*/node* 2>/dev/null"
+    "grep -s . memory*/phys_index memory*/state memory*/valid_zones; "
+    "ls -d memory*/node* 2>/dev/null"
 )
 _FILE = re.compile(r"memory(\d+)/(\w+):(.*)")
 _NODE = re.compile(r"memory(\d+)/node(\d+)$")

@@ -101,9 +101,7 @@ class Dimm:
         prefer it: a pin that must not use ZONE_MOVABLE has to find them elsewhere, and a bound
         range would leave it only what little other memory the node has.
         """
-        buffer = Buffer(
-            self.guest, size, self.node, kind, faulted, read_only, prefer=not faulted
-        )
+        buffer = Buffer(self.guest, size, self.node, kind, faulted, read_only, prefer=not faulted)
         self.buffers.append(buffer)
         return buffer
 
@@ -217,7 +215,9 @@ class Dimm:
 
     def _dumps(self) -> tuple[PageDump, ...]:
         lines = self.guest.dmesg(self._dmesg_start).splitlines()
-        return tuple(d for d in parse_dumps(lines) if d.pfn in self.frames)
+        return tuple(
+            dump for dump in parse_dumps(lines) if dump.pfn is not None and dump.pfn in self.frames
+        )
 
     def _migrates_pins(self) -> bool:
         """Whether the reason `longterm_pin` exists: absent in 5.10, present from 5.13."""

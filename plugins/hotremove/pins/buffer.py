@@ -112,7 +112,7 @@ class Buffer:
         return int(self._ask(f"verify {seed}")["mismatches"])
 
     def status(self) -> Counters:
-        """The holder's /proc/PID/status sizes in bytes: VmPin, VmLck, VmRSS …"""
+        """The holder's /proc/PID/status sizes in bytes: VmPin, VmLck, VmRSS."""
         text = self.guest.control.read(f"/proc/{self.pid}/status")
         sizes = [line.split() for line in text.splitlines() if line.endswith(" kB")]
         return Counters({name.rstrip(":"): int(size) * 1024 for name, size, _ in sizes})
@@ -143,6 +143,8 @@ class Buffer:
             return DeadlineExceeded(f"`{command}` did not return in the guest in {DEADLINE:g} s")
         done = self._job.completed()
         if done.ending == "signal" and "Out of memory: Killed process" in self.guest.dmesg():
-            return PinRefused(errno.ENOMEM, f"`{command}`: the kernel's OOM killer ended the holder")
+            return PinRefused(
+                errno.ENOMEM, f"`{command}`: the kernel's OOM killer ended the holder"
+            )
         said = done.stderr.decode(errors="replace").strip()
         return GuestLost(f"the holder ended at `{command}` ({done.ending} {done.status}): {said}")

@@ -17,6 +17,7 @@ from hotremove.stash import EVIDENCE, FARM, GUEST, RESULTS
 from hotremove.verdict.judge import judge
 from hotremove.verdict.outcome import Outcome, Verdict
 from hotremove.verdict.removal import UnexpectedOutcome
+from hotremove.verdict.splats import KernelSplat
 
 if TYPE_CHECKING:
     from hotremove.farm import Farm
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 _ATTRIBUTE = "hotremove"
 # Errors that carry their own explanation; the farm's frames would only hide it.
-_SELF_EXPLAINING = (HotremoveError, UnexpectedOutcome, PinRefused)
+_SELF_EXPLAINING = (HotremoveError, UnexpectedOutcome, KernelSplat, PinRefused)
 
 
 class Results:
@@ -78,12 +79,30 @@ def annotate(item: pytest.Item, call: pytest.CallInfo[None], report: pytest.Test
     setattr(report, _ATTRIBUTE, asdict(_result(item, verdict, error)))
 
 
+def require_quiet_kernel(item: pytest.Item) -> None:
+    """Look at what the kernel of a finished test reported.
+
+    Raises:
+        KernelSplat: something nobody allowed.
+        GuestDied, GuestLost: there is no guest any more.
+    """
+    __tracebackhide__ = True
+    guest = item.stash.get(GUEST, None)
+    if guest is None:
+        return
+    guest.check()
+    splats = [report for report in guest.reports() if report.fails]
+    if splats:
+        raise KernelSplat(splats)
+
+
 def _scenario_only(excinfo: pytest.ExceptionInfo[BaseException]) -> Any:
-    """The traceback's entries outside the farm, or the last one when there is none."""
-    entries = [e for e in excinfo.traceback if "hotremove" not in e.path.parent.parts[-3:]]
-    kept = [entry for entry in entries if "/_pytest/" not in str(entry.path)]
-    own = [entry for entry in kept if "/pluggy/" not in str(entry.path)]
-    return type(excinfo.traceback)(own[-1:] or list(excinfo.traceback)[-1:])
+    """The traceback's last entry that is neither the farm's nor pytest's, or its very last."""
+    strangers = ("/hotremove/", "/_pytest/", "/pluggy/")
+    own = [e for e in excinfo.traceback if not any(name in str(e.path) for name in strangers)]
+    inside = [e for e in excinfo.traceback if "/hotremove/scenarios/" in str(e.path)]
+    kept = inside or own or list(excinfo.traceback)
+    return type(excinfo.traceback)(kept[-1:])
 
 
 def _result(item: pytest.Item, verdict: Verdict, error: BaseException | None) -> Result:

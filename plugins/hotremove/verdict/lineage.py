@@ -37,7 +37,9 @@ class Change:
 def changes() -> tuple[Change, ...]:
     """The whole lineage, oldest first."""
     table = tomllib.loads(_FILE.read_text())
-    return tuple(Change(**{**row, "stable": tuple(row.get("stable", ()))}) for row in table["change"])
+    return tuple(
+        Change(**{**row, "stable": tuple(row.get("stable", ()))}) for row in table["change"]
+    )
 
 
 def find_change(commit: str) -> Change:

@@ -65,6 +65,8 @@ class Removal:
 
     def pin_of(self, dump: PageDump) -> Pin | None:
         """The pin that a dumped page belongs to."""
+        if dump.pfn is None:
+            return None
         return next((pin for pin in self.pins if dump.pfn in pin.frames), None)
 
     def expect(self, wanted: Outcome) -> None:

@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command `hotremove`: what is useful beside pytest."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+import hotremove.guest.command
+import hotremove.kernels.command
+import hotremove.observe.command
+from hotremove.errors import HotremoveError
+
+USAGE = 4
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The parser with every subcommand; each sets `func`."""
+    parser = argparse.ArgumentParser(prog="hotremove", description=__doc__)
+    subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
+    for module in (hotremove.guest.command, hotremove.kernels.command, hotremove.observe.command):
+        module.register(subparsers)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; gives its exit code, 4 for wrong input or an unfit machine."""
+    options = make_parser().parse_args(arguments)
+    try:
+        return int(options.func(options))
+    except HotremoveError as error:
+        print(f"hotremove: {error}", file=sys.stderr)
+        return USAGE
+    except KeyboardInterrupt:
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())
