@@ -231,6 +231,28 @@ static void command_unpin(void)
 	answer("{\"event\": \"unpinned\", \"seconds\": %.9f}", stopwatch() - start);
 }
 
+/* Of the last pin made. */
+static void command_report(void)
+{
+	const struct pin_path *path = held_count ? held[held_count - 1].path : NULL;
+	char *runs = NULL;
+	size_t size;
+	FILE *text;
+	bool good;
+
+	if (!path || !path->report)
+		return answer_misunderstood("only a pin by kmod can be reported");
+	text = open_memstream(&runs, &size);
+	good = text ? path->report(held[held_count - 1].pin, text) : failed("open_memstream");
+	if (text)
+		fclose(text);
+	if (good)
+		answer("{\"event\": \"report\", \"runs\": [%s]}", runs);
+	else
+		answer_failure();
+	free(runs);
+}
+
 static void command_pages(void)
 {
 	if (!pagemap_answer(memory.address, memory.bytes))
@@ -282,9 +304,9 @@ static const struct command {
 	const char *name;
 	void (*run)(void);
 } commands[] = {
-	{"pin", command_pin},	{"unpin", command_unpin},   {"pages", command_pages},
-	{"fill", command_fill}, {"verify", command_verify}, {"fault", command_fault},
-	{"quit", command_quit},
+	{"pin", command_pin},	    {"unpin", command_unpin}, {"pages", command_pages},
+	{"report", command_report}, {"fault", command_fault}, {"fill", command_fill},
+	{"verify", command_verify}, {"quit", command_quit},
 };
 
 static void run(char *line)
@@ -298,7 +320,7 @@ static void run(char *line)
 	for (size_t index = 0; index < sizeof(commands) / sizeof(commands[0]); index++)
 		if (!strcmp(commands[index].name, name))
 			return commands[index].run();
-	answer_misunderstood("commands are pin, unpin, pages, fault, fill, verify and quit");
+	answer_misunderstood("commands are pin, unpin, pages, report, fault, fill, verify and quit");
 }
 
 int main(int argc, char **argv)

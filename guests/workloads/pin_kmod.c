@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pin_hold.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -12,8 +13,18 @@
 #include "memory.h"
 #include "pins.h"
 
+/* Pages asked for in one PIN_HOLD_GET_PAGES. */
+#define REPORT_PAGES 4096
+
 struct held {
 	int device;
+	unsigned int handle;
+};
+
+/* Pages that follow each other and are alike. */
+struct run {
+	struct pin_hold_page first;
+	unsigned long long count;
 };
 
 static const char *const entries[] = {
@@ -70,6 +81,7 @@ static bool hold(struct held *held, const struct pin_request *request, struct pi
 		return failed("open /dev/pin_hold");
 	if (ioctl(held->device, PIN_HOLD_DO_PIN, &pin))
 		return failed("PIN_HOLD_DO_PIN");
+	held->handle = pin.handle;
 	result->bytes = pin.length;
 	result->calls = pin.calls;
 	result->seconds = pin.nanoseconds / 1e9;
@@ -91,4 +103,48 @@ static void *pin(const struct pin_request *request, struct pin_result *result)
 	return NULL;
 }
 
-const struct pin_path pin_kmod = {"kmod", pin, unpin};
+static bool continues(const struct run *run, const struct pin_hold_page *page)
+{
+	return run->count && page->pfn == run->first.pfn + run->count &&
+	       page->node == run->first.node && page->order == run->first.order &&
+	       !strcmp(page->zone, run->first.zone);
+}
+
+static void write_run(const struct run *run, FILE *text)
+{
+	if (!run->count)
+		return;
+	fprintf(text, "%s[%llu, %llu, %d, \"%s\", %u]", ftell(text) ? ", " : "",
+		(unsigned long long)run->first.pfn, run->count, run->first.node, run->first.zone,
+		run->first.order);
+}
+
+static void add_page(struct run *run, const struct pin_hold_page *page, FILE *text)
+{
+	if (!continues(run, page)) {
+		write_run(run, text);
+		*run = (struct run){.first = *page};
+	}
+	run->count++;
+}
+
+static bool report(void *pin, FILE *text)
+{
+	static struct pin_hold_page pages[REPORT_PAGES];
+	const struct held *held = pin;
+	struct pin_hold_pages request = {.handle = held->handle, .pages = (unsigned long)pages};
+	struct run run = {.count = 0};
+
+	do {
+		request.count = REPORT_PAGES;
+		if (ioctl(held->device, PIN_HOLD_GET_PAGES, &request))
+			return failed("PIN_HOLD_GET_PAGES");
+		for (unsigned long long index = 0; index < request.count; index++)
+			add_page(&run, &pages[index], text);
+		request.first += request.count;
+	} while (request.count);
+	write_run(&run, text);
+	return true;
+}
+
+const struct pin_path pin_kmod = {"kmod", pin, unpin, report};

@@ -90,4 +90,4 @@ static void *pin(const struct pin_request *request, struct pin_result *result)
 	return NULL;
 }
 
-const struct pin_path pin_rdma = {"rdma", pin, unpin};
+const struct pin_path pin_rdma = {"rdma", pin, unpin, NULL};

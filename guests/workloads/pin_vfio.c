@@ -97,4 +97,4 @@ static void *pin(const struct pin_request *request, struct pin_result *result)
 	return NULL;
 }
 
-const struct pin_path pin_vfio = {"vfio", pin, unpin};
+const struct pin_path pin_vfio = {"vfio", pin, unpin, NULL};

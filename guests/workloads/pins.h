@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 /* What a `pin` command asks for. */
 struct pin_request {
@@ -32,12 +33,14 @@ struct pin_result {
 
 /*
  * `pin` returns what `unpin` takes to undo it, or NULL after failed(). Several pins may be held
- * at once.
+ * at once. `report`, where there is one, writes where the kernel says the pinned pages lie, as
+ * lists [pfn, count, node, "zone", order] with commas between them; false after failed().
  */
 struct pin_path {
 	const char *name;
 	void *(*pin)(const struct pin_request *request, struct pin_result *result);
 	void (*unpin)(void *pin);
+	bool (*report)(void *pin, FILE *text);
 };
 
 extern const struct pin_path pin_kmod, pin_rdma, pin_udmabuf, pin_uring, pin_vfio, pin_vmsplice;

@@ -31,7 +31,6 @@ BOOT_MODULES = (
     "vfio",
     "vfio_iommu_type1",
     "vfio_pci",
-    "udmabuf",
 )
 
 # In the image for scenarios to load.
