@@ -7,6 +7,7 @@ import gzip
 import lzma
 import shutil
 import subprocess
+import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -123,9 +124,9 @@ def plain_module(source: Path) -> bytes:
             return gzip.decompress(source.read_bytes())
         if source.suffix == ".zst":
             return _zstd(source)
-    except (lzma.LZMAError, OSError, EOFError) as error:
+        return source.read_bytes()
+    except (lzma.LZMAError, zlib.error, OSError, EOFError) as error:
         raise UsageProblem(f"the kernel module {source} is damaged: {error}") from error
-    return source.read_bytes()
 
 
 def _zstd(source: Path) -> bytes:

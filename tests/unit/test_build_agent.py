@@ -1,0 +1,244 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The agent, compiled as for a guest and spoken to over a terminal on the host."""
+
+import os
+import pty
+import select
+import subprocess
+import time
+from dataclasses import dataclass, field
+
+import pytest
+
+from hotremove.build.workloads import build_workloads
+from hotremove.cache import Cache
+
+DEADLINE = 20
+
+
+@pytest.fixture(scope="session")
+def programs(tmp_path_factory):
+    cache = Cache(tmp_path_factory.mktemp("cache"))
+    return {path.name: path for path in build_workloads(cache)}
+
+
+@dataclass
+class Channel:
+    fd: int
+    buffer: bytes = b""
+    ids: int = field(default=0)
+
+    def send(self, data):
+        data = data.encode() if isinstance(data, str) else data
+        while data:
+            data = data[os.write(self.fd, data) :]
+
+    def fill(self):
+        ready, _, _ = select.select([self.fd], [], [], DEADLINE)
+        assert ready, f"the agent is silent; unread: {self.buffer[:200]!r}"
+        self.buffer += os.read(self.fd, 65536)
+
+    def line(self):
+        while b"\n" not in self.buffer:
+            self.fill()
+        line, _, self.buffer = self.buffer.partition(b"\n")
+        return line.decode()
+
+    def take(self, length):
+        while len(self.buffer) < length:
+            self.fill()
+        taken, self.buffer = self.buffer[:length], self.buffer[length:]
+        return taken
+
+    def frame(self):
+        words = self.line().split(" ", 2)
+        if words[1] in ("out", "err"):
+            return int(words[0]), words[1], self.take(int(words[2]))
+        return int(words[0]), *words[1:]
+
+    def ask(self, request, body=b""):
+        """The frames that answer one request, up to the last."""
+        self.ids += 1
+        self.send(f"{self.ids} {request}\n".encode() + body)
+        frames = []
+        while not frames or frames[-1][0] not in ("exit", "signal", "deadline", "error"):
+            number, *rest = self.frame()
+            assert number == self.ids
+            frames.append(tuple(rest))
+        return frames
+
+
+def joined(frames, kind="out"):
+    return b"".join(frame[1] for frame in frames if frame[0] == kind)
+
+
+@pytest.fixture
+def channel(programs):
+    host, guest = pty.openpty()
+    agent = subprocess.Popen([programs["agent"], os.ttyname(guest)])
+    channel = Channel(host)
+    assert channel.line() == f"0 ready 1 {os.uname().release}"
+    yield channel
+    agent.kill()
+    agent.wait()
+    os.close(host)
+    os.close(guest)
+
+
+def test_ping(channel):
+    assert channel.ask("ping") == [("exit", "0")]
+
+
+def test_streams_and_status(channel):
+    frames = channel.ask("run 9 printf 'a\\0b'; echo c >&2; exit 7")
+    assert (joined(frames), joined(frames, "err"), frames[-1]) == (b"a\0b", b"c\n", ("exit", "7"))
+
+
+def test_stdin_of_run_is_empty(channel):
+    assert channel.ask("run 9 cat") == [("exit", "0")]
+
+
+def test_signal(channel):
+    assert channel.ask("run 9 kill -11 $$") == [("signal", "11")]
+
+
+def test_deadline_kills_the_group(channel):
+    start = time.monotonic()
+    frames = channel.ask("run 0.3 echo one; sleep 60 & sleep 60")
+    assert (joined(frames), frames[-1]) == (b"one\n", ("deadline",))
+    assert 0.3 <= time.monotonic() - start < DEADLINE
+    pattern = "sleep 60"
+    assert pattern not in subprocess.run(["ps", "ax"], capture_output=True, text=True).stdout
+
+
+def test_a_child_in_the_background_does_not_hold_up_the_end(channel):
+    frames = channel.ask("run 9 sleep 2 & echo gone")
+    assert frames == [("out", b"gone\n"), ("exit", "0")]
+
+
+def test_large_output(channel):
+    frames = channel.ask("run 60 head -c 10000000 /dev/zero; exit 3")
+    assert len(joined(frames)) == 10_000_000
+    assert frames[-1] == ("exit", "3")
+
+
+def test_output_waits_for_a_slow_host(channel):
+    channel.send("1 run 60 seq 400000\n")
+    time.sleep(0.5)
+    channel.send("2 ping\n")
+    received = b""
+    pong_at = end = None
+    while end is None:
+        number, kind, value = channel.frame()
+        if number == 2:
+            pong_at = len(received)
+        elif kind == "out":
+            received += value
+        else:
+            end = value
+    assert received == b"".join(b"%d\n" % n for n in range(1, 400001))
+    assert pong_at is not None
+    assert end == "0"
+
+
+def test_jobs_side_by_side(channel):
+    channel.send("10 run 9 sleep 0.5; echo slow\n11 run 9 echo fast\n")
+    order = []
+    while len(order) < 2:
+        frame = channel.frame()
+        if frame[1] == "exit":
+            order.append(frame[0])
+    assert order == [11, 10]
+
+
+def test_background_job_with_stdin(channel):
+    channel.send("5 start cat; echo end\n")
+    assert channel.frame()[:2] == (5, "pid")
+    channel.send(b"5 input 4\na\nb\0")
+    assert channel.frame() == (5, "out", b"a\nb\0")
+    channel.send("5 eof\n")
+    assert channel.frame() == (5, "out", b"end\n")
+    assert channel.frame() == (5, "exit", "0")
+
+
+def test_input_larger_than_a_pipe_does_not_block_the_agent(channel):
+    channel.send("5 start sleep 0.5; wc -c\n")
+    channel.frame()
+    channel.send(b"5 input 1000000\n" + bytes(1_000_000) + b"5 eof\n")
+    assert channel.ask("ping") == [("exit", "0")]
+    assert channel.frame() == (5, "out", b"1000000\n")
+
+
+def test_kill(channel):
+    channel.send("5 start sleep 60\n")
+    channel.frame()
+    channel.send("5 kill 15\n")
+    assert channel.frame() == (5, "signal", "15")
+    channel.send("5 kill 15\n5 eof\n5 input 1\nx")
+    assert channel.ask("ping") == [("exit", "0")]
+
+
+def test_files(channel, tmp_path):
+    path = tmp_path / "a file"
+    assert channel.ask(f"write {path} 5", b"a\nb\0c") == [("exit", "0")]
+    assert path.read_bytes() == b"a\nb\0c"
+    assert channel.ask(f"read {path}") == [("out", b"a\nb\0c"), ("exit", "0")]
+    assert channel.ask("read /nowhere") == [("exit", "2")]
+    assert channel.ask("read /proc") == [("exit", "21")]
+    assert channel.ask("write /sys/nowhere 1", b"x") == [("exit", "2")]
+    assert channel.ask(f"write {path} 0") == [("exit", "0")]
+    assert path.read_bytes() == b""
+
+
+def test_reading_a_large_file(channel, tmp_path):
+    path = tmp_path / "large"
+    path.write_bytes(os.urandom(3_000_000))
+    frames = channel.ask(f"read {path}")
+    assert joined(frames) == path.read_bytes()
+    assert frames[-1] == ("exit", "0")
+
+
+@pytest.mark.parametrize(
+    "request_line",
+    [
+        "bogus",
+        "run",
+        "run x true",
+        "run -1 true",
+        "run nan true",
+        "run 5",
+        "start",
+        "input x",
+        "write /tmp/x",
+        "write /tmp/x 99999999999999",
+        "kill x",
+        "clock 1",
+        "clock 1 1000000000",
+        "entropy -1",
+        "",
+    ],
+)
+def test_misunderstood(channel, request_line):
+    assert channel.ask(request_line)[-1][0] == "error"
+    assert channel.ask("ping") == [("exit", "0")]
+
+
+def test_lines_that_are_no_requests(channel):
+    channel.send("\n\nrubbish\r\n")
+    assert channel.frame()[:2] == (0, "error")
+    channel.send("x" * 100_000 + "\n")
+    assert channel.frame()[:2] == (0, "error")
+    channel.send("help\n")
+    assert channel.line().startswith("hotremove guest agent")
+
+
+def test_an_id_in_use_is_refused(channel):
+    channel.send("5 start sleep 60\n5 run 1 true\n")
+    assert channel.frame()[:2] == (5, "pid")
+    assert channel.frame() == (5, "error", "this id is in use")
+
+
+def test_too_many_jobs_are_refused(channel):
+    channel.send("".join(f"{n} start cat\n" for n in range(1, 300)))
+    kinds = [channel.frame()[1] for _ in range(1, 300)]
+    assert (kinds.count("pid"), kinds.count("error")) == (256, 43)

@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The holder on the host: memory, pages, pattern and the pins that need no device."""
+
+import json
+import subprocess
+
+import pytest
+
+from hotremove.build.workloads import build_workloads
+from hotremove.cache import Cache
+
+MIB = 1 << 20
+
+
+@pytest.fixture(scope="session")
+def program(tmp_path_factory):
+    cache = Cache(tmp_path_factory.mktemp("cache"))
+    return next(path for path in build_workloads(cache) if path.name == "holder")
+
+
+class Holder:
+    def __init__(self, program, *options):
+        self.process = subprocess.Popen(
+            [program, *options], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        self.mapped = self.answer()
+
+    def answer(self):
+        return json.loads(self.process.stdout.readline())
+
+    def ask(self, command):
+        self.process.stdin.write(command + "\n")
+        self.process.stdin.flush()
+        return self.answer()
+
+
+@pytest.fixture
+def hold(program):
+    made = []
+
+    def start(*options):
+        made.append(Holder(program, *options))
+        return made[-1]
+
+    yield start
+    for holder in made:
+        holder.process.kill()
+        holder.process.communicate()
+
+
+@pytest.mark.parametrize("kind", ["anon", "thp", "shmem", "memfd"])
+def test_nothing_is_touched_before_it_is_asked_for(hold, kind):
+    holder = hold("--memory", kind, "--bytes", str(4 * MIB))
+    assert holder.mapped["event"] == "mapped"
+    assert holder.mapped["bytes"] == 4 * MIB
+    assert holder.mapped["address"] % holder.mapped["page_bytes"] == 0
+    assert holder.ask("pages") == {"event": "pages", "present": 0, "absent": 1024, "runs": []}
+    assert holder.ask("fault") == {"event": "faulted"}
+    assert holder.ask("pages")["present"] == 1024
+
+
+def test_runs_cover_the_present_pages(hold):
+    pages = hold("--bytes", str(MIB), "--faulted").ask("pages")
+    assert sum(count for _, count in pages["runs"]) == pages["present"] == 256
+
+
+def test_a_file(hold, tmp_path):
+    path = tmp_path / "file"
+    holder = hold("--memory", "file", "--file", str(path), "--bytes", str(MIB))
+    holder.ask("fill 3")
+    assert path.stat().st_size == MIB
+    assert path.read_bytes() != bytes(MIB)
+
+
+def test_pattern(hold):
+    holder = hold("--bytes", str(MIB))
+    assert holder.ask("fill 7") == {"event": "filled"}
+    assert holder.ask("verify 7") == {"event": "verified", "mismatches": 0}
+    assert holder.ask("verify 8")["mismatches"] > MIB // 2
+
+
+def test_vmsplice_counts_what_it_holds(hold):
+    holder = hold("--bytes", str(4 * MIB), "--faulted")
+    pinned = holder.ask(f"pin vmsplice offset={MIB} bytes={2 * MIB}")
+    assert (pinned["event"], pinned["bytes"], pinned["calls"]) == ("pinned", 2 * MIB, 2)
+    assert holder.ask("unpin")["event"] == "unpinned"
+
+
+@pytest.mark.parametrize(
+    ("command", "call"),
+    [
+        ("pin", "command"),
+        ("pin nothing", "command"),
+        ("pin rdma colour=red", "command"),
+        ("pin rdma offset=1", "command"),
+        (f"pin rdma offset={64 * MIB}", "command"),
+        (f"pin vmsplice bytes={64 * MIB}", "command"),
+        ("pin rdma bytes=-4096", "command"),
+        ("fill", "command"),
+        ("report", "command"),
+        ("rubbish", "command"),
+        ("pin rdma device=none", "ibv_open_device"),
+        ("pin udmabuf", "udmabuf needs --memory memfd"),
+    ],
+)
+def test_what_fails_is_told_and_survived(hold, command, call):
+    holder = hold("--bytes", str(MIB))
+    answer = holder.ask(command)
+    assert (answer["event"], answer["call"]) == ("error", call)
+    assert answer["errno"] > 0
+    assert holder.ask("pages")["event"] == "pages"
+
+
+def test_quit_and_end_of_input(hold):
+    holder = hold("--bytes", "4096")
+    holder.process.communicate("quit\n")
+    assert holder.process.returncode == 0
+    holder = hold("--bytes", "4096")
+    holder.process.communicate()
+    assert holder.process.returncode == 0
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--bytes", "5"],
+        ["--bytes", "0"],
+        ["--bytes", "x"],
+        [],
+        ["--memory", "gold", "--bytes", "4096"],
+        ["--bytes", "4096", "rest"],
+        ["--bytes", "4096", "--node", "x"],
+        ["--memory", "thp", "--bytes", "4096"],
+        ["--memory", "file", "--bytes", "4096"],
+        ["--colour"],
+    ],
+)
+def test_wrong_options_end_it_with_one_line(program, options):
+    done = subprocess.run([program, *options], capture_output=True, text=True, timeout=20)
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+
+
+def test_memory_that_cannot_be_had(program):
+    command = [program, "--bytes", "4096", "--node", "700"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=20)
+    assert done.returncode == 1
+    assert json.loads(done.stdout)["call"] == "mbind"

@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: Apache-2.0
+import gzip
+import lzma
+import shutil
+import subprocess
+
+import pytest
+
+from hotremove.build.modules import ModuleIndex, lay_out, module_name, plain_module
+from hotremove.errors import HostProblem, UsageProblem
+
+
+@pytest.fixture
+def directory(tmp_path):
+    """A module directory as depmod leaves it."""
+    (tmp_path / "modules.dep").write_text(
+        "kernel/drivers/rxe.ko.xz: kernel/net/tunnel.ko.xz kernel/core.ko.xz\n"
+        "kernel/net/tunnel.ko.xz: kernel/core.ko.xz\n"
+        "kernel/core.ko.xz:\n"
+        "kernel/crc32-generic.ko:\n"
+        "kernel/a.ko: kernel/b.ko\n"
+        "kernel/b.ko: kernel/a.ko\n"
+    )
+    (tmp_path / "modules.softdep").write_text(
+        "# a comment\nsoftdep rxe pre: crc32_generic absent_thing post: b\nsoftdep core\n"
+    )
+    (tmp_path / "modules.builtin").write_text("kernel/drivers/virtio/virtio-pci.ko\n")
+    return tmp_path
+
+
+def test_names():
+    assert module_name("kernel/drivers/vfio/vfio-pci.ko.xz") == "vfio_pci"
+    assert module_name("memory-notifier-error-inject") == "memory_notifier_error_inject"
+
+
+def test_closure_puts_what_is_needed_first(directory):
+    closure = ModuleIndex.read(directory).closure(["rxe", "virtio_pci", "nowhere"])
+    assert closure.names == ("crc32_generic", "core", "tunnel", "rxe")
+    assert closure.files[-1] == "kernel/drivers/rxe.ko.xz"
+    assert closure.absent == ("nowhere",)
+
+
+def test_a_cycle_ends(directory):
+    assert set(ModuleIndex.read(directory).closure(["a"]).names) == {"a", "b"}
+
+
+def test_no_index_is_told(tmp_path):
+    with pytest.raises(UsageProblem, match="depmod"):
+        ModuleIndex.read(tmp_path)
+
+
+@pytest.mark.parametrize(("suffix", "pack"), [(".xz", lzma.compress), (".gz", gzip.compress)])
+def test_compressed_modules(tmp_path, suffix, pack):
+    packed = tmp_path / f"x.ko{suffix}"
+    packed.write_bytes(pack(b"\x7fELF..."))
+    assert plain_module(packed) == b"\x7fELF..."
+    packed.write_bytes(packed.read_bytes()[:-9])
+    with pytest.raises(UsageProblem, match="damaged"):
+        plain_module(packed)
+
+
+@pytest.mark.skipif(not shutil.which("zstd"), reason="needs zstd")
+def test_zstd_modules(tmp_path, monkeypatch):
+    (tmp_path / "x.ko").write_bytes(b"\x7fELF...")
+    subprocess.run(["zstd", "-q", tmp_path / "x.ko"], check=True)
+    assert plain_module(tmp_path / "x.ko.zst") == b"\x7fELF..."
+    (tmp_path / "x.ko.zst").write_bytes(b"not zstd")
+    with pytest.raises(UsageProblem, match="damaged"):
+        plain_module(tmp_path / "x.ko.zst")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(HostProblem, match="zstd"):
+        plain_module(tmp_path / "x.ko.zst")
+
+
+def test_a_missing_module_file_is_told(directory, tmp_path):
+    closure = ModuleIndex.read(directory).closure(["rxe"])
+    with pytest.raises(UsageProblem, match="damaged"):
+        lay_out(directory, closure, (), "1.2.3", tmp_path / "root")
