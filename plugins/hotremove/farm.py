@@ -6,6 +6,7 @@ from __future__ import annotations
 from functools import cached_property
 
 from hotremove.build.initramfs import BootImage, build_image
+from hotremove.build.kmods import Kmods, build_kmods
 from hotremove.build.vmlinux import boot_file
 from hotremove.cache import Cache
 from hotremove.guest.accelerator import Accelerator, choose
@@ -51,6 +52,14 @@ class Farm:
         if kernel not in self._images:
             self._images[kernel] = build_image(kernel, self.cache)
         return self._images[kernel]
+
+    def kmods(self, kernel: Kernel) -> Kmods:
+        """The farm's modules for a kernel, built when first asked for.
+
+        Raises:
+            CapabilityAbsent: they cannot be built for it.
+        """
+        return build_kmods(kernel, self.cache)
 
     def plan(self, kernel: Kernel, topology: str | None = None) -> GuestPlan:
         """What guests of this kernel are made from."""

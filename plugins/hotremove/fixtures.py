@@ -47,13 +47,8 @@ class Pinner(Protocol):
         """Pin all of it."""
 
 
-PIN_PATHS: dict[str, Callable[[Guest], Pinner]] = {
-    "rdma": Rdma,
-    "vfio": Vfio,
-    "uring": Uring,
-    "vmsplice": Vmsplice,
-    "pin_hold": PinHold,
-}
+# Names of the fixtures below that pin.
+PIN_PATHS = ("rdma", "vfio", "uring", "vmsplice", "pin_hold")
 
 
 @pytest.fixture(scope="session")
@@ -136,12 +131,13 @@ def vmsplice(guest: Guest) -> Vmsplice:
 
 
 @pytest.fixture
-def pin_hold(guest: Guest) -> PinHold:
-    """The module pin_hold, loaded."""
-    return PinHold(guest)
+def pin_hold(guest: Guest, farm: Farm, kernel: Kernel) -> PinHold:
+    """The module pin_hold, built for the kernel and loaded."""
+    return PinHold(guest, farm.kmods(kernel).find("pin_hold"))
 
 
 @pytest.fixture
-def pinner(request: pytest.FixtureRequest, guest: Guest) -> Pinner:
+def pinner(request: pytest.FixtureRequest) -> Pinner:
     """The pin path of this run of the test; the paths come from `@pytest.mark.pins`."""
-    return PIN_PATHS[request.param](guest)
+    path: Pinner = request.getfixturevalue(request.param)
+    return path

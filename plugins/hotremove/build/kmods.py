@@ -35,6 +35,17 @@ class Kmods:
     modules: tuple[Path, ...]
     absent: Mapping[str, str]
 
+    def find(self, name: str) -> Path:
+        """The file of a module.
+
+        Raises:
+            CapabilityAbsent: it could not be built.
+        """
+        for module in self.modules:
+            if module.stem == name:
+                return module
+        raise CapabilityAbsent(f"the module {name} was not built: {self.absent.get(name, 'why?')}")
+
 
 def kmod_names() -> tuple[str, ...]:
     """The modules there are: folders of kmods/ with a Kbuild."""

@@ -104,6 +104,8 @@ class Control:
         self._jobs: dict[int, Job] = {}
         self._socket: socket.socket | None = None
         self._spawn: SocketSpawn[bytes] | None = None
+        # The frame under way: what it announced, until all of it is here.
+        self._header: tuple[bytes, ...] | None = None
 
     def connect(self, deadline: float) -> None:
         """Open the channel and wait until the agent answers, `deadline` seconds at most.
@@ -216,13 +218,13 @@ class Control:
             _raise_errno(job, path)
             yield bytes(job.stdout).decode(errors="replace")
 
-    def write(self, path: str, text: str) -> None:
+    def write(self, path: str, content: str | bytes) -> None:
         """Write to a file of the guest at one go, as sysfs attributes want it.
 
         Raises:
             OSError: with the guest's errno.
         """
-        data = text.encode()
+        data = content.encode() if isinstance(content, str) else content
         job = self._request(f"write {path} {len(data)}", data)
         self._finish(job, GRACE)
         _raise_errno(job, path)
@@ -280,30 +282,32 @@ class Control:
         return True
 
     def _take_frame(self, timeout: float) -> bool:
-        """Read one frame into its job; False when none came in `timeout` seconds."""
+        """Deliver one frame; False when none was complete in `timeout` seconds."""
         if not self._spawn:
             raise GuestLost("the control channel is closed")
         try:
-            self._spawn.expect([_FRAME], timeout=timeout)
-            match = cast("re.Match[bytes]", self._spawn.match)
-            number, kind, argument = match.groups()
-            payload = self._payload(kind, argument)
+            if self._header is None:
+                self._header = self._match(_FRAME, timeout).groups()
+            number, kind, argument = self._header
+            size = int(argument) if kind in (b"out", b"err") else 0
+            payload = self._match(re.compile(b".{%d}" % size, re.DOTALL), timeout)[0]
         except pexpect.TIMEOUT:
             return False
         except (pexpect.EOF, OSError) as error:
             raise self._ended("the control channel was closed") from error
+        self._header = None
         self._deliver(int(number), kind.decode(), argument or b"", payload)
         return True
+
+    def _match(self, pattern: re.Pattern[bytes], timeout: float) -> re.Match[bytes]:
+        spawn = cast("SocketSpawn[bytes]", self._spawn)
+        spawn.expect([pattern], timeout=timeout)
+        return cast("re.Match[bytes]", spawn.match)
 
     def _ended(self, complaint: str) -> HotremoveError:
         """The error for a broken channel: what became of the guest, given a moment to end."""
         wait_until(lambda: False, 0.5, self._life.check)
         return self._life.lost(complaint)
-
-    def _payload(self, kind: bytes, argument: bytes | None) -> bytes:
-        if kind not in (b"out", b"err") or not self._spawn:
-            return b""
-        return _exactly(self._spawn, int(argument or b"0"))
 
     def _deliver(self, number: int, kind: str, argument: bytes, payload: bytes) -> None:
         if kind == "ready":
@@ -329,14 +333,6 @@ def _greet(words: str) -> None:
     version = words.partition(" ")[0]
     if version != str(PROTOCOL):
         raise GuestLost(f"the guest's agent speaks protocol {version}, not {PROTOCOL}")
-
-
-def _exactly(spawn: SocketSpawn[bytes], size: int) -> bytes:
-    """The next `size` bytes; what pexpect has buffered first."""
-    while len(spawn.buffer) < size:
-        spawn.buffer += spawn.read_nonblocking(max(size - len(spawn.buffer), 1), timeout=GRACE)
-    data, spawn.buffer = spawn.buffer[:size], spawn.buffer[size:]
-    return bytes(data)
 
 
 def _one_line(text: str) -> str:

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from hotremove.errors import CapabilityAbsent
 from hotremove.guest.machine import Guest
 from hotremove.pins.buffer import Buffer
@@ -12,17 +14,18 @@ from hotremove.pins.pin import Pin
 class PinHold:
     """The device /dev/pin_hold of kmods/pin_hold."""
 
-    def __init__(self, guest: Guest) -> None:
-        """Load the module.
+    def __init__(self, guest: Guest, module: Path) -> None:
+        """Load `module`, a file of the host.
 
         Raises:
-            CapabilityAbsent: it was not built for this kernel, or does not load.
+            CapabilityAbsent: the kernel does not take it.
         """
         self.guest = guest
-        loaded = guest.control.run("modprobe pin_hold && test -e /dev/pin_hold")
+        guest.control.write(f"/run/{module.name}", module.read_bytes())
+        loaded = guest.control.run(f"insmod /run/{module.name} && test -e /dev/pin_hold")
         if not loaded.ok:
             said = loaded.stderr.decode(errors="replace").strip()
-            raise CapabilityAbsent(f"the module pin_hold is not to be had: {said}")
+            raise CapabilityAbsent(f"the kernel does not take the module pin_hold: {said}")
 
     def pin(self, buffer: Buffer, batch: int | None = None, entry: str = "fast") -> Pin:
         """Pin through pin_user_pages_fast (or another `entry`), `batch` bytes a call.
