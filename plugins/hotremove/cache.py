@@ -80,26 +80,37 @@ class Cache:
         entry = self.path(kind, key)
         if entry.is_dir():
             return entry
-        with host_errors(f"writing to the cache at {self.root}"):
-            entry.parent.mkdir(parents=True, exist_ok=True)
-            with self.lock(kind, key):
-                if not entry.is_dir():
-                    _build_aside(entry, build)
+        self.directory(kind)
+        with self.lock(kind, key), host_errors(f"writing to the cache at {self.root}"):
+            if not entry.is_dir():
+                _build_aside(entry, build)
         return entry
 
     def directory(self, kind: str) -> Path:
-        """A long-lived directory of the cache, for tools that keep their own state (apt)."""
+        """A long-lived directory of the cache, for tools that keep their own state (apt).
+
+        Raises:
+            HostProblem: it cannot be made.
+        """
         path = self.root / kind
-        with host_errors(f"writing to the cache at {self.root}"):
+        with self._usable():
             path.mkdir(parents=True, exist_ok=True)
         return path
 
     @contextmanager
     def lock(self, kind: str, key: str) -> Iterator[None]:
-        """Hold the entry's lock; the kernel drops it when the holder dies."""
-        locks = self.directory("locks")
-        with FileLock(locks / f"{kind}-{key}.lock"):
+        """Hold the entry's lock; the kernel drops it when the holder dies.
+
+        Raises:
+            HostProblem: the lock's file cannot be made.
+        """
+        lock = FileLock(self.directory("locks") / f"{kind}-{key}.lock")
+        with self._usable():
+            lock.acquire()
+        try:
             yield
+        finally:
+            lock.release()
 
     def discard(self, kind: str, key: str) -> None:
         """Remove an entry found to be damaged."""
@@ -107,6 +118,18 @@ class Cache:
         if entry.is_dir():
             with self.lock(kind, key):
                 shutil.rmtree(entry, ignore_errors=True)
+
+    @contextmanager
+    def _usable(self) -> Iterator[None]:
+        """For steps that fail only where the cache as a whole is of no use."""
+        try:
+            with host_errors(f"writing to the cache at {self.root}"):
+                yield
+        except OSError as error:
+            raise HostProblem(
+                f"the cache at {self.root} cannot be used: {error.strerror}:"
+                f" set {ENVIRONMENT_VARIABLE} to another folder"
+            ) from error
 
 
 def _build_aside(entry: Path, build: Callable[[Path], None]) -> None:

@@ -4,14 +4,16 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from functools import partial
 
 import pytest
 from _pytest.terminal import TerminalReporter
 
-from hotremove import dimensions, fixtures, options
+from hotremove import dimensions, fixtures, options, progress
 from hotremove.errors import HotremoveError
 from hotremove.farm import Farm
 from hotremove.report import reporting
+from hotremove.report.screen import uncaptured
 from hotremove.stash import FARM, PROBLEM, RESULTS
 
 
@@ -22,6 +24,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Register the markers and make the farm, which starts nothing yet."""
+    progress.show_through(partial(uncaptured, config))
     for marker in options.MARKERS:
         config.addinivalue_line("markers", marker)
     config.pluginmanager.register(fixtures, "hotremove-fixtures")
@@ -37,6 +40,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     """End every guest."""
     if FARM in config.stash:
         config.stash[FARM].close()
+    progress.show_through()
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

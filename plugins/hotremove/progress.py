@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import cache
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import (
     BarColumn,
     DownloadColumn,
@@ -17,7 +19,19 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
-_console = Console(stderr=True)
+_uncaptured: Callable[[], AbstractContextManager[None]] = nullcontext
+
+
+def show_through(uncaptured: Callable[[], AbstractContextManager[None]] = nullcontext) -> None:
+    """Wrap all that is shown in `uncaptured()`: pytest would keep it for failing tests' reports."""
+    global _uncaptured
+    _uncaptured = uncaptured
+
+
+@cache
+def _console() -> Console:
+    """Made when first used, uncaptured, so that it finds out what kind of terminal there is."""
+    return Console(stderr=True)
 
 
 class Transfer:
@@ -32,25 +46,39 @@ class Transfer:
         self._progress.update(self._task, completed=done, total=total)
 
 
+def say(text: str) -> None:
+    """Tell the user something, as one line."""
+    with _uncaptured():
+        _print(text)
+
+
 @contextmanager
 def waiting(what: str) -> Iterator[None]:
     """Say `what` is being waited for; a spinner on a terminal, one line elsewhere."""
-    if not _console.is_terminal:
-        _console.print(f"hotremove: {what} …", highlight=False)
-        yield
-        return
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
-    with Progress(*columns, console=_console, transient=True) as progress:
-        progress.add_task(what, total=None)
-        yield
+    with _uncaptured():
+        if not _console().is_terminal:
+            _print(f"{what} …")
+            yield
+            return
+        columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+        with Progress(*columns, console=_console(), transient=True) as progress:
+            progress.add_task(escape(what), total=None)
+            yield
 
 
 @contextmanager
 def transfer(what: str, total: int | None) -> Iterator[Transfer]:
     """Show a download of `total` bytes (None when unknown)."""
-    if not _console.is_terminal:
-        _console.print(f"hotremove: {what} …", highlight=False)
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeElapsedColumn())
-    quiet = not _console.is_terminal
-    with Progress(*columns, console=_console, transient=True, disable=quiet) as progress:
-        yield Transfer(progress, progress.add_task(what, total=total))
+    text = TextColumn("{task.description}")
+    columns = (text, BarColumn(), DownloadColumn(), TimeElapsedColumn())
+    with _uncaptured():
+        quiet = not _console().is_terminal
+        if quiet:
+            _print(f"{what} …")
+        with Progress(*columns, console=_console(), transient=True, disable=quiet) as progress:
+            yield Transfer(progress, progress.add_task(escape(what), total=total))
+
+
+def _print(text: str) -> None:
+    """One line however long, and no markup: paths and test ids hold brackets."""
+    _console().print(f"hotremove: {text}", highlight=False, markup=False, soft_wrap=True)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -22,7 +21,7 @@ from hotremove.kernels.apt import NoSuchSuites, PrivateApt, Repository, Stanza, 
 from hotremove.kernels.choices import Choices
 from hotremove.kernels.debversion import sort_key
 from hotremove.kernels.kernel import Kernel
-from hotremove.progress import waiting
+from hotremove.progress import say, waiting
 
 REFRESH_SECONDS = 12 * 3600
 """How old package lists may be before they are fetched again."""
@@ -121,7 +120,7 @@ def resolve(text: str, cache: Cache) -> Kernel:
             kernel = _from_cache(request, cache, Request.accepts)
             if kernel is None:
                 raise
-            _say(f"{error}; using {kernel.version} from the cache")
+            say(f"{error}; using {kernel.version} from the cache")
             return kernel
 
 
@@ -249,7 +248,7 @@ def _update_lists(apt: PrivateApt, suite: str, limit: float) -> bool:
     except Unreachable as error:
         if age is None:
             raise
-        _say(f"{error}; using the lists of {age / 3600:.0f} hours ago")
+        say(f"{error}; using the lists of {age / 3600:.0f} hours ago")
         return False
     return True
 
@@ -334,7 +333,3 @@ def _bootstrap_settings() -> tuple[str, ...]:
     """The machine's apt settings on how to reach mirrors and how old an index may be."""
     done = subprocess.run(["apt-config", "dump"], capture_output=True, text=True, check=False)
     return tuple(line.removesuffix(";") for line in _BOOTSTRAP_SETTINGS.findall(done.stdout))
-
-
-def _say(text: str) -> None:
-    print(f"hotremove: {text}", file=sys.stderr)
