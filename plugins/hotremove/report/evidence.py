@@ -12,13 +12,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from hotremove.cache import host_errors
+from hotremove.cache import digest, host_errors
 from hotremove.errors import HotremoveError
 from hotremove.guest.machine import Guest
 from hotremove.guest.plan import GuestPlan
 from hotremove.observe.logline import parse_line
 from hotremove.verdict.removal import Removal
 
+_LONGEST_NAME = 150
 _UNSAFE = re.compile(r"[^A-Za-z0-9_.\-\[\]]+")
 
 
@@ -71,8 +72,10 @@ class Evidence:
 
 
 def safe_name(test: str) -> str:
-    """A node id as a file name that stays in its directory."""
-    return _UNSAFE.sub("_", test).strip("._")[:200] or "test"
+    """A node id as a file name that stays in its directory; the test's own file tells no more."""
+    name = _UNSAFE.sub("_", Path(test.partition("::")[0]).stem + "." + test.partition("::")[2])
+    short = name.strip("._")[:_LONGEST_NAME]
+    return short if short == name else f"{short}.{digest(test)[:8]}"
 
 
 def repro_script(test: str, plan: GuestPlan, arguments: Iterable[str]) -> str:

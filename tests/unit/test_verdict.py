@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Verdicts and their explanations, from evidence as real kernels gave it."""
+
+import pytest
+
+from hotremove.errors import CapabilityAbsent, GuestDied, GuestLost, HostProblem
+from hotremove.observe.counters import Counters
+from hotremove.observe.pagedump import parse_dumps
+from hotremove.observe.pagemap import PfnRuns
+from hotremove.pins.buffer import PinRefused
+from hotremove.pins.pin import MIB, Pin
+from hotremove.verdict.judge import judge
+from hotremove.verdict.lineage import changes, find_change
+from hotremove.verdict.outcome import REFUSED, REMOVED, STUCK, Verdict
+from hotremove.verdict.removal import Removal, UnexpectedOutcome
+
+DUMP_5_10 = """\
+4,786,37748044,-;migrating pfn 100008 failed ret:1
+4,787,37748145,-;page:00000000912240c0 refcount:1026 mapcount:1 mapping:0000000000000000 \
+index:0x7fcf43ec7 pfn:0x100008
+4,788,37748460,-;anon flags: 0x5fffffc00a000e(referenced|uptodate|dirty|swapbacked|node=1|zone=3)
+4,789,37748819,-;page dumped because: migration failure
+"""
+FRAMES = PfnRuns.of([(0x100000, 0x20000)])
+
+
+def make_pin(**changed):
+    facts = {
+        "path": "rdma",
+        "label": "rxe memory region",
+        "long_term": True,
+        "pid": 93,
+        "size": 128 * MIB,
+        "calls": 1,
+        "seconds": 0.1,
+        "frames": PfnRuns.of([(0x100008, 32768)]),
+        "counted": Counters({}),
+    }
+    return Pin(**{**facts, **changed})
+
+
+def make_removal(**changed):
+    facts = {
+        "mechanism": "ACPI eject",
+        "outcome": STUCK,
+        "seconds": 30.0,
+        "deadline": 30.0,
+        "node": 1,
+        "frames": FRAMES,
+        "pins": (make_pin(),),
+        "before": Counters({"pgmigrate_fail": 0}),
+        "after": Counters({"pgmigrate_fail": 32768}),
+        "dumps": tuple(parse_dumps(DUMP_5_10.splitlines())),
+        "migrates_pins": False,
+    }
+    return Removal(**{**facts, **changed})
+
+
+def test_a_stuck_removal_names_page_references_holder_and_fix():
+    assert str(make_removal()) == (
+        "stuck: pfn 0x100008 in node 1's ZONE_MOVABLE holds 1 long-term pin (refcount 1026 = "
+        "1024 (1 long-term pin) + 1 (mapping) + 1 (isolation)), held by pid 93, an rxe memory "
+        "region of 128 MiB; fixed upstream by d1e153fea2a8 (5.13); ACPI eject did not end in 30 s"
+    )
+
+
+def test_a_pinned_page_is_blamed_before_an_unpinned_one():
+    stranger = DUMP_5_10.replace("100008", "110000").replace("1026", "3")
+    dumps = tuple(parse_dumps((DUMP_5_10 + stranger).splitlines()))
+    assert make_removal(dumps=dumps).blocking.pfn == 0x100008
+
+
+def test_without_a_dump_the_counters_speak():
+    told = str(make_removal(dumps=()))
+    assert "dumped no page" in told
+    assert "pgmigrate_fail rose by 32768" in told
+
+
+def test_a_fixed_kernel_that_gets_stuck_is_suspected_of_a_regression():
+    told = str(make_removal(migrates_pins=True))
+    assert "suspect a regression" in told
+    assert "fixed upstream" not in told
+
+
+def test_a_reference_that_is_not_long_term_is_by_design():
+    pin = make_pin(path="vmsplice", label="vmsplice'd pipe buffer", long_term=False)
+    assert "by design" in str(make_removal(pins=(pin,)))
+
+
+def test_a_removal_without_pins_blames_none():
+    told = str(make_removal(pins=()))
+    assert "held by" not in told
+    assert "nothing was pinned" in told
+
+
+@pytest.mark.parametrize(("outcome", "wanted"), [(REMOVED, STUCK), (STUCK, REMOVED)])
+def test_an_unexpected_outcome_fails(outcome, wanted):
+    removal = make_removal(outcome=outcome)
+    with pytest.raises(UnexpectedOutcome, match=f"expected: {wanted}"):
+        removal.expect(wanted)
+    removal.expect(outcome)
+
+
+def test_a_refusal_gives_the_kernels_reason():
+    assert "memory32: Device or resource busy" in str(
+        make_removal(outcome=REFUSED, remark="memory32: Device or resource busy")
+    )
+
+
+@pytest.mark.parametrize(
+    ("error", "verdict"),
+    [
+        (None, Verdict.PASS),
+        (AssertionError("x"), Verdict.FAIL),
+        (UnexpectedOutcome(make_removal(), REMOVED), Verdict.FAIL),
+        (PinRefused(12, "ibv_reg_mr"), Verdict.FAIL),
+        (GuestDied("panic"), Verdict.FAIL),
+        (GuestLost("killed"), Verdict.LOST),
+        (HostProblem("disk full"), Verdict.LOST),
+        (CapabilityAbsent("no RDMA_RXE"), Verdict.SKIP),
+        (pytest.skip.Exception("n/a"), Verdict.SKIP),
+        (TypeError("a typo in a scenario"), Verdict.ERROR),
+        (OSError(2, "a path that is not in the guest"), Verdict.ERROR),
+    ],
+)
+def test_only_evidence_against_the_kernel_fails_it(error, verdict):
+    assert judge(error) is verdict
+
+
+class TestPin:
+    COUNTED = Counters(
+        {
+            "nr_foll_pin_acquired": 40016,
+            "nr_foll_pin_released": 32768,
+            "pgmigrate_success": 32768,
+        }
+    )
+
+    def test_migrated_pages_lie_elsewhere_and_were_counted(self):
+        frames = PfnRuns.of([(0x8000, 32768)])
+        make_pin(frames=frames, counted=self.COUNTED).expect_migrated_from(FRAMES)
+
+    def test_a_page_left_in_the_zone_fails(self):
+        frames = PfnRuns.of([(0x8000, 32767), (0x100008, 1)])
+        with pytest.raises(AssertionError, match="1 pages of pid 93.*0x100008"):
+            make_pin(frames=frames, counted=self.COUNTED).expect_migrated_from(FRAMES)
+
+    def test_pages_that_never_moved_fail(self):
+        frames = PfnRuns.of([(0x8000, 32768)])
+        with pytest.raises(AssertionError, match="were not let go"):
+            make_pin(frames=frames).expect_migrated_from(FRAMES)
+
+    def test_a_pagemap_without_pages_is_no_pass(self):
+        with pytest.raises(AssertionError, match="nothing was looked at"):
+            make_pin(frames=PfnRuns()).expect_outside(FRAMES)
+
+
+def test_the_lineage_is_sound():
+    hashes = [change.hash for change in changes()]
+    assert len(hashes) == len(set(hashes))
+    assert all(len(commit) == 12 for commit in hashes)
+    assert find_change("d1e153fea2a8").mainline == "5.13"
+    with pytest.raises(KeyError):
+        find_change("000000000000")
