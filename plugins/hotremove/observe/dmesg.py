@@ -7,13 +7,13 @@ with; only around those is it read line by line. Time is linear in the length of
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import accumulate, islice
 
 from hotremove.observe.growing import Entry, Growing
-from hotremove.observe.logline import parse_line, split_records
+from hotremove.observe.logline import parse_record, split_records
 from hotremove.observe.report import Report
 from hotremove.observe.rules import Rule, Rules, default_rules
 
@@ -63,20 +63,28 @@ class _Finder:
 
     def read(self, chunk: list[str]) -> None:
         """Take the next stretch of lines."""
-        text = "\n".join(chunk)
-        offsets = [0, *accumulate(len(line) + 1 for line in chunk)]
+        hits = self._hits(chunk)
         at = 0
         while at < len(chunk):
             if not self.growing:
-                hit = self.rules.prefilter.search(text, offsets[at])
-                if hit is None:
+                place = bisect_left(hits, at)
+                if place == len(hits):
                     break
-                at = min(bisect_right(offsets, hit.start()), len(chunk)) - 1
+                at = hits[place]
             self.before = chunk[at - 1] if at else self.before
-            self._take(self.base + at + 1, chunk[at])
+            self._take(self.base + at + 1, chunk[at], hit=_among(at, hits))
             at += 1
         self.before = chunk[-1]
         self.base += len(chunk)
+
+    def _hits(self, chunk: list[str]) -> list[int]:
+        """Which lines of the stretch hold a text that a report may begin with, in order."""
+        text = "\n".join(chunk)
+        found = [hit.start() for hit in self.rules.prefilter.finditer(text)]
+        if not found:
+            return []
+        offsets = list(accumulate(len(line) + 1 for line in chunk))
+        return sorted({bisect_right(offsets, start) for start in found})
 
     def finish(self) -> list[Report]:
         """The log is at its end, and with it every report."""
@@ -84,20 +92,19 @@ class _Finder:
             self._close(next(iter(self.growing.values())))
         return sorted(self.done, key=lambda report: (report.start, report.end))
 
-    def _take(self, number: int, raw: str) -> None:
+    def _take(self, number: int, raw: str, *, hit: bool) -> None:
         for record in split_records(raw):
             shown = record[:_LONGEST_RECORD]
-            self._take_entry(Entry(number, shown, parse_line(shown)))
+            self._take_entry(Entry(number, shown, parse_record(shown)), hit=hit)
         if number % 256 == 0:
             for report in list(self.growing.values()):
                 if report.is_forgotten(number):
                     self._close(report)
 
-    def _take_entry(self, entry: Entry) -> None:
+    def _take_entry(self, entry: Entry, *, hit: bool) -> None:
         if entry.line.stamped:
             self.last = entry.line.caller
         report = self._report_of(entry)
-        hit = self.rules.prefilter.search(entry.record)
         rule = self.rules.classify(entry.line) if hit else None
         if rule:
             self._trigger(entry, rule, report)
@@ -137,7 +144,7 @@ class _Finder:
     def _add_frame(self, begun: Growing, entry: Entry) -> None:
         """KASAN and lockdep draw a line above the first."""
         record = split_records(self.before)[-1][:_LONGEST_RECORD] if self.before else ""
-        above = parse_line(record)
+        above = parse_record(record)
         if above.caller == entry.line.caller and self.rules.frame.match(above.text):
             begun.put_before(Entry(entry.number - 1, record, above))
 
@@ -148,3 +155,8 @@ class _Finder:
     def _emit(self, report: Growing) -> None:
         if not self.rules.suppress.match(report.title):
             self.done.append(report.finished(self.rules))
+
+
+def _among(number: int, ascending: list[int]) -> bool:
+    place = bisect_left(ascending, number)
+    return place < len(ascending) and ascending[place] == number

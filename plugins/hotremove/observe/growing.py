@@ -23,7 +23,7 @@ class Entry:
 LONGEST = 2000
 """Lines of one report; what comes after is cut off."""
 
-FORGOTTEN = 500
+FORGOTTEN = 200
 """Lines of others after which a report is over."""
 
 _SILENCE = 10.0  # seconds of kernel time after which a report is over
@@ -95,11 +95,12 @@ class Growing:
 
     def is_over(self, entry: Entry) -> bool:
         """Whether too much time or text lies between for this line to belong to it."""
-        if self.is_forgotten(entry.number):
-            return True
-        if entry.line.seconds is None or self.clock is None:
-            return False
-        return abs(entry.line.seconds - self.clock) > _SILENCE  # back in time: a reboot
+        seconds = entry.line.seconds
+        if seconds is None or self.clock is None:
+            return self.is_forgotten(entry.number)
+        return (
+            self.is_forgotten(entry.number) or abs(seconds - self.clock) > _SILENCE
+        )  # back in time: a reboot
 
     def adopt(self, rule: Rule, entry: Entry) -> None:
         """Continue with a line of another rule, which may name the report better."""

@@ -37,6 +37,9 @@ _KMSG = re.compile(
 )
 _KMSG_ESCAPES = re.compile(r"(?:\\x[0-9a-fA-F]{2})+")
 _NEXT_RECORD = re.compile(rf"(?<=\S)\s*(?=(?:<\d{{1,3}}>)?{_STAMP}(?:\s|$|{_CALLER}))")
+# Most lines of a console, and the quickest way to see that a line holds one record only.
+_COMMON = re.compile(r"\[ *(\d{1,10}\.\d{6})\](?:\[ *([TC]\d{1,10})\])? (?!\[)")
+_STAMP_BEGINS = re.compile(r"\[ *\+?\d{1,10}\.\d{3}")
 _LEVELS = ("emerg", "alert", "crit", "err", "warn", "notice", "info", "debug")
 
 
@@ -76,7 +79,8 @@ def split_records(raw: str) -> list[str]:
     a timestamp in mid-line starts a new record, and so does a carriage return.
     """
     text = clean(raw)
-    if "\r" not in text and "[" not in text[1:]:
+    common = _COMMON.match(text)
+    if "\r" not in text and not _STAMP_BEGINS.search(text, common.end() if common else 1):
         return [text]
     pieces = [piece for line in text.split("\r") for piece in _cut(line) if piece]
     return pieces or [""]
@@ -99,7 +103,14 @@ def _cut(text: str) -> list[str]:
 
 def parse_line(text: str) -> LogLine:
     """Take one record apart. Never raises: what is not recognised is all message."""
-    text = clean(text)
+    return parse_record(clean(text))
+
+
+def parse_record(text: str) -> LogLine:
+    """`parse_line` for a record that `split_records` has cleaned."""
+    common = _COMMON.match(text)
+    if common:
+        return LogLine(text[common.end() :], float(common[1]), common[2], stamped=True)
     if text[:1].isdigit():
         record = _KMSG.match(text)
         if record:

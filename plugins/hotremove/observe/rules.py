@@ -60,14 +60,6 @@ class Rule:
     stamped: bool = False
     examples: tuple[str, ...] = ()
 
-    def matches(self, line: LogLine) -> bool:
-        """Whether this line begins, or continues, such a report."""
-        if self.stamped and not line.stamped:
-            return False
-        if not any(needle in line.text for needle in self.needles):
-            return False
-        return self.pattern.match(line.text) is not None
-
 
 @dataclass(frozen=True)
 class Rules:
@@ -75,6 +67,8 @@ class Rules:
 
     Attributes:
         rules: highest rank first.
+        any_rule: every rule's expression as a group named `r` and its place in `rules`.
+        unstamped_rule: the same without the rules that ask for a kernel timestamp.
         prefilter: finds every line that can match a rule, anywhere in a text of many lines.
         body: lines that look like part of a report.
         after: lines that still belong to a report after the mark that ends it.
@@ -87,6 +81,8 @@ class Rules:
     """
 
     rules: tuple[Rule, ...]
+    any_rule: re.Pattern[str]
+    unstamped_rule: re.Pattern[str]
     prefilter: re.Pattern[str]
     body: re.Pattern[str]
     after: re.Pattern[str]
@@ -101,10 +97,10 @@ class Rules:
         """The rule of highest rank that the line matches; None when it begins no report."""
         if not line.kernel:
             return None
-        for rule in self.rules:
-            if rule.matches(line):
-                return None if self.not_start.match(line.text) else rule
-        return None
+        found = (self.any_rule if line.stamped else self.unstamped_rule).match(line.text)
+        if not found or not found.lastgroup or self.not_start.match(line.text):
+            return None
+        return self.rules[int(found.lastgroup[1:])]
 
     @property
     def kinds(self) -> frozenset[str]:
@@ -153,8 +149,11 @@ def make_rules(texts: Iterable[tuple[str, str]]) -> Rules:
     _check_names(rules)
     patterns = {key: _alternatives(key, found) for key, found in lists.items() if key != "noise"}
     whole = [f"(?:{noise})$" for noise in lists.get("noise", [])]
+    ranked = tuple(sorted(rules, key=lambda rule: -rule.rank))
     return Rules(
-        rules=tuple(sorted(rules, key=lambda rule: -rule.rank)),
+        rules=ranked,
+        any_rule=_numbered(ranked, stamped=True),
+        unstamped_rule=_numbered(ranked, stamped=False),
         prefilter=re.compile(_trie(needle for rule in rules for needle in rule.needles)),
         noise=_alternatives("noise", whole),
         **patterns,
@@ -248,11 +247,21 @@ def _alternatives(where: str, patterns: Iterable[str]) -> re.Pattern[str]:
         raise UsageProblem(f"{where}: not a regular expression: {error}") from None
 
 
+def _numbered(rules: Iterable[Rule], *, stamped: bool) -> re.Pattern[str]:
+    """All rules in one expression; the first that matches is told by its group's name."""
+    groups = [
+        f"(?P<r{place}>{rule.pattern.pattern})"
+        for place, rule in enumerate(rules)
+        if stamped or not rule.stamped
+    ]
+    return re.compile("|".join(groups) or r"(?!)")
+
+
 def _trie(words: Iterable[str]) -> str:
     """An expression that finds any of the words, sharing beginnings.
 
     Plain alternatives cost time for each word at each character; a prefix tree looks at each
-    character about once (measured: 27 s against 62 s for 1 GB and sixty words).
+    character about once (measured on 20 MB and sixty words: 0.53 s against 1.24 s).
     """
     root: dict[str, Any] = {}
     for word in words:
