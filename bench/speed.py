@@ -112,14 +112,16 @@ def main() -> int:
     scenario(options.kernel)
     print(f"kernel {plan.image.kernel.version}, cache {Cache.default().root}")
     kernel, runs = options.kernel, options.runs
+
+    def boot() -> float:
+        return bare_boot(plan)
+
+    def fresh() -> float:
+        return first_guest(kernel, "--fresh-boot")
+
     good = [
-        compare("first guest, restored", runs, lambda: first_guest(kernel), lambda: bare_boot(plan)),
-        compare(
-            "first guest, --fresh-boot",
-            runs,
-            lambda: first_guest(kernel, "--fresh-boot"),
-            lambda: bare_boot(plan),
-        ),
+        compare("first guest, restored", runs, lambda: first_guest(kernel), boot),
+        compare("first guest, --fresh-boot", runs, fresh, boot),
         compare("one scenario", runs, lambda: scenario(kernel), lambda: bare_scenario(plan)),
     ]
     return 0 if all(good) else 1

@@ -85,7 +85,8 @@ def guest(
     plan = farm.plan(kernel, topology.name)
     evidence = Evidence.open(farm.options.artifacts, request.node.nodeid)
     request.node.stash[EVIDENCE] = evidence
-    evidence.before(request.node.nodeid, plan, map(str, request.config.invocation_params.args))
+    words = map(str, request.config.invocation_params.args)
+    evidence.before(request.node.nodeid, plan, request.config.rootpath, words)
     with farm.stable.lend(plan, evidence.after) as fresh:
         request.node.stash[GUEST] = fresh
         evidence.started(fresh)

@@ -142,7 +142,7 @@ class TestPin:
 
     def test_a_page_left_in_the_zone_fails(self):
         frames = PfnRuns.of([(0x8000, 32767), (0x100008, 1)])
-        with pytest.raises(AssertionError, match="1 pages of pid 93.*0x100008"):
+        with pytest.raises(AssertionError, match=r"1 pages of pid 93.*0x100008"):
             make_pin(frames=frames, counted=self.COUNTED).expect_migrated_from(FRAMES)
 
     def test_pages_that_never_moved_fail(self):

@@ -43,11 +43,11 @@ class Evidence:
             directory.mkdir(parents=True, exist_ok=True)
         return cls(directory)
 
-    def before(self, test: str, plan: GuestPlan, arguments: Iterable[str]) -> None:
+    def before(self, test: str, plan: GuestPlan, root: Path, arguments: Iterable[str]) -> None:
         """Write `repro.sh`, before the test can take anything down with it."""
         if self.directory:
             script = self.directory / "repro.sh"
-            script.write_text(repro_script(test, plan, arguments))
+            script.write_text(repro_script(test, plan, root, arguments))
             script.chmod(0o755)
 
     def started(self, guest: Guest) -> None:
@@ -78,8 +78,8 @@ def safe_name(test: str) -> str:
     return short if short == name else f"{short}.{digest(test)[:8]}"
 
 
-def repro_script(test: str, plan: GuestPlan, arguments: Iterable[str]) -> str:
-    """A shell script that runs one test again on the same kernel."""
+def repro_script(test: str, plan: GuestPlan, root: Path, arguments: Iterable[str]) -> str:
+    """A shell script that runs one test again on its kernel; its id is relative to `root`."""
     command = [sys.executable, "-m", "pytest", test, "--kernel", plan.image.kernel.spec]
     command += ["--topology", plan.topology.name, "--accel", plan.accelerator]
     return "\n".join(
@@ -88,7 +88,7 @@ def repro_script(test: str, plan: GuestPlan, arguments: Iterable[str]) -> str:
             f"# {test}",
             f"# kernel {plan.image.kernel.release} ({plan.image.kernel.version})",
             f"# was run as: pytest {shlex.join(arguments)}",
-            f"cd {shlex.quote(str(Path.cwd()))} || exit 1",
+            f"cd {shlex.quote(str(root))} || exit 1",
             f'exec {shlex.join(command)} "$@"',
             "",
         )
