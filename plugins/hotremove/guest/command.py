@@ -29,6 +29,7 @@ def register(subparsers: Subparsers) -> None:
     doctor = subparsers.add_parser("doctor", help="say what this machine can do and what it lacks")
     doctor.set_defaults(func=run_doctor)
     reap = subparsers.add_parser("reap", help="clear what a killed run or a power cut left")
+    reap.add_argument("--kept", action="store_true", help="end kept guests as well")
     reap.set_defaults(func=run_reap)
     attach = subparsers.add_parser("attach", help="a shell in a kept or paused guest")
     attach.add_argument("socket", type=Path, help="the shell.sock that the run printed")
@@ -44,9 +45,13 @@ def run_doctor(_options: argparse.Namespace) -> int:
     return 0 if healthy else 1
 
 
-def run_reap(_options: argparse.Namespace) -> int:
+def run_reap(options: argparse.Namespace) -> int:
     """End the guests of dead runs and remove their directories."""
-    for directory in reaper.abandoned():
+    for directory in reaper.ownerless():
+        kept = reaper.kept(directory)
+        if kept and not options.kept:
+            print(f"{directory}: {len(kept)} kept, which `hotremove reap --kept` ends")
+            continue
         killed = reaper.reap(directory)
         print(f"{directory}: {len(killed)} guests ended, directory removed")
     return 0

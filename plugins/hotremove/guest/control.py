@@ -6,7 +6,6 @@ from __future__ import annotations
 import os
 import re
 import socket
-import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import count
@@ -17,15 +16,19 @@ import pexpect
 from pexpect.socket_pexpect import SocketSpawn
 
 from hotremove.errors import DeadlineExceeded, GuestLost, HotremoveError
+from hotremove.guest.clock import CLOCK
 from hotremove.guest.polling import wait_until
 
 PROTOCOL = 1
 Ending = Literal["exit", "signal", "deadline"]
 
 _FRAME = re.compile(rb"(\d+) (ready|out|err|pid|exit|signal|deadline|error)(?: ([^\n]*))?\n")
-# How much longer than a command's own deadline the host waits for the agent to say so, in seconds.
-# A guest under TCG on a busy machine answers late; a dead one is noticed by its console or process.
-GRACE = 15.0
+# How long the agent may be silent, in seconds, before its guest counts as lost. Longer than the
+# kernel's own watchdog takes to report a soft lockup (20 to 24 s), so that a guest that hangs with
+# evidence is told from one that hangs without.
+GRACE = 30.0
+# How long it may be silent before it is asked for a sign of life, in seconds.
+_QUIET = 5.0
 # How often a wait looks up to see whether the guest still lives, in seconds.
 _SLICE = 0.5
 
@@ -106,6 +109,9 @@ class Control:
         self._spawn: SocketSpawn[bytes] | None = None
         # The frame under way: what it announced, until all of it is here.
         self._header: tuple[bytes, ...] | None = None
+        self._heard = 0.0
+        self._probe: Job | None = None
+        self._broken: HotremoveError | None = None
 
     def connect(self, deadline: float) -> None:
         """Open the channel and wait until the agent answers, `deadline` seconds at most.
@@ -114,24 +120,25 @@ class Control:
             GuestLost, GuestDied: no answer, or one of another protocol version.
         """
         self._socket = socket.socket(socket.AF_UNIX)
-        self._socket.connect(str(self._path))
+        # Sending waits where the guest does not read; a hung guest must not hold it for ever.
+        self._socket.settimeout(GRACE)
+        try:
+            self._socket.connect(str(self._path))
+        except OSError as error:
+            raise self._ended(f"no control channel: {error.strerror}") from error
         self._spawn = SocketSpawn(self._socket, maxread=1 << 18, use_poll=True)
         # pexpect waits 50 ms before each send, which suits programs that turn echo off.
         self._spawn.delaybeforesend = None
         self._spawn.delayafterread = None
         # The empty line ends what an earlier host may have left unfinished.
         self._send(b"\n")
-        self._finish(self._request("ping"), deadline)
+        self._finish(self._request("ping"), deadline, silence=deadline)
 
     def close(self) -> None:
         """Leave the channel; the guest's jobs go on."""
         if self._socket:
             self._socket.close()
         self._socket = self._spawn = None
-
-    def fileno(self) -> int:
-        """The open socket, for the descriptor accounting of tests."""
-        return self._socket.fileno() if self._socket else -1
 
     def ping(self) -> None:
         """A round trip to the agent."""
@@ -143,7 +150,8 @@ class Control:
         Raises:
             GuestLost, GuestDied: the guest went away.
         """
-        job = self._request(f"run {deadline:g} {_one_line(command)}")
+        in_guest = 0 if CLOCK.stopped else deadline  # 0: none
+        job = self._request(f"run {in_guest:g} {_one_line(command)}")
         job.command = command
         self._finish(job, deadline + GRACE)
         return job.completed()
@@ -168,7 +176,8 @@ class Control:
         """Start a shell command in the background; its handle takes input and gives output."""
         job = self._request(f"start {_one_line(command)}")
         job.command = command
-        self._pump(lambda: job.pid is not None or not job.running, GRACE, f"`{command}`: no start")
+        if not self._pump(lambda: job.pid is not None or not job.running, GRACE):
+            raise self._lost(f"no start of `{command}` within {GRACE:.0f} s")
         return job
 
     def send(self, job: Job, data: bytes) -> None:
@@ -186,12 +195,11 @@ class Control:
 
     def wait(self, job: Job, deadline: float) -> Completed | None:
         """The job's result, or None when it still runs after `deadline` seconds."""
-        self._pump_until(lambda: not job.running, deadline)
-        return None if job.running else self._retire(job)
+        return self._retire(job) if self._pump(lambda: not job.running, deadline) else None
 
     def read_line(self, job: Job, deadline: float) -> bytes | None:
         """The next line of the job's output, without its end; None after `deadline` seconds."""
-        self._pump_until(lambda: b"\n" in job.stdout or not job.running, deadline)
+        self._pump(lambda: b"\n" in job.stdout or not job.running, deadline)
         line, newline, rest = bytes(job.stdout).partition(b"\n")
         if not newline:
             return None
@@ -229,18 +237,20 @@ class Control:
         self._finish(job, GRACE)
         _raise_errno(job, path)
 
-    def set_clock(self, now: float) -> None:
-        """Set the guest's wall clock to `now`, seconds since 1970."""
-        seconds = int(now)
-        job = self._request(f"clock {seconds} {int((now - seconds) * 1e9)}")
-        self._finish(job, GRACE)
-        _raise_errno(job, "clock")
+    def refresh(self, now: float, entropy: bytes) -> None:
+        """Set the guest's clock to `now`, seconds since 1970, and credit `entropy` to its pool.
 
-    def add_entropy(self, data: bytes) -> None:
-        """Credit `data` to the guest's random pool, so that restored guests differ."""
-        job = self._request(f"entropy {len(data)}", data)
-        self._finish(job, GRACE)
-        _raise_errno(job, "entropy")
+        Raises:
+            OSError: with the guest's errno.
+        """
+        seconds = int(now)
+        jobs = (
+            self._request(f"clock {seconds} {int((now - seconds) * 1e9)}"),
+            self._request(f"entropy {len(entropy)}", entropy),
+        )
+        for job in jobs:
+            self._finish(job, GRACE)
+            _raise_errno(job, job.command)
 
     def _request(self, words: str, data: bytes = b"") -> Job:
         job = Job(next(self._numbers), words)
@@ -249,6 +259,8 @@ class Control:
         return job
 
     def _send(self, data: bytes) -> None:
+        if self._broken:
+            raise self._broken
         if not self._spawn:
             raise GuestLost("the control channel is closed")
         try:
@@ -256,8 +268,9 @@ class Control:
         except OSError as error:
             raise self._ended(f"the control channel broke: {error}") from error
 
-    def _finish(self, job: Job, deadline: float) -> None:
-        self._pump(lambda: not job.running, deadline, f"no answer to `{job.command}`")
+    def _finish(self, job: Job, deadline: float, silence: float = GRACE) -> None:
+        if not self._pump(lambda: not job.running, deadline, silence):
+            raise self._lost(f"no answer to `{job.command}` within {deadline:.0f} s")
         self._retire(job)
         if job.complaint is not None:
             raise ValueError(f"the agent refused `{job.command}`: {job.complaint}")
@@ -266,20 +279,38 @@ class Control:
         self._jobs.pop(job.number, None)
         return job.completed()
 
-    def _pump(self, done: Callable[[], bool], deadline: float, complaint: str) -> None:
-        """Take in frames until `done()`; a silent agent is a lost guest."""
-        if not self._pump_until(done, deadline):
-            raise self._life.lost(f"{complaint} within {deadline:.0f} s")
+    def _pump(self, done: Callable[[], bool], deadline: float, silence: float = GRACE) -> bool:
+        """Take in frames until `done()`; False after `deadline` seconds.
 
-    def _pump_until(self, done: Callable[[], bool], deadline: float) -> bool:
-        end = time.monotonic() + deadline
+        Raises:
+            GuestLost, GuestDied: the guest ended, or its agent was silent for `silence` seconds.
+        """
+        end = CLOCK.now() + deadline
+        if not (self._probe and self._probe.running):
+            self._heard = CLOCK.now()
         while not done():
-            left = end - time.monotonic()
+            left = end - CLOCK.now()
             if left <= 0:
                 return False
-            if not self._take_frame(min(left, _SLICE)):
+            if self._take_frame(min(left, _SLICE)):
+                self._heard = CLOCK.now()
+            else:
                 self._life.check()
+                self._want_sign_of_life(silence)
         return True
+
+    def _want_sign_of_life(self, silence: float) -> None:
+        """Ask an agent that has been quiet; one that has been asked long enough is lost."""
+        quiet = CLOCK.now() - self._heard
+        if quiet >= silence:
+            raise self._lost(f"the control channel was silent for {quiet:.0f} s")
+        if quiet >= _QUIET and not (self._probe and self._probe.running):
+            self._probe = self._request("ping")
+
+    def _lost(self, complaint: str) -> HotremoveError:
+        """The error for a channel that is of no use any more; later requests raise it at once."""
+        self._broken = self._life.lost(complaint)
+        return self._broken
 
     def _take_frame(self, timeout: float) -> bool:
         """Deliver one frame; False when none was complete in `timeout` seconds."""
@@ -307,7 +338,7 @@ class Control:
     def _ended(self, complaint: str) -> HotremoveError:
         """The error for a broken channel: what became of the guest, given a moment to end."""
         wait_until(lambda: False, 0.5, self._life.check)
-        return self._life.lost(complaint)
+        return self._lost(complaint)
 
     def _deliver(self, number: int, kind: str, argument: bytes, payload: bytes) -> None:
         if kind == "ready":

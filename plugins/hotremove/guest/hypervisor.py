@@ -5,13 +5,13 @@ from __future__ import annotations
 
 import os
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from hotremove.errors import GuestLost, HostProblem
+from hotremove.guest.clock import CLOCK
 from hotremove.guest.process import orphanage
 
 if TYPE_CHECKING:
@@ -22,12 +22,17 @@ DeviceEventKind = Literal["removed", "refused"]
 
 @dataclass(frozen=True)
 class DeviceEvent:
-    """What became of a device that the guest was asked to give back."""
+    """What became of a device that the guest was asked to give back.
 
-    domain: str
+    Attributes:
+        domain: libvirt's number of the running domain; names come back with every restored guest.
+        alias: the device.
+        kind: the answer.
+    """
+
+    domain: int
     alias: str
     kind: DeviceEventKind
-    moment: float
 
 
 class Hypervisor:
@@ -44,14 +49,35 @@ class Hypervisor:
         self._events: list[DeviceEvent] = []
         self._arrival = threading.Condition()
         orphanage()
-        with self.errors(HostProblem, f"libvirt at {uri}"):
-            self._connection = self._libvirt.open(uri)
-        self._listen()
+        self._connect()
 
     @property
     def embedded(self) -> bool:
         """Whether libvirt's driver runs in this process."""
         return "/embed" in self.uri
+
+    @property
+    def paused(self) -> int:
+        """What libvirt calls a domain whose CPUs are stopped."""
+        return int(self._libvirt.VIR_DOMAIN_PAUSED)
+
+    def reconnect(self) -> None:
+        """Connect again if the connection was lost.
+
+        Raises:
+            HostProblem: libvirt does not answer.
+        """
+        try:
+            alive = bool(self._connection.isAlive())
+        except self._libvirt.libvirtError:
+            alive = False
+        if not alive:
+            self._connect()
+
+    def _connect(self) -> None:
+        with self.errors(HostProblem, f"libvirt at {self.uri}"):
+            self._connection = self._libvirt.open(self.uri)
+            self._listen()
 
     def close(self) -> None:
         """End the connection; guests of other owners are not touched."""
@@ -110,17 +136,17 @@ class Hypervisor:
             raise kind(f"{what}: {' '.join(str(error).split())}") from error
 
     def wait_for_device(
-        self, domain: str, alias: str, deadline: float, check_alive: Callable[[], None]
+        self, domain: int, alias: str, deadline: float, check_alive: Callable[[], None]
     ) -> DeviceEvent | None:
         """The event about a device asked back, or None after `deadline` seconds."""
-        end = time.monotonic() + deadline
+        end = CLOCK.now() + deadline
         with self._arrival:
             while True:
                 for event in self._events:
                     if (event.domain, event.alias) == (domain, alias):
                         self._events.remove(event)
                         return event
-                left = end - time.monotonic()
+                left = end - CLOCK.now()
                 if left <= 0:
                     return None
                 if not self._arrival.wait(min(left, 0.5)):
@@ -136,7 +162,7 @@ class Hypervisor:
 
     def _note(self, _connection: Any, domain: Any, alias: str, kind: DeviceEventKind) -> None:
         with self._arrival:
-            self._events.append(DeviceEvent(domain.name(), alias, kind, time.monotonic()))
+            self._events.append(DeviceEvent(domain.ID(), alias, kind))
             self._arrival.notify_all()
 
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from itertools import count
@@ -20,6 +21,11 @@ from hotremove.guest.process import EmulatorProcess
 from hotremove.observe.dmesg import find_reports
 from hotremove.observe.report import Report
 
+# Seconds until a mark has gone through the kernel's log: milliseconds, but where messages flood.
+MARK_DEADLINE = 10.0
+# More in a guest's logs than this, and it is ended: the host's disk must not fill. The longest
+# honest log seen has 2 MiB.
+FLOOD_BYTES = 64 << 20
 # Kinds of report after which a guest need not answer any more.
 _DEADLY = frozenset(
     (
@@ -61,18 +67,27 @@ class Guest:
         self.control = Control(channels.control, self)
         self.domain: Any = None
         self.process: EmulatorProcess | None = None
+        self._number = 0
         self.hypervisor = hypervisor
         self._marks = count(1)
         self.removals: list[Any] = []
 
     def adopt(self, domain: Any, pid_file: Path | None) -> None:
-        """Take over a started domain; `pid_file` is QEMU's, where it is on this machine."""
+        """Take over a started domain; `pid_file` is QEMU's, where it is on this machine.
+
+        Raises:
+            GuestDied, GuestLost: it has ended already.
+        """
         self.domain = domain
+        self._number = domain.ID()
         if pid_file:
-            self.process = EmulatorProcess(int(pid_file.read_text()))
+            try:
+                self.process = EmulatorProcess(int(pid_file.read_text()))
+            except (OSError, ValueError) as error:
+                raise self._obituary("QEMU ended as soon as it had started") from error
 
     def check(self) -> None:
-        """Raise what became of the guest if it has ended.
+        """Raise what became of the guest if it has ended, and end it if it floods its logs.
 
         Raises:
             GuestDied: its kernel said why.
@@ -80,6 +95,9 @@ class Guest:
         """
         if self.ended:
             raise self._obituary(self.ending)
+        if self.console.size() + self.evidence.size() > FLOOD_BYTES:
+            self.destroy()
+            raise self._obituary(f"more than {FLOOD_BYTES >> 20} MiB of kernel messages")
 
     def lost(self, complaint: str) -> HotremoveError:
         """The error for a guest that lives and does not answer."""
@@ -111,10 +129,15 @@ class Guest:
         return find_reports(self.console.text().splitlines())
 
     def reports(self) -> list[Report]:
-        """What the kernel reported since this guest started."""
+        """What the kernel reported since this guest started.
+
+        Raises:
+            GuestDied, GuestLost: it cannot be asked any more.
+        """
         if self.ended:
             return self.console_reports()
-        return find_reports(self.dmesg().splitlines())
+        self._flush_kernel_log()
+        return find_reports(self.evidence.text().splitlines())
 
     def dmesg(self, start: int = 0) -> str:
         """The kernel's messages from byte `start` of the evidence on, as records of /dev/kmsg.
@@ -122,13 +145,16 @@ class Guest:
         A mark goes through the kernel's log first, so that nothing said before this call is
         missing. A guest that cannot be asked any more gives what came by itself.
         """
-        mark = f"hotremove: mark {next(self._marks)}"
-        try:
-            self.control.write("/dev/kmsg", f"<7>{mark}\n")
-            wait_until(lambda: mark in self.evidence.text(), 10, self.check)
-        except HotremoveError:
-            pass
+        with contextlib.suppress(HotremoveError):
+            self._flush_kernel_log()
         return self.evidence.text(start)
+
+    def _flush_kernel_log(self) -> None:
+        """Wait until a mark put into the kernel's log has come out at the evidence."""
+        mark = f"hotremove: mark {next(self._marks)}\n"
+        said = self.evidence.size()
+        self.control.write("/dev/kmsg", f"<7>{mark}")
+        wait_until(lambda: mark in self.evidence.text(said), MARK_DEADLINE, self.check)
 
     def plug_dimm(self, alias: str, mib: int, node: int) -> None:
         """Give the guest a DIMM of `mib` MiB on `node`; the kernel onlines it in its own time.
@@ -147,22 +173,34 @@ class Guest:
             self.domain.detachDeviceAlias(alias, 0)
 
     def wait_for_removal(self, alias: str, deadline: float) -> DeviceEvent | None:
-        """The answer to `request_removal`, or None after `deadline` seconds."""
-        return self.hypervisor.wait_for_device(self.name, alias, deadline, self.check)
+        """The answer to `request_removal`, or None after `deadline` seconds.
+
+        Raises:
+            GuestDied, GuestLost: there is no answer because nobody is there to give one.
+        """
+        event = self.hypervisor.wait_for_device(self._number, alias, deadline, self.check)
+        if event is None:
+            self.control.ping()
+        return event
+
+    def is_paused(self) -> bool:
+        """Whether its CPUs are stopped, as a debugger does."""
+        with self.hypervisor.errors(GuestLost, "asking for the guest's state"):
+            return bool(self.domain.state()[0] == self.hypervisor.paused)
 
     def refresh(self) -> None:
         """Give a restored guest the present time and randomness of its own."""
-        self.control.set_clock(time.time())
-        self.control.add_entropy(os.urandom(64))
+        self.control.refresh(time.time(), os.urandom(64))
 
     def destroy(self) -> None:
-        """End the guest at once; its logs stay."""
+        """End the guest at once; its logs stay. Never raises: a dead guest is what is wanted."""
         self.control.close()
         if self.process:
-            # libvirt's destroy polls for the end of QEMU every 200 ms; a reaped one is found gone.
+            # libvirt's own destroy looks for QEMU's end every 200 ms; one that is gone is no wait.
             self.process.kill()
         if self.domain is not None:
-            self._forget()
+            with contextlib.suppress(HotremoveError):
+                self._forget()
 
     def _forget(self) -> None:
         try:

@@ -5,7 +5,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tenacity import RetryError, Retrying, retry_if_result, stop_after_delay, wait_exponential
+from tenacity import RetryError, Retrying, retry_if_result, wait_exponential
+
+from hotremove.guest.clock import CLOCK
 
 
 def wait_until(
@@ -25,9 +27,10 @@ def wait_until(
         check_alive()
         return False
 
+    end = CLOCK.now() + deadline
     retrying = Retrying(
         retry=retry_if_result(lambda met: not met),
-        stop=stop_after_delay(deadline),
+        stop=lambda _state: CLOCK.now() >= end,
         wait=wait_exponential(multiplier=0.005, max=0.2),
     )
     try:

@@ -29,8 +29,10 @@ class Orphanage:
         threading.Thread(target=self._reap_for_ever, name="orphanage", daemon=True).start()
 
     def look_after(self, pid: int) -> None:
-        """Keep the status that `pid` will end with."""
+        """Keep the status that `pid` will end with; what an earlier `pid` left is forgotten."""
         with self._news:
+            if Path(f"/proc/{pid}").exists():
+                self._statuses.pop(pid, None)
             self._wards.add(pid)
 
     def status(self, pid: int, timeout: float = 0) -> int | None:
@@ -108,6 +110,8 @@ class EmulatorProcess:
         status = self._orphanage.status(self.pid)
         if status is None:
             return "QEMU is running"
+        if status == 0:
+            return "it was reset or powered off"
         if os.WIFSIGNALED(status):
             return f"QEMU was killed by {signal.Signals(os.WTERMSIG(status)).name}"
         return f"QEMU exited with status {os.WEXITSTATUS(status)}"

@@ -16,11 +16,12 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 PREFIX = "hotremove-"
 OWNER = "owner"
+KEPT = "kept"
+_ROUNDS = 50  # a tenth of a second apart
 
 
 def runs_folder() -> Path:
@@ -59,36 +60,67 @@ def is_owned(directory: Path) -> bool:
     return start_time(int(pid)) == started
 
 
-def emulators_of(directory: Path) -> Iterator[int]:
+def emulators_of(directory: Path) -> set[int]:
     """Pids of the QEMU processes that belong to a run directory, by their arguments."""
     mark = os.fsencode(directory) + b"/"
+    found = set()
     for entry in Path("/proc").iterdir():
         if not entry.name.isdigit():
             continue
         with contextlib.suppress(OSError):
             arguments = (entry / "cmdline").read_bytes()
             if mark in arguments and b"qemu" in arguments.split(b"\0")[0]:
-                yield int(entry.name)
+                found.add(int(entry.name))
+    return found
 
 
-def reap(directory: Path) -> list[int]:
-    """Kill what runs in `directory` and remove it; gives the pids of the guests killed."""
-    killed = list(emulators_of(directory))
-    for pid in killed:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
-    for _ in range(20):
-        shutil.rmtree(directory, ignore_errors=True)
-        if not directory.exists():
+def keep(directory: Path, pid: int) -> None:
+    """Let a guest's QEMU process outlive the run."""
+    with (directory / KEPT).open("a") as file:
+        file.write(f"{pid} {start_time(pid)}\n")
+
+
+def kept(directory: Path) -> set[int]:
+    """Pids of the kept guests that still live."""
+    try:
+        lines = (directory / KEPT).read_text().splitlines()
+    except OSError:
+        return set()
+    named = (line.split() for line in lines)
+    return {int(pid) for pid, started in named if start_time(int(pid)) == started}
+
+
+def reap(directory: Path, spare_kept: bool = False) -> set[int]:
+    """Kill what runs in `directory` and remove it; gives the pids of the guests killed.
+
+    A guest that was being started is seen in a later round. With `spare_kept`, kept guests live on
+    and the directory stays with them.
+    """
+    killed: set[int] = set()
+    for _ in range(_ROUNDS):
+        spared = kept(directory) if spare_kept else set()
+        running = emulators_of(directory) - spared
+        for pid in running:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        killed |= running
+        if not spared:
+            shutil.rmtree(directory, ignore_errors=True)
+        if not running and (spared or not directory.exists()):
             break
         time.sleep(0.1)
     return killed
 
 
-def abandoned() -> list[Path]:
+def ownerless() -> list[Path]:
     """Run directories of this user whose owner is gone."""
     mine = (path for path in runs_folder().glob(PREFIX + "*") if path.is_dir())
     return [path for path in mine if path.stat().st_uid == os.getuid() and not is_owned(path)]
+
+
+def abandoned() -> list[Path]:
+    """Those of them in which no guest is kept."""
+    return [path for path in ownerless() if not kept(path)]
 
 
 def guard(directory: Path) -> None:
@@ -97,8 +129,7 @@ def guard(directory: Path) -> None:
         signal.signal(number, signal.SIG_IGN)
     while sys.stdin.buffer.read(1):
         pass
-    if directory.exists() and not (directory / "keep").exists():
-        reap(directory)
+    reap(directory, spare_kept=True)
 
 
 if __name__ == "__main__":

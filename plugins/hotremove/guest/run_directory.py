@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -43,9 +42,14 @@ class RunDirectory:
             path.mkdir(parents=True, exist_ok=True)
         return path
 
+    def keep(self, pid: int) -> None:
+        """Let a guest's QEMU process outlive this one; the directory stays with it."""
+        with host_errors(f"writing to {self.path}"):
+            reaper.keep(self.path, pid)
+
     def remove(self) -> None:
-        """Remove the directory and end the guardian; the guests must be gone."""
-        shutil.rmtree(self.path, ignore_errors=True)
+        """End what still runs here, remove the directory, and let the guardian go."""
+        reaper.reap(self.path, spare_kept=True)
         stdin: IO[bytes] | None = self._guardian.stdin
         if stdin:
             stdin.close()

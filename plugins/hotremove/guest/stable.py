@@ -3,51 +3,79 @@
 
 from __future__ import annotations
 
-import shutil
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 
-from hotremove.cache import Cache, digest, host_errors
-from hotremove.errors import GuestLost, HotremoveError
-from hotremove.guest.domain import Channels, move_channels
+from hotremove.cache import Cache, digest
+from hotremove.errors import GuestDied, GuestLost, HotremoveError
+from hotremove.guest import snapshot
+from hotremove.guest.clock import CLOCK
+from hotremove.guest.domain import Channels
 from hotremove.guest.embedded import keep_capabilities, prepare_root
 from hotremove.guest.hypervisor import Hypervisor
 from hotremove.guest.machine import Guest
 from hotremove.guest.plan import GuestPlan
+from hotremove.guest.polling import wait_until
 from hotremove.guest.run_directory import RunDirectory
+from hotremove.guest.snapshot import Snapshot
 from hotremove.progress import waiting
 
 # From power-on to the agent's greeting, in seconds: 4 s on an idle machine under TCG.
 BOOT_DEADLINE = 120.0
+# From a saved guest to the agent's answer, in seconds: 0.5 s on an idle machine.
 RESTORE_DEADLINE = 60.0
 
 
 class Stable:
-    """The guests of one process; none outlives it."""
+    """The guests of one process; none outlives it but those that are kept."""
 
-    def __init__(self, cache: Cache, uri: str | None = None, fresh_boot: bool = False) -> None:
+    def __init__(
+        self,
+        cache: Cache,
+        uri: str | None = None,
+        fresh_boot: bool = False,
+        boot_deadline: float = BOOT_DEADLINE,
+        gdb: int | None = None,
+    ) -> None:
         """Connect to `uri`, by default to libvirt's embedded driver in a directory of its own.
+
+        `fresh_boot` boots each guest; `boot_deadline` is in seconds; `gdb` is a port on loopback
+        for QEMU's stub.
 
         Raises:
             HostProblem: libvirt does not answer, or a directory cannot be made.
         """
         self.cache = cache
         self.fresh_boot = fresh_boot
+        self.boot_deadline = boot_deadline
+        self.gdb = gdb
         self.directory = RunDirectory.make()
         self._root = self.directory.path / "root"
         self._numbers = count(1)
         self._guests: list[Guest] = []
+        self._kept: list[Guest] = []
         self._latest: Guest | None = None
         self._farewells: list[threading.Thread] = []
+        self._verified: set[Path] = set()
         try:
             uri = uri or prepare_root(self._root, cache)
             self.hypervisor = Hypervisor(uri, self.directory.path / "libvirt.log")
         except BaseException:
             self.directory.remove()
             raise
+
+    @property
+    def guests(self) -> tuple[Guest, ...]:
+        """Those that are in use."""
+        return tuple(self._guests)
+
+    @property
+    def kept(self) -> tuple[Guest, ...]:
+        """Those that live on after the run."""
+        return tuple(self._kept)
 
     def fresh(self, plan: GuestPlan) -> Guest:
         """A guest that nobody has used, ready to take commands.
@@ -57,23 +85,30 @@ class Stable:
             HostProblem: QEMU or the disk refuses.
         """
         self._see_off()
+        self.hypervisor.reconnect()
+        if self.gdb is not None:
+            return self._boot_for_gdb(plan, self.gdb)
         if self.fresh_boot or not self.hypervisor.embedded:
             return self.boot(plan)
-        snapshot = self._snapshot(plan)
+        saved = self._snapshot(plan)
         try:
-            return self._restore(plan, snapshot)
-        except GuestLost:
+            return self._restore(plan, saved)
+        except (GuestDied, GuestLost):
             # A damaged snapshot must not cost a verdict: it is made again, once.
-            self.cache.discard("snapshots", snapshot.name)
+            self.cache.discard(snapshot.KIND, saved.directory.name)
+            self._verified.discard(saved.directory)
             return self._restore(plan, self._snapshot(plan))
 
     @contextmanager
     def lend(
-        self, plan: GuestPlan, see_off: Callable[[Guest, Path], None] = lambda _guest, _log: None
+        self,
+        plan: GuestPlan,
+        see_off: Callable[[Guest, Path], None] = lambda _guest, _log: None,
+        keep: Callable[[], bool] = lambda: False,
     ) -> Iterator[Guest]:
         """A fresh guest for one test; `see_off(guest, QEMU's log)` looks at it before it goes.
 
-        A guest that does not come up is looked at as well.
+        A guest that does not come up is looked at as well. One for which `keep()` is true lives on.
         """
         self._latest = None
         try:
@@ -83,7 +118,7 @@ class Stable:
                 try:
                     see_off(self._latest, self.emulator_log(self._latest))
                 finally:
-                    self.release(self._latest)
+                    self._part_with(self._latest, keep())
 
     def boot(self, plan: GuestPlan, gdb: int | None = None) -> Guest:
         """A guest booted from power-on."""
@@ -92,7 +127,7 @@ class Stable:
         try:
             xml = plan.xml(guest.name, guest.channels, gdb)
             guest.adopt(self.hypervisor.create(xml), self._pid_file(guest.name))
-            guest.control.connect(BOOT_DEADLINE)
+            guest.control.connect(self.boot_deadline)
         except BaseException:
             self.release(guest)
             raise
@@ -108,7 +143,7 @@ class Stable:
 
     def close(self) -> None:
         """End every guest and leave nothing behind."""
-        for guest in list(self._guests):
+        for guest in self.guests:
             self.release(guest)
         self._see_off()
         try:
@@ -123,6 +158,15 @@ class Stable:
     def emulator_log(self, guest: Guest) -> Path:
         """What QEMU itself said (embedded driver only)."""
         return self._root / "log/qemu" / f"{guest.name}.log"
+
+    def _part_with(self, guest: Guest, keep: bool) -> None:
+        if not (keep and guest in self._guests and guest.process and guest.process.running):
+            self.release(guest)
+            return
+        self._guests.remove(guest)
+        self._kept.append(guest)
+        guest.control.close()
+        self.directory.keep(guest.process.pid)
 
     def _see_off(self) -> None:
         for farewell in self._farewells:
@@ -139,27 +183,38 @@ class Stable:
     def _pid_file(self, name: str) -> Path | None:
         return self._root / "run/qemu" / f"{name}.pid" if self.hypervisor.embedded else None
 
-    def _snapshot(self, plan: GuestPlan) -> Path:
-        key = digest(plan.key, self.hypervisor.version(), Path(__file__))
-        return self.cache.get("snapshots", key, lambda target: self._save(plan, target))
+    def _boot_for_gdb(self, plan: GuestPlan, port: int) -> Guest:
+        """A booted guest that a debugger has stopped; from here on nothing times out."""
+        guest = self.boot(plan, port)
+        CLOCK.stop()
+        attach = f"gdb {plan.boot.kernel} -ex 'target remote 127.0.0.1:{port}'"
+        with waiting(f"waiting for `{attach}`; the test goes on with gdb's `continue`"):
+            wait_until(guest.is_paused, 1, guest.check)
+        return guest
+
+    def _snapshot(self, plan: GuestPlan) -> Snapshot:
+        key = digest(plan.key, self.hypervisor.version(), Path(snapshot.__file__))
+        return Snapshot(self.cache.get(snapshot.KIND, key, lambda target: self._save(plan, target)))
 
     def _save(self, plan: GuestPlan, target: Path) -> None:
         with waiting(f"booting {plan.image.kernel.release} once, to be restored for each test"):
             guest = self.boot(plan)
             try:
-                _save_guest(guest, target)
+                snapshot.save(guest, target)
             finally:
                 self.release(guest)
                 self._see_off()
 
-    def _restore(self, plan: GuestPlan, snapshot: Path) -> Guest:
-        name = (snapshot / "name").read_text()
-        guest = self._new(plan, name, "restored")
+    def _restore(self, plan: GuestPlan, saved: Snapshot) -> Guest:
+        """A restored guest; a booted one while the saved guest's name is in use."""
+        if any(guest.name == saved.name for guest in (*self._guests, *self._kept)):
+            return self.boot(plan)
+        self._verify(saved)
+        guest = self._new(plan, saved.name, "restored")
         try:
-            xml = (snapshot / "domain.xml").read_text()
-            xml = move_channels(xml, Channels(Path("/saved")), guest.channels)
-            domain = self.hypervisor.restore(name, snapshot / "memory", xml)
-            guest.adopt(domain, self._pid_file(name))
+            xml = saved.xml(guest.channels)
+            domain = self.hypervisor.restore(saved.name, saved.memory, xml)
+            guest.adopt(domain, self._pid_file(saved.name))
             guest.control.connect(RESTORE_DEADLINE)
             guest.refresh()
         except BaseException:
@@ -168,17 +223,8 @@ class Stable:
             raise
         return guest
 
-
-def _save_guest(guest: Guest, target: Path) -> None:
-    """Save a booted guest with what is needed to restore it: its XML, its name, its boot's log."""
-    hypervisor = guest.hypervisor
-    guest.dmesg()
-    guest.control.close()
-    image = target / "memory"
-    with host_errors(f"saving a guest in {target}"):
-        xml = hypervisor.save(guest.domain, image)
-        xml = move_channels(xml, guest.channels, Channels(Path("/saved")))
-        (target / "domain.xml").write_text(xml)
-        (target / "name").write_text(guest.name)
-        shutil.copy(guest.console.path, target / "boot-console.log")
-        shutil.copy(guest.evidence.path, target / "boot-evidence.log")
+    def _verify(self, saved: Snapshot) -> None:
+        """Verify a snapshot when this process first uses it."""
+        if saved.directory not in self._verified:
+            saved.verify()
+            self._verified.add(saved.directory)
