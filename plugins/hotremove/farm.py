@@ -10,6 +10,7 @@ from hotremove.build.kmods import Kmods, build_kmods
 from hotremove.build.vmlinux import boot_file
 from hotremove.cache import Cache
 from hotremove.guest.accelerator import Accelerator, choose
+from hotremove.guest.machine import Guest
 from hotremove.guest.plan import GuestPlan, find_emulator, make_plan
 from hotremove.guest.stable import Stable
 from hotremove.guest.topology import load_topology
@@ -45,7 +46,13 @@ class Farm:
     @cached_property
     def stable(self) -> Stable:
         """Where guests come from."""
-        return Stable(self.cache, self.options.uri, self.options.fresh_boot)
+        return Stable(
+            self.cache,
+            self.options.uri,
+            self.options.fresh_boot,
+            self.options.boot_deadline,
+            self.options.gdb,
+        )
 
     def image(self, kernel: Kernel) -> BootImage:
         """The boot image of a kernel."""
@@ -73,6 +80,16 @@ class Farm:
         for kernel in self.kernels:
             self.image(kernel)
         _ = self.accelerator, self.stable
+
+    @property
+    def guests(self) -> tuple[Guest, ...]:
+        """Those in use at present."""
+        return self.stable.guests if "stable" in self.__dict__ else ()
+
+    @property
+    def kept(self) -> tuple[Guest, ...]:
+        """Those of failed tests that live on."""
+        return self.stable.kept if "stable" in self.__dict__ else ()
 
     def close(self) -> None:
         """End all guests."""

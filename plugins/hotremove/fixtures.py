@@ -17,10 +17,12 @@ Nouns, each fresh for every test: `guest`, `movable_dimm`, `rdma`, `vfio`, `urin
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Protocol
 
 import pytest
 
+from hotremove.debugging import should_keep
 from hotremove.farm import Farm
 from hotremove.guest.accelerator import Accelerator
 from hotremove.guest.machine import Guest
@@ -87,7 +89,8 @@ def guest(
     request.node.stash[EVIDENCE] = evidence
     words = map(str, request.config.invocation_params.args)
     evidence.before(request.node.nodeid, plan, request.config.rootpath, words)
-    with farm.stable.lend(plan, evidence.after) as fresh:
+    keep = partial(should_keep, request.node)
+    with farm.stable.lend(plan, evidence.after, keep) as fresh:
         request.node.stash[GUEST] = fresh
         evidence.started(fresh)
         yield fresh

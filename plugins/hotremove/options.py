@@ -10,6 +10,7 @@ import pytest
 
 from hotremove.errors import UsageProblem
 from hotremove.guest.accelerator import CHOICES
+from hotremove.guest.stable import BOOT_DEADLINE
 
 DEFAULT_KERNEL = "debian:bookworm"
 
@@ -34,6 +35,9 @@ class Options:
         artifacts: where evidence goes, or None.
         deadline: seconds a hot-remove is given.
         fresh_boot: boot each guest instead of restoring a saved one.
+        boot_deadline: seconds a guest is given to boot.
+        keep_guest: let the guests of failed tests live on.
+        gdb: port on loopback for QEMU's gdb stub, or None.
     """
 
     kernels: tuple[str, ...]
@@ -43,6 +47,9 @@ class Options:
     artifacts: Path | None
     deadline: float
     fresh_boot: bool
+    boot_deadline: float = BOOT_DEADLINE
+    keep_guest: bool = False
+    gdb: int | None = None
 
 
 def add_options(parser: pytest.Parser) -> None:
@@ -76,12 +83,33 @@ def add_options(parser: pytest.Parser) -> None:
         action="store_true",
         help="boot every guest instead of restoring a saved one",
     )
+    group.addoption(
+        "--boot-deadline",
+        type=float,
+        metavar="SECONDS",
+        help="how long a guest may take to boot (ini: …_boot_deadline)",
+    )
+    group.addoption(
+        "--keep-guest",
+        action="store_true",
+        help="let the guest of a failed test live on, and say how to reach and to end it",
+    )
+    group.addoption(
+        "--gdb",
+        type=int,
+        metavar="PORT",
+        help="boot each guest with QEMU's gdb stub on this port of loopback and wait for gdb; "
+        "nothing times out",
+    )
     parser.addini("hotremove_kernels", "kernel specs", type="linelist", default=[DEFAULT_KERNEL])
     parser.addini("hotremove_topology", "guest topology", default="movable-node")
     parser.addini("hotremove_accel", "accelerator: auto, kvm or tcg", default="auto")
     parser.addini("hotremove_uri", "libvirt URI", default="")
     parser.addini("hotremove_artifacts", "directory for evidence", default="")
     parser.addini("hotremove_removal_deadline", "seconds a hot-remove may take", default="30")
+    parser.addini(
+        "hotremove_boot_deadline", "seconds a guest may take to boot", default=f"{BOOT_DEADLINE:g}"
+    )
 
 
 def read_options(config: pytest.Config) -> Options:
@@ -101,18 +129,29 @@ def read_options(config: pytest.Config) -> Options:
         accelerator=accelerator,
         uri=config.getoption("farm_uri") or config.getini("hotremove_uri") or None,
         artifacts=Path(artifacts).absolute() if artifacts else None,
-        deadline=_deadline(config),
+        deadline=_seconds(config, "removal_deadline"),
         fresh_boot=bool(config.getoption("fresh_boot")),
+        boot_deadline=_seconds(config, "boot_deadline"),
+        keep_guest=bool(config.getoption("keep_guest")),
+        gdb=_port(config),
     )
 
 
-def _deadline(config: pytest.Config) -> float:
-    given = config.getoption("removal_deadline")
-    text = given if given is not None else config.getini("hotremove_removal_deadline")
+def _seconds(config: pytest.Config, option: str) -> float:
+    """A deadline, from the command line or from ini."""
+    given = config.getoption(option)
+    text = given if given is not None else config.getini(f"hotremove_{option}")
     try:
         deadline = float(text)
     except ValueError as error:
-        raise UsageProblem(f"hotremove_removal_deadline = {text}: not a number") from error
+        raise UsageProblem(f"hotremove_{option} = {text}: not a number") from error
     if not 0 < deadline < 86400:
-        raise UsageProblem(f"a removal deadline of {deadline:g} s makes no sense")
+        raise UsageProblem(f"a {option.replace('_', ' ')} of {deadline:g} s makes no sense")
     return deadline
+
+
+def _port(config: pytest.Config) -> int | None:
+    port: int | None = config.getoption("gdb")
+    if port is not None and not 0 < port < 65536:
+        raise UsageProblem(f"--gdb {port}: a port is 1 to 65535")
+    return port

@@ -9,7 +9,7 @@ from functools import partial
 import pytest
 from _pytest.terminal import TerminalReporter
 
-from hotremove import dimensions, fixtures, options, progress
+from hotremove import debugging, dimensions, fixtures, options, progress
 from hotremove.errors import HotremoveError
 from hotremove.farm import Farm
 from hotremove.report import reporting
@@ -28,6 +28,7 @@ def pytest_configure(config: pytest.Config) -> None:
     for marker in options.MARKERS:
         config.addinivalue_line("markers", marker)
     config.pluginmanager.register(fixtures, "hotremove-fixtures")
+    config.pluginmanager.register(debugging, "hotremove-debugging")
     config.stash[RESULTS] = reporting.Results()
     config.pluginmanager.register(config.stash[RESULTS], "hotremove-results")
     try:
@@ -57,7 +58,7 @@ def pytest_collection_modifyitems(config: pytest.Config) -> None:
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Before the first test, find out everything that can be wrong with the host."""
     config = session.config
-    if config.option.collectonly or not any(map(dimensions.wants_guest, session.items)):
+    if not _boots_guests(config, session.items):
         return
     try:
         config.stash[FARM].prepare()
@@ -67,9 +68,14 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 def pytest_report_collectionfinish(config: pytest.Config, items: list[pytest.Item]) -> list[str]:
     """Say which kernels run, under what and why."""
-    if config.option.collectonly or not any(map(dimensions.wants_guest, items)):
-        return []
-    return reporting.header(config.stash[FARM])
+    return reporting.header(config.stash[FARM]) if _boots_guests(config, items) else []
+
+
+def _boots_guests(config: pytest.Config, items: list[pytest.Item]) -> bool:
+    """Whether the run will; it is asked even after a hook has ended the collection."""
+    if config.option.collectonly or PROBLEM in config.stash:
+        return False
+    return any(map(dimensions.wants_guest, items))
 
 
 @pytest.hookimpl(wrapper=True)

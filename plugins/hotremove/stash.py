@@ -20,6 +20,8 @@ PROBLEM: pytest.StashKey[HotremoveError] = pytest.StashKey()
 """On the config: what went wrong while collecting, to be told when pytest can end the run."""
 RESULTS: pytest.StashKey[Results] = pytest.StashKey()
 """On the config: the results so far."""
+FAILED: pytest.StashKey[bool] = pytest.StashKey()
+"""On an item: whether a phase of it has failed."""
 GUEST: pytest.StashKey[Guest] = pytest.StashKey()
 """On an item: the guest of its running test."""
 EVIDENCE: pytest.StashKey[Evidence] = pytest.StashKey()

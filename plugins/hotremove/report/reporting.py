@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from hotremove.kernels.kernel import Kernel
 
 _ATTRIBUTE = "hotremove"
+_PHASES = ("setup", "call", "teardown")
 # Errors that carry their own explanation; the farm's frames would only hide it.
 _SELF_EXPLAINING = (HotremoveError, UnexpectedOutcome, KernelSplat, PinRefused)
 
@@ -34,6 +35,7 @@ class Results:
     def __init__(self) -> None:
         """No result yet."""
         self._by_test: dict[str, Result] = {}
+        self._begun: dict[str, Result] = {}
         self._seconds: dict[str, float] = {}
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -41,8 +43,15 @@ class Results:
         test = report.nodeid
         self._seconds[test] = self._seconds.get(test, 0.0) + report.duration
         facts: dict[str, Any] | None = getattr(report, _ATTRIBUTE, None)
-        if facts:
+        if facts and report.when == "setup" and report.passed:
+            self._begun[test] = Result(**facts)
+        elif facts:
             self._by_test[test] = Result(**facts)
+        elif report.when not in _PHASES:
+            # What xdist says of a worker that died; the worker itself can say no more.
+            begun = self._begun.get(test) or _unheard_of(test)
+            told = str(report.longrepr)
+            self._by_test[test] = replace(begun, verdict=str(Verdict.LOST), message=told)
 
     def all(self) -> list[Result]:
         """Every result, with the test's whole duration."""
@@ -50,6 +59,22 @@ class Results:
             replace(result, duration_s=round(self._seconds[test], 3))
             for test, result in self._by_test.items()
         ]
+
+
+def _unheard_of(test: str) -> Result:
+    """The result of a test whose process ended before it said which kernel it was about."""
+    return Result(
+        kernel="",
+        kernel_version="",
+        kernel_label="",
+        scenario=test.rpartition("::")[2],
+        test=test,
+        pin="",
+        outcome="",
+        verdict=str(Verdict.LOST),
+        duration_s=0.0,
+        evidence="",
+    )
 
 
 def header(farm: Farm) -> list[str]:
@@ -67,7 +92,7 @@ def annotate(item: pytest.Item, call: pytest.CallInfo[None], report: pytest.Test
     """Give a phase's report its result, and say it in the scenario's terms."""
     error = call.excinfo.value if call.excinfo else None
     verdict = judge(error)
-    if error is None and call.when != "call":
+    if error is None and call.when == "teardown":
         return
     if verdict is Verdict.SKIP and not report.skipped:
         report.outcome = "skipped"
