@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from hotremove.observe.allowance import Allowance
 from hotremove.observe.report import Report
 
 
@@ -15,13 +16,13 @@ class KernelSplat(AssertionError):
         reports: what it reported, in order.
     """
 
-    def __init__(self, reports: Iterable[Report]) -> None:
+    def __init__(self, reports: Iterable[Report], expired: Iterable[Allowance] = ()) -> None:
         self.reports = tuple(reports)
-        super().__init__(describe(self.reports))
+        super().__init__(describe(self.reports, tuple(expired)))
 
 
-def describe(reports: Iterable[Report]) -> str:
-    """Each report by its title, kind and fingerprint; the first with its text."""
-    found = list(reports)
-    titles = "; ".join(f"{report.title} [{report.kind}, {report.fingerprint}]" for report in found)
-    return f"the kernel reported: {titles}\n{found[0].text}" if found else "nothing"
+def describe(reports: tuple[Report, ...], expired: tuple[Allowance, ...] = ()) -> str:
+    """Each report by its title, kind and fingerprint; then the first one's text."""
+    titles = "; ".join(f"{one.title} [{one.kind}, {one.fingerprint}]" for one in reports)
+    late = "".join(f"\nan allowance for it has expired: {one}" for one in expired)
+    return f"the kernel reported: {titles}{late}\n{reports[0].text}"
