@@ -64,6 +64,7 @@ class _Finder:
     def read(self, chunk: list[str]) -> None:
         """Take the next stretch of lines."""
         hits = self._hits(chunk)
+        is_hit = frozenset(hits)
         at = 0
         while at < len(chunk):
             if not self.growing:
@@ -72,7 +73,7 @@ class _Finder:
                     break
                 at = hits[place]
             self.before = chunk[at - 1] if at else self.before
-            self._take(self.base + at + 1, chunk[at], hit=_among(at, hits))
+            self._take(self.base + at + 1, chunk[at], hit=at in is_hit)
             at += 1
         self.before = chunk[-1]
         self.base += len(chunk)
@@ -155,8 +156,3 @@ class _Finder:
     def _emit(self, report: Growing) -> None:
         if not self.rules.suppress.match(report.title):
             self.done.append(report.finished(self.rules))
-
-
-def _among(number: int, ascending: list[int]) -> bool:
-    place = bisect_left(ascending, number)
-    return place < len(ascending) and ascending[place] == number

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from hotremove.observe.calltrace import call_trace, fingerprint, place
 from hotremove.observe.logline import LogLine
@@ -11,9 +12,11 @@ from hotremove.observe.report import Report
 from hotremove.observe.rules import Rule, Rules
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One record of a log: its line number from 1, as it stands there, and taken apart."""
+class Entry(NamedTuple):
+    """One record of a log: its line number from 1, as it stands there, and taken apart.
+
+    A tuple, for there is one for each line near a report, and tuples are made quickest.
+    """
 
     number: int
     record: str
@@ -105,7 +108,7 @@ class Growing:
     def adopt(self, rule: Rule, entry: Entry) -> None:
         """Continue with a line of another rule, which may name the report better."""
         self._add(entry)
-        self._keep()
+        self.kept, self.strangers = len(self.entries), 0
         if rule.rank > self.rule.rank:
             self.rule, self.title = rule, _title(entry.line.text)
         self.ends, self.ended = rule, False
@@ -117,12 +120,11 @@ class Growing:
         self._add(entry)
         if not text or text.isspace():
             return True
-        if self.rule.kind == "cut-here" and len(self.entries) == 2:
-            self.title = _title(text)  # what WARN() was told to say
-        self.has_trace |= rules.trace.match(text) is not None
+        if not self.has_trace:
+            self._learn(text, rules)
         self.asks_processors |= text.startswith("Sending NMI")
         if self._belongs(text, rules):
-            self._keep()
+            self.kept, self.strangers = len(self.entries), 0
             return True
         self.strangers += 1
         return self.strangers <= self.ends.slack
@@ -150,13 +152,16 @@ class Growing:
             rule=self.rule.name,
         )
 
+    def _learn(self, text: str, rules: Rules) -> None:
+        """What only the lines before a call trace tell."""
+        if self.rule.kind == "cut-here" and len(self.entries) == 2:
+            self.title = _title(text)  # what WARN() was told to say
+        self.has_trace = rules.trace.match(text) is not None
+
     def _add(self, entry: Entry) -> None:
         self.entries.append(entry)
         if entry.line.seconds is not None:
             self.clock = entry.line.seconds
-
-    def _keep(self) -> None:
-        self.kept, self.strangers = len(self.entries), 0
 
     def _belongs(self, text: str, rules: Rules) -> bool:
         if self.ended:

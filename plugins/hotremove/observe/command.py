@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`hotremove dmesg FILE…`: find the kernel's reports in any log."""
+
+from __future__ import annotations
+
+import json
+import sys
+from argparse import ArgumentParser, Namespace
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, replace
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from hotremove.errors import HotremoveError, UsageProblem
+from hotremove.observe.allowance import Allowance, Judged, judge, load_allowances
+from hotremove.observe.dmesg import find_reports, read_lines
+from hotremove.observe.pagedump import explain, parse_dumps
+from hotremove.observe.report import Report
+from hotremove.observe.symbolise import DebugInfo, symbolise
+
+if TYPE_CHECKING:
+    from argparse import _SubParsersAction
+
+FOUND = 1
+"""Exit status when a report fails that nothing allows."""
+
+UNUSABLE = 2
+"""Exit status when a file cannot be read or an option is wrong; the other files are read."""
+
+_MANY = 5  # page dumps explained
+_COLOURS = {"splat": "bold red", "note": "yellow"}
+
+
+def register(subparsers: _SubParsersAction[ArgumentParser]) -> None:
+    """Add the `dmesg` command to the program's subcommands."""
+    parser = subparsers.add_parser(
+        "dmesg",
+        help="find the reports of a kernel that went wrong in a log",
+        description="Find panics, oopses, warnings, stalls and the like in kernel logs: dmesg,"
+        " serial consoles, /dev/kmsg, journalctl -k. Exit status: 0 nothing that fails,"
+        " 1 a report that fails, 2 a file that cannot be read.",
+    )
+    parser.add_argument("files", nargs="+", metavar="FILE", help="a log; - for standard input")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    parser.add_argument("--full", action="store_true", help="print each report's whole text")
+    parser.add_argument("--notes", action="store_true", help="show reports that only inform, too")
+    parser.add_argument("--allow", type=Path, metavar="TOML", help="an allow file")
+    parser.add_argument("--kernel", default="", metavar="VERSION", help="for the allow file")
+    parser.add_argument("--scenario", default="", metavar="NAME", help="for the allow file")
+    parser.add_argument(
+        "--decode",
+        type=Path,
+        metavar="SCRIPT",
+        help="scripts/decode_stacktrace.sh of a kernel tree; needs --vmlinux",
+    )
+    parser.add_argument("--vmlinux", type=Path, metavar="FILE", help="kernel with debug info")
+    parser.add_argument("--modules", type=Path, metavar="DIR", help="modules with debug info")
+    parser.set_defaults(func=run)
+
+
+def run(options: Namespace) -> int:
+    """Run `hotremove dmesg`; the exit status is returned."""
+    try:
+        allowances = load_allowances(options.allow) if options.allow else ()
+        debug = _debug_info(options)
+    except HotremoveError as error:
+        return _complain(error)
+    results, status = [], 0
+    for name in options.files:
+        try:
+            results.append(_examine(name, allowances, debug, options))
+        except HotremoveError as error:
+            status = _complain(error)  # and go on with the other files
+    if options.json:
+        print(json.dumps([_as_json(name, judged) for name, judged, _ in results], indent=1))
+    else:
+        _show(results, options)
+    return status or (FOUND if any(judged.failing for _, judged, _ in results) else 0)
+
+
+def _complain(error: HotremoveError) -> int:
+    print(f"hotremove dmesg: {error}", file=sys.stderr)
+    return UNUSABLE
+
+
+def _debug_info(options: Namespace) -> DebugInfo | None:
+    if not options.decode:
+        return None
+    if not options.vmlinux:
+        raise UsageProblem("--decode needs --vmlinux")
+    return DebugInfo(options.decode, options.vmlinux, modules=options.modules)
+
+
+def _examine(
+    name: str, allowances: Sequence[Allowance], debug: DebugInfo | None, options: Namespace
+) -> tuple[str, Judged, list[str]]:
+    """The file's name, what was found in it, and what its page dumps say."""
+    reports = _read(name)
+    if debug:
+        reports = [replace(one, text=symbolise(one.text, debug)) for one in reports]
+    judged = judge(
+        reports,
+        allowances,
+        today=date.today(),
+        kernel=options.kernel,
+        scenario=options.scenario,
+    )
+    texts = (line for one in reports for line in one.text.split("\n"))
+    return name, judged, list(dict.fromkeys(map(explain, parse_dumps(texts))))
+
+
+def _read(name: str) -> list[Report]:
+    try:
+        if name == "-":
+            return find_reports(read_lines(sys.stdin.buffer))
+        with Path(name).open("rb") as stream:
+            return find_reports(read_lines(stream))
+    except OSError as error:
+        raise UsageProblem(f"cannot read {name}: {error.strerror}") from None
+
+
+def _as_json(name: str, judged: Judged) -> dict[str, Any]:
+    reasons = {id(report): str(by) for report, by in judged.allowed}
+    reports = [*judged.failing, *(report for report, _ in judged.allowed), *judged.notes]
+    reports.sort(key=lambda report: (report.start, report.end))
+    return {
+        "file": name,
+        "reports": [{**asdict(one), "allowed": reasons.get(id(one))} for one in reports],
+        "expired": [str(one) for one in judged.expired],
+        "unused": [str(one) for one in judged.unused],
+    }
+
+
+def _show(results: Iterable[tuple[str, Judged, list[str]]], options: Namespace) -> None:
+    console = Console(highlight=False, soft_wrap=True)
+    for name, judged, pages in results:
+        shown = [(one, "") for one in judged.failing]
+        shown += [(one, f" [dim](allowed: {escape(by.reason)})[/]") for one, by in judged.allowed]
+        shown += [(one, "") for one in judged.notes] if options.notes else []
+        shown.sort(key=lambda pair: (pair[0].start, pair[0].end))
+        console.print(f"[bold]{escape(name)}[/]: {_summary(judged)}")
+        if shown:
+            Console(highlight=False).print(_table(shown))
+        for report, _ in shown if options.full else ():
+            console.print(f"\n[bold]{escape(report.title)}[/]\n{escape(report.text)}")
+        for sentence in pages[:_MANY]:
+            console.print(f"  {escape(sentence)}")
+        if len(pages) > _MANY:
+            console.print(f"  and {len(pages) - _MANY} more page dumps")
+        for kind, allowances in (("expired", judged.expired), ("unused", judged.unused)):
+            for allowance in allowances:
+                console.print(f"  {kind} allowance: {escape(str(allowance))}")
+
+
+def _summary(judged: Judged) -> str:
+    counts = {"failing": judged.failing, "allowed": judged.allowed, "informative": judged.notes}
+    said = [f"{len(found)} {word}" for word, found in counts.items() if found]
+    return ", ".join(said) if said else "nothing found"
+
+
+def _table(shown: Iterable[tuple[Report, str]]) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for heading in ("lines", "kind", "report, and its fingerprint"):
+        table.add_column(heading, overflow="fold", no_wrap=heading in ("lines", "kind"))
+    for report, remark in shown:
+        kind = f"{report.kind}{' (panic)' if report.panicked and report.kind != 'panic' else ''}"
+        table.add_row(
+            f"{report.start}-{report.end}",
+            f"[{_COLOURS[report.severity]}]{kind}[/]",
+            f"{escape(report.title)}{remark}\n[dim]{escape(report.fingerprint)}[/]",
+        )
+    return table
