@@ -16,7 +16,7 @@ from pathlib import Path
 import platformdirs
 from filelock import FileLock
 
-from hotremove.errors import HostProblem
+from hotremove.errors import HostProblem, UsageProblem
 
 ENVIRONMENT_VARIABLE = "HOTREMOVE_CACHE"
 
@@ -45,6 +45,20 @@ def host_errors(what: str) -> Iterator[None]:
         else:
             raise
         raise HostProblem(message) from error
+
+
+def make_writable(folder: Path, option: str) -> None:
+    """Make a folder that the user named through `option`, unless it is there.
+
+    Raises:
+        UsageProblem: it cannot be made or written to.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise UsageProblem(f"{option} {folder}: {error.strerror}") from error
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from hotremove.errors import HotremoveError
+from hotremove.errors import HotremoveError, UsageProblem
 from hotremove.fixtures import PIN_PATHS
 from hotremove.kernels.kernel import Kernel
 from hotremove.stash import FARM, PROBLEM
@@ -38,14 +38,14 @@ def _pin_paths(item: pytest.Item) -> tuple[str, ...]:
     """The arguments of `@pytest.mark.pins`.
 
     Raises:
-        pytest.UsageError: there are none, or one is unknown.
+        UsageProblem: there are none, or one is unknown.
     """
     marker = item.get_closest_marker("pins")
     paths: tuple[str, ...] = marker.args if marker else ()
     unknown = ", ".join(repr(path) for path in paths if path not in PIN_PATHS)
     if unknown or not paths:
         known = ", ".join(PIN_PATHS)
-        raise pytest.UsageError(f"{item.nodeid}: mark.pins({unknown or 'nothing'}): give {known}")
+        raise UsageProblem(f"{item.nodeid}: mark.pins({unknown or 'nothing'}): give {known}")
     return paths
 
 

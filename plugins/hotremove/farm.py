@@ -8,7 +8,7 @@ from functools import cached_property
 from hotremove.build.initramfs import BootImage, build_image
 from hotremove.build.kmods import Kmods, build_kmods
 from hotremove.build.vmlinux import boot_file
-from hotremove.cache import Cache
+from hotremove.cache import Cache, make_writable
 from hotremove.guest.accelerator import Accelerator, choose
 from hotremove.guest.machine import Guest
 from hotremove.guest.plan import GuestPlan, find_emulator, make_plan
@@ -75,6 +75,8 @@ class Farm:
 
     def prepare(self) -> None:
         """Do everything that can be wrong with the input or the host, before the first test."""
+        if self.options.artifacts:
+            make_writable(self.options.artifacts, "--artifacts")
         find_emulator()
         load_topology(self.options.topology)
         for kernel in self.kernels:

@@ -55,6 +55,7 @@ def pytest_collection_modifyitems(config: pytest.Config) -> None:
         raise pytest.UsageError(str(config.stash[PROBLEM]))
 
 
+@pytest.hookimpl(tryfirst=True)  # the terminal's own asks for the header, which needs all of it
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Before the first test, find out everything that can be wrong with the host."""
     config = session.config
