@@ -3,12 +3,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
 import pytest
 
+from hotremove.allowances import read_terms
 from hotremove.errors import HotremoveError, UsageProblem
 from hotremove.fixtures import PIN_PATHS
 from hotremove.kernels.kernel import Kernel
-from hotremove.stash import FARM, PROBLEM
+from hotremove.stash import FARM, PROBLEM, TERMS
 
 
 def wants_guest(item: pytest.Item) -> bool:
@@ -53,3 +57,26 @@ def kernel_id(kernel: Kernel, kernels: tuple[Kernel, ...]) -> str:
     """The version, for the test's id; with the release where two kernels share it."""
     same = sum(other.label == kernel.label for other in kernels)
     return kernel.label if same == 1 else f"{kernel.label}-{kernel.release}"
+
+
+def check_markers(items: Iterable[pytest.Item], allow_files: Sequence[Path]) -> None:
+    """Read the markers of every test that wants a guest, before the first one runs.
+
+    Raises:
+        UsageProblem: one has arguments that make no sense.
+    """
+    for item in filter(wants_guest, items):
+        item.stash[TERMS] = read_terms(item, allow_files)
+        _check(item, "scenario", (int, str))
+        _check(item, "topology", (str,))
+        _check(item, "dimm", (int,))
+
+
+def _check(item: pytest.Item, name: str, kinds: tuple[type, ...]) -> None:
+    marker = item.get_closest_marker(name)
+    if marker is None:
+        return
+    fits = len(marker.args) == len(kinds) and all(map(isinstance, marker.args, kinds))
+    if not fits or marker.kwargs:
+        wanted = ", ".join(kind.__name__ for kind in kinds)
+        raise UsageProblem(f"{item.nodeid}: mark.{name}{marker.args}: give {wanted}")

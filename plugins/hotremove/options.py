@@ -19,6 +19,8 @@ MARKERS = (
     "scenario(number, title): a row of the catalogue in docs/scenarios.md",
     "topology(name): the guest's topology, a file of guests/topologies (default: --topology)",
     "dimm(mib): size of the DIMM that the fixture movable_dimm plugs, in MiB",
+    "allow_splat(kind, pattern, reason, expires): a kernel report that may come, until a last day",
+    "expect_splat(kind, pattern): a kernel report that must come; a panic may end the guest",
     "pins(*paths): run once for each of these pin paths, through the fixture `pinner`",
 )
 
@@ -38,6 +40,7 @@ class Options:
         boot_deadline: seconds a guest is given to boot.
         keep_guest: let the guests of failed tests live on.
         gdb: port on loopback for QEMU's gdb stub, or None.
+        allow_files: lists of kernel reports that may come.
     """
 
     kernels: tuple[str, ...]
@@ -50,6 +53,7 @@ class Options:
     boot_deadline: float = BOOT_DEADLINE
     keep_guest: bool = False
     gdb: int | None = None
+    allow_files: tuple[Path, ...] = ()
 
 
 def add_options(parser: pytest.Parser) -> None:
@@ -101,6 +105,13 @@ def add_options(parser: pytest.Parser) -> None:
         help="boot each guest with QEMU's gdb stub on this port of loopback and wait for gdb; "
         "nothing times out",
     )
+    group.addoption(
+        "--allow-file",
+        action="append",
+        metavar="FILE",
+        help="TOML list of kernel reports that may come, repeatable (ini: hotremove_allow_files)",
+    )
+    parser.addini("hotremove_allow_files", "lists of allowed reports", type="paths", default=[])
     parser.addini("hotremove_kernels", "kernel specs", type="linelist", default=[DEFAULT_KERNEL])
     parser.addini("hotremove_topology", "guest topology", default="movable-node")
     parser.addini("hotremove_accel", "accelerator: auto, kvm or tcg", default="auto")
@@ -134,6 +145,7 @@ def read_options(config: pytest.Config) -> Options:
         boot_deadline=_seconds(config, "boot_deadline"),
         keep_guest=bool(config.getoption("keep_guest")),
         gdb=_port(config),
+        allow_files=_allow_files(config),
     )
 
 
@@ -148,6 +160,11 @@ def _seconds(config: pytest.Config, option: str) -> float:
     if not 0 < deadline < 86400:
         raise UsageProblem(f"a {option.replace('_', ' ')} of {deadline:g} s makes no sense")
     return deadline
+
+
+def _allow_files(config: pytest.Config) -> tuple[Path, ...]:
+    given = config.getoption("allow_file") or config.getini("hotremove_allow_files")
+    return tuple(Path(file).absolute() for file in given)
 
 
 def _port(config: pytest.Config) -> int | None:

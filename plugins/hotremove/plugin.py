@@ -9,12 +9,13 @@ from functools import partial
 import pytest
 from _pytest.terminal import TerminalReporter
 
-from hotremove import debugging, dimensions, fixtures, options, progress
+from hotremove import debugging, dimensions, fixtures, options, progress, quiet
+from hotremove.allowances import AllowanceBook
 from hotremove.errors import HotremoveError
 from hotremove.farm import Farm
 from hotremove.report import reporting
 from hotremove.report.screen import uncaptured
-from hotremove.stash import FARM, PROBLEM, RESULTS
+from hotremove.stash import BOOK, FARM, PROBLEM, RESULTS
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -29,7 +30,8 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line("markers", marker)
     config.pluginmanager.register(fixtures, "hotremove-fixtures")
     config.pluginmanager.register(debugging, "hotremove-debugging")
-    config.stash[RESULTS] = reporting.Results()
+    config.stash[BOOK] = AllowanceBook()
+    config.stash[RESULTS] = reporting.Results(config.stash[BOOK])
     config.pluginmanager.register(config.stash[RESULTS], "hotremove-results")
     try:
         config.stash[FARM] = Farm(options.read_options(config))
@@ -49,10 +51,15 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     dimensions.parametrize(metafunc)
 
 
-def pytest_collection_modifyitems(config: pytest.Config) -> None:
-    """End the run with one line, not a collection error a file, if a kernel is not to be had."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """End the run with one line if a kernel is not to be had or a marker makes no sense."""
     if PROBLEM in config.stash:
         raise pytest.UsageError(str(config.stash[PROBLEM]))
+    try:
+        dimensions.check_markers(items, config.stash[FARM].options.allow_files)
+    except HotremoveError as error:
+        config.stash[PROBLEM] = error
+        raise pytest.UsageError(str(error)) from error
 
 
 @pytest.hookimpl(tryfirst=True)  # the terminal's own asks for the header, which needs all of it
@@ -81,10 +88,11 @@ def _boots_guests(config: pytest.Config, items: list[pytest.Item]) -> bool:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
-    """Fail a scenario that went well but for what its kernel reported."""
-    done = yield
-    reporting.require_quiet_kernel(pyfuncitem)
-    return done
+    """Hold a scenario that went well against what its kernel reported."""
+    with quiet.expected_death(pyfuncitem):
+        yield
+    quiet.settle_reports(pyfuncitem)
+    return True
 
 
 @pytest.hookimpl(wrapper=True)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
+    from hotremove.allowances import AllowanceBook, Settled, Terms
     from hotremove.errors import HotremoveError
     from hotremove.farm import Farm
     from hotremove.guest.machine import Guest
@@ -18,6 +19,12 @@ FARM: pytest.StashKey[Farm] = pytest.StashKey()
 """On the config: the run's farm."""
 PROBLEM: pytest.StashKey[HotremoveError] = pytest.StashKey()
 """On the config: what went wrong while collecting, to be told when pytest can end the run."""
+BOOK: pytest.StashKey[AllowanceBook] = pytest.StashKey()
+"""On the config: how the allowances fared."""
+TERMS: pytest.StashKey[Terms] = pytest.StashKey()
+"""On an item: which kernel reports it allows and expects."""
+SETTLED: pytest.StashKey[Settled] = pytest.StashKey()
+"""On an item: how its allowances fared."""
 RESULTS: pytest.StashKey[Results] = pytest.StashKey()
 """On the config: the results so far."""
 FAILED: pytest.StashKey[bool] = pytest.StashKey()

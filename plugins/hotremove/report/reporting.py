@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from _pytest.terminal import TerminalReporter
 
+from hotremove.allowances import AllowanceBook, Settled
 from hotremove.errors import HotremoveError
 from hotremove.pins.buffer import PinRefused
 from hotremove.report.record import Result, write_record
 from hotremove.report.terminal import highlights, table, tally, widths
-from hotremove.stash import EVIDENCE, FARM, GUEST, RESULTS
+from hotremove.stash import BOOK, EVIDENCE, FARM, GUEST, RESULTS, SETTLED
 from hotremove.verdict.judge import judge
 from hotremove.verdict.outcome import Outcome, Verdict
 from hotremove.verdict.removal import UnexpectedOutcome
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from hotremove.kernels.kernel import Kernel
 
 _ATTRIBUTE = "hotremove"
+_ALLOWANCES = "hotremove_allowances"
 _PHASES = ("setup", "call", "teardown")
 # Errors that carry their own explanation; the farm's frames would only hide it.
 _SELF_EXPLAINING = (HotremoveError, UnexpectedOutcome, KernelSplat, PinRefused)
@@ -32,8 +34,9 @@ _SELF_EXPLAINING = (HotremoveError, UnexpectedOutcome, KernelSplat, PinRefused)
 class Results:
     """The results so far, by test; a plugin, so that it sees the reports of xdist's workers too."""
 
-    def __init__(self) -> None:
-        """No result yet."""
+    def __init__(self, book: AllowanceBook) -> None:
+        """No result yet; what becomes of allowances is entered in `book`."""
+        self._book = book
         self._by_test: dict[str, Result] = {}
         self._begun: dict[str, Result] = {}
         self._seconds: dict[str, float] = {}
@@ -42,6 +45,7 @@ class Results:
         """Take the result out of a phase's report; a bad teardown overrides a good call."""
         test = report.nodeid
         self._seconds[test] = self._seconds.get(test, 0.0) + report.duration
+        self._book.enter(Settled(**getattr(report, _ALLOWANCES, {})))
         facts: dict[str, Any] | None = getattr(report, _ATTRIBUTE, None)
         if facts and report.when == "setup" and report.passed:
             self._begun[test] = Result(**facts)
@@ -102,23 +106,8 @@ def annotate(item: pytest.Item, call: pytest.CallInfo[None], report: pytest.Test
     if call.when == "teardown" and verdict is Verdict.FAIL:
         verdict = Verdict.ERROR
     setattr(report, _ATTRIBUTE, asdict(_result(item, verdict, error)))
-
-
-def require_quiet_kernel(item: pytest.Item) -> None:
-    """Look at what the kernel of a finished test reported.
-
-    Raises:
-        KernelSplat: something nobody allowed.
-        GuestDied, GuestLost: there is no guest any more.
-    """
-    __tracebackhide__ = True
-    guest = item.stash.get(GUEST, None)
-    if guest is None:
-        return
-    guest.check()
-    splats = [report for report in guest.reports() if report.fails]
-    if splats:
-        raise KernelSplat(splats)
+    if call.when == "call" and SETTLED in item.stash:
+        setattr(report, _ALLOWANCES, asdict(item.stash[SETTLED]))
 
 
 def _scenario_only(excinfo: pytest.ExceptionInfo[BaseException]) -> Any:
@@ -206,6 +195,8 @@ def summarize(reporter: TerminalReporter, config: pytest.Config) -> None:
         reporter.line(f"  {message}")
     reporter.line("")
     reporter.line(tally(results))
+    for remark in config.stash[BOOK].remarks():
+        reporter.line(f"allowance {remark}")
     directory = config.stash[FARM].options.artifacts
     if directory:
         reporter.line(f"evidence: {directory}")

@@ -63,14 +63,15 @@ def widths(rows: Sequence[Sequence[tuple[str, str]]]) -> list[int]:
 
 
 def highlights(results: Iterable[Result]) -> Iterator[tuple[str, str]]:
-    """The first things to look at: a heading and its explanation, the gravest first."""
+    """The first things to look at: a heading and its explanation's first line, gravest first."""
     bad = [r for r in results if r.verdict in (Verdict.FAIL, Verdict.LOST, Verdict.ERROR)]
     bad.sort(key=lambda result: _GRAVITY.index(Verdict(result.verdict)))
     seen: set[str] = set()
     for result in bad:
-        if result.message not in seen and len(seen) < _SHOWN:
-            seen.add(result.message)
-            yield f"{result.kernel_label}, {result.row}: {result.verdict}", result.message
+        told = result.message.partition("\n")[0]
+        if told not in seen and len(seen) < _SHOWN:
+            seen.add(told)
+            yield f"{result.kernel_label}, {result.row}: {result.verdict}", told
 
 
 def tally(results: Sequence[Result]) -> str:
