@@ -81,7 +81,9 @@ def pytest_report_collectionfinish(config: pytest.Config, items: list[pytest.Ite
 
 def _boots_guests(config: pytest.Config, items: list[pytest.Item]) -> bool:
     """Whether the run will; it is asked even after a hook has ended the collection."""
-    if config.option.collectonly or PROBLEM in config.stash:
+    option = config.option
+    looks_only = option.collectonly or option.showfixtures or option.show_fixtures_per_test
+    if looks_only or PROBLEM in config.stash:
         return False
     return any(map(dimensions.wants_guest, items))
 

@@ -74,8 +74,11 @@ def test_markers_are_registered(run, kernel_image: Path) -> None:
         assert f"@pytest.mark.{name}" in done.out
 
 
-def test_collecting_boots_and_builds_nothing(run, kernel_image: Path, tmp_path: Path) -> None:
-    run("--collect-only", "--kernel", f"image:{kernel_image}")
+@pytest.mark.parametrize("word", ["--collect-only", "--fixtures", "--fixtures-per-test"])
+def test_looking_boots_and_builds_nothing(
+    run, kernel_image: Path, tmp_path: Path, word: str
+) -> None:
+    run(word, "--kernel", f"image:{kernel_image}")
     made = {path.name for path in (tmp_path / "cache").glob("*")}
     assert made <= {"kernels", "locks"}
 
