@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import os
-
 import pytest
 
 from hotremove.cache import Cache
@@ -13,10 +11,6 @@ from hotremove.kernels import debian, inspect, spec
 
 SUITES = {"bullseye": (5, 10), "bookworm": (6, 1), "trixie": (6, 12)}
 NEEDED = ("boot", "sysfs offline", "DIMM plug and eject", "rdma pins", "vfio pins")
-
-needs_nightly = pytest.mark.skipif(
-    not os.environ.get("HOTREMOVE_NIGHTLY"), reason="fetches 120 MB more: set HOTREMOVE_NIGHTLY"
-)
 
 
 @pytest.mark.parametrize("suite", SUITES)
@@ -29,7 +23,7 @@ def test_a_suites_kernel_can_run_the_main_scenarios(suite: str) -> None:
     assert {c.name: inspect.missing(kernel, c) for c in wanted} == dict.fromkeys(NEEDED, ())
 
 
-@needs_nightly
+@pytest.mark.nightly
 def test_the_split_layout() -> None:
     kernel = spec.resolve("debian:trixie-backports", Cache.default())
     assert kernel.modules is not None
