@@ -92,6 +92,7 @@ def guest(
     keep = partial(should_keep, request.node)
     with farm.stable.lend(plan, evidence.after, keep) as fresh:
         request.node.stash[GUEST] = fresh
+        fresh.timeline.until_now(fresh.origin)
         evidence.started(fresh)
         yield fresh
 

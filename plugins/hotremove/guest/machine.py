@@ -20,6 +20,7 @@ from hotremove.guest.polling import wait_until
 from hotremove.guest.process import EmulatorProcess
 from hotremove.observe.dmesg import find_reports
 from hotremove.observe.report import Report
+from hotremove.observe.timeline import Timeline
 
 # Seconds until a mark has gone through the kernel's log: milliseconds, but where messages flood.
 MARK_DEADLINE = 10.0
@@ -53,6 +54,7 @@ class Guest:
         evidence: records of /dev/kmsg.
         origin: `booted` or `restored`.
         removals: what was tried on its memory so far, for whoever reports on it.
+        timeline: what was done to it, and when.
     """
 
     def __init__(
@@ -71,6 +73,7 @@ class Guest:
         self.hypervisor = hypervisor
         self._marks = count(1)
         self.removals: list[Any] = []
+        self.timeline = Timeline()
 
     def adopt(self, domain: Any, pid_file: Path | None) -> None:
         """Take over a started domain; `pid_file` is QEMU's, where it is on this machine.

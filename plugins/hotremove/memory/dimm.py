@@ -83,8 +83,10 @@ class Dimm:
         self.buffers: list[Buffer] = []
         self._asked = False
         known = {block.index for block in read_blocks(guest.control)}
-        guest.plug_dimm(alias, mib, node)
-        self.blocks = self._await_online(known)
+        with guest.timeline.span(f"plug {mib} MiB"):
+            guest.plug_dimm(alias, mib, node)
+        with guest.timeline.span("online"):
+            self.blocks = self._await_online(known)
         self.frames: PfnRuns = frames_of(self.blocks)
         self._dmesg_start = guest.evidence.size()
 
@@ -186,7 +188,8 @@ class Dimm:
         pins = tuple(pin for buffer in self.buffers for pin in buffer.pins)
         start = time.monotonic()
         try:
-            end = remove(deadline)
+            with self.guest.timeline.span(f"remove by {mechanism}"):
+                end = remove(deadline)
         except GuestDied as death:
             end = _End(Outcome.GUEST_DIED, str(death))
         seconds = time.monotonic() - start

@@ -42,7 +42,8 @@ class Offline:
 
     def is_stuck(self, after: float) -> bool:
         """Whether it is still under way `after` seconds from now."""
-        self._done = self.guest.control.wait(self._job, after)
+        with self.guest.timeline.span(f"offline memory{self.block.index}"):
+            self._done = self.guest.control.wait(self._job, after)
         return self._done is None
 
     def terminate(self) -> None:
@@ -52,7 +53,8 @@ class Offline:
             DeadlineExceeded: the signal does not end it.
         """
         self.guest.control.kill(self._job, signal.SIGTERM)
-        self._done = self.guest.control.wait(self._job, INTERRUPTION_DEADLINE)
+        with self.guest.timeline.span("SIGTERM"):
+            self._done = self.guest.control.wait(self._job, INTERRUPTION_DEADLINE)
         if self._done is None:
             raise DeadlineExceeded(
                 f"offlining memory{self.block.index} goes on {INTERRUPTION_DEADLINE:g} s after "

@@ -63,7 +63,8 @@ class Buffer:
         self.pins: list[Pin] = []
         self._numbers = count(1)
         self._job: Job = guest.control.start(" ".join(["exec", *words]))
-        self.pid = int(self._answer("map")["pid"])
+        with guest.timeline.span(f"map {size >> 20} MiB"):
+            self.pid = int(self._answer("map")["pid"])
 
     def pin(self, path: str, label: str, long_term: bool = True, **keys: object) -> Pin:
         """Pin the range through `path`; the holder keeps it until released.
@@ -79,7 +80,8 @@ class Buffer:
         """
         words = [f"{key}={value}" for key, value in keys.items() if value is not None]
         before = read_counters(self.guest.control, self.node or 0)
-        answer = self._ask(" ".join(["pin", path, *words]))
+        with self.guest.timeline.span(f"pin through {path}"):
+            answer = self._ask(" ".join(["pin", path, *words]))
         pin = Pin(
             path=path,
             label=label,
@@ -96,7 +98,8 @@ class Buffer:
 
     def unpin(self) -> None:
         """Release every pin of this holder."""
-        self._ask("unpin")
+        with self.guest.timeline.span("unpin"):
+            self._ask("unpin")
         self.pins.clear()
 
     def frames(self) -> PfnRuns:

@@ -1,0 +1,22 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What was done to a guest, and when."""
+
+import pytest
+
+from hotremove.observe.timeline import Moment, Timeline
+
+
+def test_moments_count_from_the_beginning():
+    ticks = iter([100.0, 103.0, 104.0, 109.5])
+    timeline = Timeline(lambda: next(ticks))
+    timeline.until_now("restored")
+    with timeline.span("plug 512 MiB"):
+        pass
+    assert timeline.moments == (Moment("restored", 0.0, 3.0), Moment("plug 512 MiB", 4.0, 5.5))
+
+
+def test_what_fails_took_time_too():
+    timeline = Timeline()
+    with pytest.raises(OSError), timeline.span("pin through rdma"):
+        raise OSError
+    assert [moment.name for moment in timeline.moments] == ["pin through rdma"]
