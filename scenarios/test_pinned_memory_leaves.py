@@ -12,6 +12,7 @@ from hotremove.scenario import MIB, REMOVED
 pytestmark = pytest.mark.hotremove
 
 
+@pytest.mark.sensitive
 @pytest.mark.scenario(1, "rxe memory region held")
 def test_dimm_leaves_under_an_rdma_memory_region(movable_dimm, rdma):
     region = rdma.pin(movable_dimm.map(128 * MIB))
@@ -19,12 +20,13 @@ def test_dimm_leaves_under_an_rdma_memory_region(movable_dimm, rdma):
     region.expect_migrated_from(movable_dimm.frames)
 
 
-@pytest.mark.scenario(1, "control: nothing pinned")
+@pytest.mark.scenario(1, "nothing pinned", control=True)
 def test_dimm_leaves_under_memory_that_nobody_pins(movable_dimm):
     movable_dimm.map(128 * MIB)
     movable_dimm.eject().expect(REMOVED)
 
 
+@pytest.mark.sensitive
 @pytest.mark.scenario(2, "vfio DMA mapping held")
 def test_dimm_leaves_under_a_vfio_mapping(movable_dimm, vfio):
     mapping = vfio.pin(movable_dimm.map(128 * MIB))
@@ -32,13 +34,14 @@ def test_dimm_leaves_under_a_vfio_mapping(movable_dimm, vfio):
     mapping.expect_migrated_from(movable_dimm.frames)
 
 
-@pytest.mark.scenario(2, "control: the mapping is on node 0")
+@pytest.mark.scenario(2, "the mapping is on node 0", control=True)
 def test_dimm_leaves_beside_a_vfio_mapping_elsewhere(movable_dimm, vfio, map_on_node):
     mapping = vfio.pin(map_on_node(0, 128 * MIB))
     movable_dimm.eject().expect(REMOVED)
     assert mapping.migrated == 0, "memory outside ZONE_MOVABLE has no reason to move"
 
 
+@pytest.mark.sensitive
 @pytest.mark.scenario(4, "memory never faulted before the pin")
 @pytest.mark.pins("rdma", "vfio")
 def test_dimm_leaves_under_memory_first_touched_by_the_pin(movable_dimm, pinner):
@@ -48,6 +51,7 @@ def test_dimm_leaves_under_memory_first_touched_by_the_pin(movable_dimm, pinner)
     assert pin.migrated == 0, "pages allocated for the pin need no migration"
 
 
+@pytest.mark.sensitive
 @pytest.mark.scenario(8, "the whole DIMM leaves its node")
 def test_nothing_of_the_dimm_stays_on_its_node(movable_dimm, rdma):
     rdma.pin(movable_dimm.map(128 * MIB))
@@ -55,7 +59,7 @@ def test_nothing_of_the_dimm_stays_on_its_node(movable_dimm, rdma):
     movable_dimm.expect_gone()
 
 
-@pytest.mark.scenario(8, "control: nothing pinned")
+@pytest.mark.scenario(8, "nothing pinned", control=True)
 def test_nothing_of_an_unpinned_dimm_stays_on_its_node(movable_dimm):
     movable_dimm.eject().expect(REMOVED)
     movable_dimm.expect_gone()

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,6 +14,10 @@ from hotremove.errors import HotremoveError, UsageProblem
 from hotremove.fixtures import PIN_PATHS
 from hotremove.kernels.kernel import Kernel
 from hotremove.stash import FARM, PROBLEM, TERMS
+from hotremove.verdict.row import Row
+
+FIX_OFF = "fix-off"
+"""What the id of a run with the fix turned off carries."""
 
 
 def wants_guest(item: pytest.Item) -> bool:
@@ -31,11 +36,22 @@ def parametrize(metafunc: pytest.Metafunc) -> None:
             kernels = () if PROBLEM in config.stash else config.stash[FARM].kernels
             ids = [kernel_id(kernel, kernels) for kernel in kernels]
             metafunc.parametrize("kernel", kernels, ids=ids, indirect=True, scope="session")
+        if "fix" in metafunc.fixturenames:
+            states, ids = _fix_states(metafunc.definition)
+            metafunc.parametrize("fix", states, ids=ids, indirect=True)
         if "pinner" in metafunc.fixturenames:
             metafunc.parametrize("pinner", _pin_paths(metafunc.definition), indirect=True)
     except HotremoveError as error:
         config.stash[PROBLEM] = error
         metafunc.parametrize("kernel", (), indirect=True, scope="session")
+
+
+def _fix_states(item: pytest.Item) -> tuple[list[bool], list[Any]]:
+    """As the kernel is; with --prove, a sensitive scenario once more with the fix turned off."""
+    proving = item.config.stash[FARM].options.prove and item.get_closest_marker("sensitive")
+    if proving:
+        return [True, False], [pytest.HIDDEN_PARAM, FIX_OFF]
+    return [True], [pytest.HIDDEN_PARAM]
 
 
 def _pin_paths(item: pytest.Item) -> tuple[str, ...]:
@@ -67,9 +83,24 @@ def check_markers(items: Iterable[pytest.Item], allow_files: Sequence[Path]) -> 
     """
     for item in filter(wants_guest, items):
         item.stash[TERMS] = read_terms(item, allow_files)
-        _check(item, "scenario", (int, str))
+        row_of(item)
         _check(item, "topology", (str,))
         _check(item, "dimm", (int,))
+
+
+def row_of(item: pytest.Item) -> Row:
+    """The row of a test, from its marker; outside the catalogue the test's name.
+
+    Raises:
+        UsageProblem: the marker has other arguments than a number, a title and `control`.
+    """
+    marker = item.get_closest_marker("scenario")
+    if marker is None:
+        return Row(0, str(getattr(item, "originalname", item.name)))
+    numbered = len(marker.args) == 2 and tuple(map(type, marker.args)) == (int, str)
+    if not numbered or not set(marker.kwargs) <= {"control"}:
+        raise UsageProblem(f"{item.nodeid}: mark.scenario: give a number and a title, control=True")
+    return Row(*marker.args, **marker.kwargs)
 
 
 def _check(item: pytest.Item, name: str, kinds: tuple[type, ...]) -> None:

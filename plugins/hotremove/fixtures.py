@@ -30,7 +30,7 @@ from hotremove.guest.topology import Topology, load_topology
 from hotremove.kernels.kernel import Kernel
 from hotremove.memory.dimm import Dimm
 from hotremove.pins.buffer import Buffer
-from hotremove.pins.kmod import PinHold
+from hotremove.pins.kmod import PinHold, turn_off
 from hotremove.pins.pin import Pin
 from hotremove.pins.rdma import Rdma
 from hotremove.pins.uring import Uring
@@ -40,6 +40,8 @@ from hotremove.report.evidence import Evidence
 from hotremove.stash import EVIDENCE, FARM, GUEST
 
 DIMM_MIB = 512
+# Seconds a removal is given with the fix turned off, where it is meant to get stuck.
+PROOF_DEADLINE = 10.0
 
 
 class Pinner(Protocol):
@@ -80,29 +82,41 @@ def topology(request: pytest.FixtureRequest, farm: Farm) -> Topology:
 
 
 @pytest.fixture
+def fix(request: pytest.FixtureRequest) -> bool:
+    """Whether the kernel is as it is; False turns the migration of pins off (`--prove`)."""
+    return bool(getattr(request, "param", True))
+
+
+@pytest.fixture
 def guest(
-    request: pytest.FixtureRequest, farm: Farm, kernel: Kernel, topology: Topology
+    request: pytest.FixtureRequest, farm: Farm, kernel: Kernel, topology: Topology, fix: bool
 ) -> Iterator[Guest]:
     """A fresh guest, destroyed afterwards and never used again."""
     plan = farm.plan(kernel, topology.name)
     evidence = Evidence.open(farm.options.artifacts, request.node.nodeid)
     request.node.stash[EVIDENCE] = evidence
     words = map(str, request.config.invocation_params.args)
-    evidence.before(request.node.nodeid, plan, request.config.rootpath, words)
+    more = [] if fix else ["--prove"]
+    # By its whole path: below --pyargs an id names no file that pytest would find again.
+    test = "::".join((str(request.node.path), request.node.nodeid.partition("::")[2]))
+    evidence.before(test, plan, request.config.rootpath, words, more)
     keep = partial(should_keep, request.node)
     with farm.stable.lend(plan, evidence.after, keep) as fresh:
         request.node.stash[GUEST] = fresh
         fresh.timeline.until_now(fresh.origin)
         evidence.started(fresh)
+        if not fix:
+            turn_off(fresh, farm.kmods(kernel).find("unfix"))
         yield fresh
 
 
 @pytest.fixture
-def movable_dimm(request: pytest.FixtureRequest, guest: Guest, farm: Farm) -> Dimm:
+def movable_dimm(request: pytest.FixtureRequest, guest: Guest, farm: Farm, fix: bool) -> Dimm:
     """A DIMM on the movable node, online in ZONE_MOVABLE."""
     marker = request.node.get_closest_marker("dimm")
     mib = marker.args[0] if marker else DIMM_MIB
-    return Dimm(guest, guest.plan.topology.movable_node, mib, farm.options.deadline)
+    deadline = farm.options.deadline if fix else min(farm.options.deadline, PROOF_DEADLINE)
+    return Dimm(guest, guest.plan.topology.movable_node, mib, deadline)
 
 
 @pytest.fixture

@@ -11,12 +11,15 @@ import pytest
 from hotremove.errors import UsageProblem
 from hotremove.guest.accelerator import CHOICES
 from hotremove.guest.stable import BOOT_DEADLINE
+from hotremove.verdict.lineage import find_change
 
+EXPECTATIONS = ("strict", "lineage")
 DEFAULT_KERNEL = "debian:bookworm"
 
 MARKERS = (
     "hotremove: boots guests and hot-removes their memory",
-    "scenario(number, title): a row of the catalogue in docs/scenarios.md",
+    "scenario(number, title, control=False): a row of docs/scenarios.md, or its control",
+    "sensitive: fails when the fix is turned off; --prove shows it on the kernel under test",
     "topology(name): the guest's topology, a file of guests/topologies (default: --topology)",
     "dimm(mib): size of the DIMM that the fixture movable_dimm plugs, in MiB",
     "allow_splat(kind, pattern, reason, expires): a kernel report that may come, until a last day",
@@ -41,6 +44,10 @@ class Options:
         keep_guest: let the guests of failed tests live on.
         gdb: port on loopback for QEMU's gdb stub, or None.
         allow_files: lists of kernel reports that may come.
+        expect: `strict`, or `lineage` for known bugs to be told apart from new ones.
+        has: changes of the lineage that the kernels have, whatever their version says.
+        lacks: likewise, that they lack.
+        prove: run sensitive scenarios again with the fix turned off.
     """
 
     kernels: tuple[str, ...]
@@ -54,6 +61,10 @@ class Options:
     keep_guest: bool = False
     gdb: int | None = None
     allow_files: tuple[Path, ...] = ()
+    expect: str = "strict"
+    has: frozenset[str] = frozenset()
+    lacks: frozenset[str] = frozenset()
+    prove: bool = False
 
 
 def add_options(parser: pytest.Parser) -> None:
@@ -111,6 +122,26 @@ def add_options(parser: pytest.Parser) -> None:
         metavar="FILE",
         help="TOML list of kernel reports that may come, repeatable (ini: hotremove_allow_files)",
     )
+    group.addoption(
+        "--expect",
+        choices=EXPECTATIONS,
+        help="strict: a bug fails; lineage: a bug that the kernel's version is known to have is "
+        "green, and red when it does not show (ini: hotremove_expect)",
+    )
+    for word, what in (("has", "has"), ("lacks", "lacks")):
+        group.addoption(
+            f"--{word}",
+            action="append",
+            default=[],
+            metavar="HASH",
+            help=f"an upstream change that the kernels' vendor {what}, repeatable",
+        )
+    group.addoption(
+        "--prove",
+        action="store_true",
+        help="run sensitive scenarios again with the fix turned off and require them to fail",
+    )
+    parser.addini("hotremove_expect", "strict or lineage", default="strict")
     parser.addini("hotremove_allow_files", "lists of allowed reports", type="paths", default=[])
     parser.addini("hotremove_kernels", "kernel specs", type="linelist", default=[DEFAULT_KERNEL])
     parser.addini("hotremove_topology", "guest topology", default="movable-node")
@@ -146,6 +177,10 @@ def read_options(config: pytest.Config) -> Options:
         keep_guest=bool(config.getoption("keep_guest")),
         gdb=_port(config),
         allow_files=_allow_files(config),
+        expect=_expectation(config),
+        has=_hashes(config, "has"),
+        lacks=_hashes(config, "lacks"),
+        prove=bool(config.getoption("prove")),
     )
 
 
@@ -160,6 +195,17 @@ def _seconds(config: pytest.Config, option: str) -> float:
     if not 0 < deadline < 86400:
         raise UsageProblem(f"a {option.replace('_', ' ')} of {deadline:g} s makes no sense")
     return deadline
+
+
+def _expectation(config: pytest.Config) -> str:
+    wanted: str = config.getoption("expect") or config.getini("hotremove_expect")
+    if wanted not in EXPECTATIONS:
+        raise UsageProblem(f"hotremove_expect = {wanted}: one of {', '.join(EXPECTATIONS)}")
+    return wanted
+
+
+def _hashes(config: pytest.Config, option: str) -> frozenset[str]:
+    return frozenset(find_change(commit).hash for commit in config.getoption(option))
 
 
 def _allow_files(config: pytest.Config) -> tuple[Path, ...]:

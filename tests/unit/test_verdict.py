@@ -3,14 +3,14 @@
 
 import pytest
 
-from hotremove.errors import CapabilityAbsent, GuestDied, GuestLost, HostProblem
+from hotremove.errors import CapabilityAbsent, GuestDied, GuestLost, HostProblem, UsageProblem
 from hotremove.observe.counters import Counters
 from hotremove.observe.pagedump import parse_dumps
 from hotremove.observe.pagemap import PfnRuns
 from hotremove.pins.buffer import PinRefused
 from hotremove.pins.pin import MIB, Pin
 from hotremove.verdict.judge import judge
-from hotremove.verdict.lineage import changes, find_change
+from hotremove.verdict.lineage import Lineage, changes, find_change
 from hotremove.verdict.outcome import REFUSED, REMOVED, STUCK, Verdict
 from hotremove.verdict.removal import Removal, UnexpectedOutcome
 
@@ -160,5 +160,43 @@ def test_the_lineage_is_sound():
     assert len(hashes) == len(set(hashes))
     assert all(len(commit) == 12 for commit in hashes)
     assert find_change("d1e153fea2a8").mainline == "5.13"
-    with pytest.raises(KeyError):
-        find_change("000000000000")
+    for change in changes():
+        if change.breaks:
+            assert find_change(change.until)
+    for commit in ("000000000000", "d1e1"):
+        with pytest.raises(UsageProblem, match="not a change of the lineage"):
+            find_change(commit)
+
+
+@pytest.mark.parametrize(
+    ("version", "row", "commit"),
+    [
+        ((5, 10, 262), 1, "d1e153fea2a8"),
+        ((5, 10, 262), 4, "8e3560d963d2"),
+        ((5, 10, 262), 6, None),
+        ((5, 13, 0), 1, None),
+        ((6, 1, 192), 1, None),
+        ((6, 1, 128), 22, None),
+        ((6, 1, 129), 22, "1aaf8c122918"),
+        ((6, 1, 154), 22, "1aaf8c122918"),
+        ((6, 1, 155), 22, None),
+        ((6, 12, 13), 22, None),
+        ((6, 12, 35), 22, "1aaf8c122918"),
+        ((6, 12, 36), 22, None),
+        ((6, 15, 3), 22, "1aaf8c122918"),
+        ((7, 2, 12), 22, None),
+        ((6, 1, 192), 28, "89c1905d9c14"),
+        ((6, 12, 117), 28, None),
+    ],
+)
+def test_known_bugs_follow_from_the_version(version, row, commit):
+    bug = Lineage(version).known_bug(row)
+    assert (bug.hash if bug else None) == commit
+
+
+def test_a_vendor_says_what_a_version_does_not():
+    fixed = Lineage((5, 10, 100), has=frozenset({"d1e153fea2a8", "8e3560d963d2"}))
+    assert fixed.known_bug(1) is None
+    assert fixed.known_bug(4) is None
+    broken = Lineage((6, 1, 192), lacks=frozenset({"517f496e1e61"}))
+    assert broken.known_bug(22).hash == "1aaf8c122918"

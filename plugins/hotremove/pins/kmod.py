@@ -20,12 +20,8 @@ class PinHold:
         Raises:
             CapabilityAbsent: the kernel does not take it.
         """
+        load_module(guest, module)
         self.guest = guest
-        guest.control.write(f"/run/{module.name}", module.read_bytes())
-        loaded = guest.control.run(f"insmod /run/{module.name} && test -e /dev/pin_hold")
-        if not loaded.ok:
-            said = loaded.stderr.decode(errors="replace").strip()
-            raise CapabilityAbsent(f"the kernel does not take the module pin_hold: {said}")
 
     def pin(self, buffer: Buffer, batch: int | None = None, entry: str = "fast") -> Pin:
         """Pin through pin_user_pages_fast (or another `entry`), `batch` bytes a call.
@@ -34,3 +30,25 @@ class PinHold:
             PinRefused: the entry point's errno.
         """
         return buffer.pin("kmod", "pin_hold pin", batch=batch, entry=entry)
+
+
+def load_module(guest: Guest, module: Path) -> None:
+    """Put a module, a file of the host, into the guest and load it.
+
+    Raises:
+        CapabilityAbsent: the kernel does not take it; the text is insmod's.
+    """
+    guest.control.write(f"/run/{module.name}", module.read_bytes())
+    loaded = guest.control.run(f"insmod /run/{module.name}")
+    if not loaded.ok:
+        said = loaded.stderr.decode(errors="replace").strip()
+        raise CapabilityAbsent(f"the kernel does not take the module {module.stem}: {said}")
+
+
+def turn_off(guest: Guest, unfix: Path) -> None:
+    """Turn off the migration of long-term pins in the guest (kmods/unfix).
+
+    Raises:
+        CapabilityAbsent: the kernel has nothing that could be turned off: it is not fixed.
+    """
+    load_module(guest, unfix)

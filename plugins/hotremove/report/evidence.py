@@ -43,11 +43,21 @@ class Evidence:
             directory.mkdir(parents=True, exist_ok=True)
         return cls(directory)
 
-    def before(self, test: str, plan: GuestPlan, root: Path, arguments: Iterable[str]) -> None:
-        """Write `repro.sh`, before the test can take anything down with it."""
+    def before(
+        self,
+        test: str,
+        plan: GuestPlan,
+        root: Path,
+        arguments: Iterable[str],
+        more: Iterable[str] = (),
+    ) -> None:
+        """Write `repro.sh`, before the test can take anything down with it.
+
+        `more` are the options, beside the kernel and the guest's, that the test's id depends on.
+        """
         if self.directory:
             script = self.directory / "repro.sh"
-            script.write_text(repro_script(test, plan, root, arguments))
+            script.write_text(repro_script(test, plan, root, arguments, more))
             script.chmod(0o755)
 
     def started(self, guest: Guest) -> None:
@@ -78,10 +88,12 @@ def safe_name(test: str) -> str:
     return short if short == name else f"{short}.{digest(test)[:8]}"
 
 
-def repro_script(test: str, plan: GuestPlan, root: Path, arguments: Iterable[str]) -> str:
+def repro_script(
+    test: str, plan: GuestPlan, root: Path, arguments: Iterable[str], more: Iterable[str] = ()
+) -> str:
     """A shell script that runs one test again on its kernel; its id is relative to `root`."""
     command = [sys.executable, "-m", "pytest", test, "--kernel", plan.image.kernel.spec]
-    command += ["--topology", plan.topology.name, "--accel", plan.accelerator]
+    command += ["--topology", plan.topology.name, "--accel", plan.accelerator, *more]
     return "\n".join(
         (
             "#!/bin/sh",

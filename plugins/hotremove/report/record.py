@@ -32,6 +32,7 @@ class Result:
         duration_s: seconds on the host, with setup and teardown.
         evidence: directory of the test's evidence, relative to the record; or empty.
         message: why, in a line or a few.
+        fix_off: the run had the fix turned off, and passes by failing (`--prove`).
     """
 
     kernel: str
@@ -45,6 +46,7 @@ class Result:
     duration_s: float
     evidence: str
     message: str = ""
+    fix_off: bool = False
 
     @property
     def row(self) -> str:

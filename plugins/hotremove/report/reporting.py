@@ -10,12 +10,15 @@ import pytest
 from _pytest.terminal import TerminalReporter
 
 from hotremove.allowances import AllowanceBook, Settled
+from hotremove.dimensions import row_of
 from hotremove.errors import HotremoveError
 from hotremove.pins.buffer import PinRefused
 from hotremove.report.record import Result, write_record
 from hotremove.report.terminal import highlights, table, tally, widths
 from hotremove.stash import BOOK, EVIDENCE, FARM, GUEST, RESULTS, SETTLED
+from hotremove.verdict.expectation import Finding, against_lineage, with_fix_off
 from hotremove.verdict.judge import judge
+from hotremove.verdict.lineage import Lineage
 from hotremove.verdict.outcome import Outcome, Verdict
 from hotremove.verdict.removal import UnexpectedOutcome
 from hotremove.verdict.splats import KernelSplat
@@ -95,19 +98,46 @@ def header(farm: Farm) -> list[str]:
 def annotate(item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport) -> None:
     """Give a phase's report its result, and say it in the scenario's terms."""
     error = call.excinfo.value if call.excinfo else None
-    verdict = judge(error)
     if error is None and call.when == "teardown":
         return
-    if verdict is Verdict.SKIP and not report.skipped:
-        report.outcome = "skipped"
-        report.longrepr = (str(item.path), item.location[1] or 0, f"Skipped: {error}")
-    elif call.excinfo and isinstance(error, _SELF_EXPLAINING):
+    if call.excinfo and isinstance(error, _SELF_EXPLAINING):
         report.longrepr = call.excinfo.getrepr(style="short", tbfilter=_scenario_only)
-    if call.when == "teardown" and verdict is Verdict.FAIL:
-        verdict = Verdict.ERROR
-    setattr(report, _ATTRIBUTE, asdict(_result(item, verdict, error)))
+    alone = Finding(judge(error), _message(error))
+    found = _against_expectations(item, alone, error) if call.when == "call" else alone
+    if call.when == "teardown" and found.verdict is Verdict.FAIL:
+        found = Finding(Verdict.ERROR, found.message)
+    if found.verdict is not alone.verdict or found.verdict is Verdict.SKIP:
+        _restate(item, report, found)
+    setattr(report, _ATTRIBUTE, asdict(_result(item, found, error)))
     if call.when == "call" and SETTLED in item.stash:
         setattr(report, _ALLOWANCES, asdict(item.stash[SETTLED]))
+
+
+def _against_expectations(
+    item: pytest.Item, found: Finding, error: BaseException | None
+) -> Finding:
+    options = item.config.stash[FARM].options
+    row = row_of(item)
+    if not _parameter(item, "fix", True):
+        return with_fix_off(found, isinstance(error, UnexpectedOutcome), row)
+    if options.expect == "lineage":
+        version = _parameter(item, "kernel", None).point_release
+        return against_lineage(found, row, Lineage(version, options.has, options.lacks))
+    return found
+
+
+def _restate(item: pytest.Item, report: pytest.TestReport, found: Finding) -> None:
+    """Make pytest's own report say what the verdict says."""
+    if found.verdict in (Verdict.SKIP, Verdict.KNOWN_BUG):
+        if not report.skipped:
+            report.longrepr = (str(item.path), item.location[1] or 0, f"Skipped: {found.message}")
+        report.outcome = "skipped"
+        if found.verdict is Verdict.KNOWN_BUG:
+            report.wasxfail = found.message
+    elif found.verdict is Verdict.PASS:
+        report.outcome, report.longrepr = "passed", None
+    elif report.passed:
+        report.outcome, report.longrepr = "failed", found.message
 
 
 def _scenario_only(excinfo: pytest.ExceptionInfo[BaseException]) -> Any:
@@ -119,30 +149,28 @@ def _scenario_only(excinfo: pytest.ExceptionInfo[BaseException]) -> Any:
     return type(excinfo.traceback)(kept[-1:])
 
 
-def _result(item: pytest.Item, verdict: Verdict, error: BaseException | None) -> Result:
-    parameters: dict[str, Any] = getattr(item, "callspec").params  # noqa: B009 - a Function has it
-    kernel: Kernel = parameters["kernel"]
+def _parameter(item: pytest.Item, name: str, default: Any) -> Any:
+    """What a test is run over in one of its dimensions."""
+    callspec = getattr(item, "callspec", None)
+    return callspec.params.get(name, default) if callspec else default
+
+
+def _result(item: pytest.Item, found: Finding, error: BaseException | None) -> Result:
+    kernel: Kernel = _parameter(item, "kernel", None)
     return Result(
         kernel=kernel.spec,
         kernel_version=kernel.version,
         kernel_label=kernel.label,
-        scenario=_scenario(item),
+        scenario=str(row_of(item)),
         test=item.nodeid,
-        pin=str(parameters.get("pinner", "")),
+        pin=str(_parameter(item, "pinner", "")),
         outcome=_outcome(item, error),
-        verdict=str(verdict),
+        verdict=str(found.verdict),
         duration_s=0.0,
         evidence=_evidence(item),
-        message=_message(error),
+        message=found.message,
+        fix_off=not _parameter(item, "fix", True),
     )
-
-
-def _scenario(item: pytest.Item) -> str:
-    """Number and title of the row, else the test's name."""
-    marker = item.get_closest_marker("scenario")
-    if marker:
-        return " ".join(str(argument) for argument in marker.args)
-    return str(getattr(item, "originalname", item.name))
 
 
 def _outcome(item: pytest.Item, error: BaseException | None) -> str:

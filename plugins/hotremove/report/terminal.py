@@ -40,11 +40,26 @@ def cell(results: Sequence[Result]) -> tuple[str, str]:
 
 def table(results: Sequence[Result]) -> list[list[tuple[str, str]]]:
     """Rows of (text, colour): a header of kernels, then a row for each scenario."""
+    plain = [result for result in results if not result.fix_off]
+    proofs = [result for result in results if result.fix_off]
     kernels = list(dict.fromkeys(result.kernel_label for result in results))
     rows = sorted(dict.fromkeys(result.row for result in results), key=_row_order)
     header = [("scenario", "bold"), *((kernel, "bold") for kernel in kernels)]
-    body = [[(row, ""), *(cell(_of(results, row, kernel)) for kernel in kernels)] for row in rows]
+    body = [[(row, ""), *(cell(_of(plain, row, kernel)) for kernel in kernels)] for row in rows]
+    if proofs:
+        header.append(("noticed with the fix off", "bold"))
+        for line in body:
+            line.append(sensitivity([proof for proof in proofs if proof.row == line[0][0]]))
     return [header, *body]
+
+
+def sensitivity(proofs: Sequence[Result]) -> tuple[str, str]:
+    """How many of the runs with the fix turned off failed, as they must."""
+    tried = [proof for proof in proofs if proof.verdict != Verdict.SKIP]
+    if not tried:
+        return "", ""
+    proved = sum(proof.verdict == Verdict.PASS for proof in tried)
+    return f"{proved} of {len(tried)}", "green" if proved == len(tried) else "red"
 
 
 def _of(results: Sequence[Result], row: str, kernel: str) -> list[Result]:
@@ -76,5 +91,8 @@ def highlights(results: Iterable[Result]) -> Iterator[tuple[str, str]]:
 
 def tally(results: Sequence[Result]) -> str:
     """How many of each verdict, gravest first."""
-    counts = ((verdict, sum(r.verdict == verdict for r in results)) for verdict in _GRAVITY)
-    return ", ".join(f"{count} {verdict}" for verdict, count in counts if count)
+    plain = [result for result in results if not result.fix_off]
+    counts = ((verdict, sum(r.verdict == verdict for r in plain)) for verdict in _GRAVITY)
+    told = ", ".join(f"{count} {verdict}" for verdict, count in counts if count)
+    score, _ = sensitivity([result for result in results if result.fix_off])
+    return f"{told}; sensitivity proved: {score}" if score else told

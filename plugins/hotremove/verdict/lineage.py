@@ -7,8 +7,12 @@ import tomllib
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
+
+from hotremove.errors import UsageProblem
 
 _FILE = Path(__file__).with_name("lineage.toml")
+Version = tuple[int, int, int]
 
 
 @dataclass(frozen=True)
@@ -20,7 +24,11 @@ class Change:
         subject: its first line.
         mainline: the first mainline version that has it, `5.13`.
         behaviour: what it changes, for a reader.
-        stable: first stable point releases that have it, when known.
+        stable: first stable point releases that have it.
+        mends: rows of docs/scenarios.md that fail without it.
+        breaks: rows that fail with it.
+        until: hash of the change that mends what it breaks.
+        tells: how it shows from inside a guest.
     """
 
     hash: str
@@ -28,27 +36,79 @@ class Change:
     mainline: str
     behaviour: str
     stable: tuple[str, ...] = ()
+    mends: tuple[int, ...] = ()
+    breaks: tuple[int, ...] = ()
+    until: str = ""
+    tells: str = ""
 
     def __str__(self) -> str:
         return f"{self.hash} ({self.mainline})"
 
+    def is_in(self, version: Version) -> bool:
+        """Whether an upstream or stable release has it, by its number."""
+        for release in map(_parse, self.stable):
+            if release[:2] == version[:2]:
+                return version >= release
+        return version >= _parse(self.mainline)
+
+
+@dataclass(frozen=True)
+class Lineage:
+    """What a kernel has of it: by its version, corrected by what its vendor says.
+
+    Attributes:
+        version: upstream point release the kernel is built from.
+        has: hashes it has all the same.
+        lacks: hashes it lacks all the same.
+    """
+
+    version: Version
+    has: frozenset[str] = frozenset()
+    lacks: frozenset[str] = frozenset()
+
+    def includes(self, change: Change) -> bool:
+        """Whether the kernel should have a change."""
+        if change.hash in self.has:
+            return True
+        return change.hash not in self.lacks and change.is_in(self.version)
+
+    def known_bug(self, row: int) -> Change | None:
+        """The change whose absence, or presence, makes a row fail on this kernel."""
+        for change in changes():
+            present = self.includes(change)
+            if row in change.mends and not present:
+                return change
+            if row in change.breaks and present and not self.includes(find_change(change.until)):
+                return change
+        return None
+
 
 @cache
 def changes() -> tuple[Change, ...]:
-    """The whole lineage, oldest first."""
-    table = tomllib.loads(_FILE.read_text())
-    return tuple(
-        Change(**{**row, "stable": tuple(row.get("stable", ()))}) for row in table["change"]
-    )
+    """The whole lineage, as in lineage.toml."""
+    rows = tomllib.loads(_FILE.read_text())["change"]
+    return tuple(_change(row) for row in rows)
 
 
 def find_change(commit: str) -> Change:
-    """The change with that hash.
+    """The change whose hash begins like `commit`, or the other way round.
 
     Raises:
-        KeyError: it is not in the lineage.
+        UsageProblem: the lineage has none, or several.
     """
-    for change in changes():
-        if change.hash == commit:
-            return change
-    raise KeyError(commit)
+    found = [c for c in changes() if c.hash.startswith(commit) or commit.startswith(c.hash)]
+    if len(found) != 1 or len(commit) < 7:
+        known = ", ".join(change.hash for change in changes())
+        raise UsageProblem(f"{commit}: not a change of the lineage; known are {known}")
+    return found[0]
+
+
+def _change(row: dict[str, Any]) -> Change:
+    values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in row.items()}
+    return Change(**values)
+
+
+def _parse(text: str) -> Version:
+    numbers = [int(part) for part in text.split(".")]
+    major, minor, point = (*numbers, 0, 0)[:3]
+    return major, minor, point

@@ -1,0 +1,25 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The row of the catalogue that a scenario belongs to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of docs/scenarios.md, or its control.
+
+    Attributes:
+        number: its number; 0 for a test outside the catalogue.
+        title: what is tried.
+        control: shows that the row can fail; the bugs the row shows do not touch it.
+    """
+
+    number: int
+    title: str
+    control: bool = False
+
+    def __str__(self) -> str:
+        title = f"control: {self.title}" if self.control else self.title
+        return f"{self.number} {title}" if self.number else title

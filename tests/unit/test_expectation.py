@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Verdicts against the lineage, and with the fix turned off."""
+
+import pytest
+
+from hotremove.verdict.expectation import Finding, against_lineage, with_fix_off
+from hotremove.verdict.lineage import Lineage
+from hotremove.verdict.outcome import Verdict
+from hotremove.verdict.row import Row
+
+UNFIXED, FIXED = Lineage((5, 10, 262)), Lineage((6, 1, 192))
+RDMA = Row(1, "rxe memory region held")
+FAILED, PASSED = Finding(Verdict.FAIL, "stuck"), Finding(Verdict.PASS, "")
+
+
+def test_a_bug_the_version_is_known_to_have_is_a_known_bug():
+    found = against_lineage(FAILED, RDMA, UNFIXED)
+    assert found.verdict is Verdict.KNOWN_BUG
+    assert found.message == "stuck [known: 5.10.262 lacks d1e153fea2a8 (5.13)]"
+
+
+def test_a_known_bug_that_does_not_show_fails():
+    found = against_lineage(PASSED, RDMA, UNFIXED)
+    assert found.verdict is Verdict.FAIL
+    assert "5.10.262 lacks d1e153fea2a8 (5.13), yet the scenario passes" in found.message
+
+
+def test_a_bug_nobody_knows_of_stays_a_failure():
+    assert against_lineage(FAILED, RDMA, FIXED) is FAILED
+
+
+def test_a_control_has_no_known_bugs():
+    control = Row(1, "nothing pinned", control=True)
+    assert against_lineage(FAILED, control, UNFIXED) is FAILED
+    assert against_lineage(PASSED, control, UNFIXED) is PASSED
+
+
+@pytest.mark.parametrize("verdict", [Verdict.LOST, Verdict.SKIP, Verdict.ERROR])
+def test_what_says_nothing_of_the_kernel_stays_as_it_is(verdict):
+    found = Finding(verdict, "x")
+    assert against_lineage(found, RDMA, UNFIXED) is found
+    assert with_fix_off(found, False, RDMA) is found
+
+
+def test_with_the_fix_off_a_failure_is_what_is_wanted():
+    assert with_fix_off(FAILED, True, RDMA).verdict is Verdict.PASS
+
+
+def test_with_the_fix_off_a_pass_is_insensitive():
+    found = with_fix_off(PASSED, False, RDMA)
+    assert found.verdict is Verdict.FAIL
+    assert "insensitive: 1 rxe memory region held" in found.message
+
+
+def test_with_the_fix_off_a_splat_proves_nothing():
+    assert with_fix_off(FAILED, False, RDMA) is FAILED
