@@ -28,7 +28,9 @@ from hotremove.guest.accelerator import Accelerator
 from hotremove.guest.machine import Guest
 from hotremove.guest.topology import Topology, load_topology
 from hotremove.kernels.kernel import Kernel
+from hotremove.memory.blocks import reserve_huge_pages
 from hotremove.memory.dimm import Dimm
+from hotremove.memory.virtio_mem import VirtioMem
 from hotremove.pins.buffer import Buffer
 from hotremove.pins.kmod import PinHold, turn_off
 from hotremove.pins.pin import Pin
@@ -40,7 +42,6 @@ from hotremove.report.evidence import Evidence
 from hotremove.stash import EVIDENCE, FARM, GUEST
 
 DIMM_MIB = 512
-# Seconds a removal is given with the fix turned off, where it is meant to get stuck.
 PROOF_DEADLINE = 10.0
 
 
@@ -115,8 +116,24 @@ def movable_dimm(request: pytest.FixtureRequest, guest: Guest, farm: Farm, fix: 
     """A DIMM on the movable node, online in ZONE_MOVABLE."""
     marker = request.node.get_closest_marker("dimm")
     mib = marker.args[0] if marker else DIMM_MIB
-    deadline = farm.options.deadline if fix else min(farm.options.deadline, PROOF_DEADLINE)
-    return Dimm(guest, guest.plan.topology.movable_node, mib, deadline)
+    return Dimm(guest, guest.plan.topology.movable_node, mib, removal_deadline(farm, fix))
+
+
+def removal_deadline(farm: Farm, fix: bool) -> float:
+    """Seconds a removal is given; fewer with the fix off, where it is meant to get stuck."""
+    return farm.options.deadline if fix else min(farm.options.deadline, PROOF_DEADLINE)
+
+
+@pytest.fixture
+def virtio_mem(guest: Guest, farm: Farm, fix: bool) -> VirtioMem:
+    """The guest's virtio-mem device, grown; wants `mark.topology("virtio-mem")`."""
+    return VirtioMem(guest, removal_deadline(farm, fix))
+
+
+@pytest.fixture
+def huge_pages(guest: Guest) -> Callable[[int, int], None]:
+    """Reserve huge pages of 2 MiB on a node: `huge_pages(node, count)`."""
+    return partial(reserve_huge_pages, guest.control)
 
 
 @pytest.fixture

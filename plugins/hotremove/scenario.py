@@ -3,8 +3,9 @@
 
 from hotremove.pins.buffer import PinRefused
 from hotremove.pins.pin import MIB
+from hotremove.pins.rdma import PINNED
 from hotremove.verdict.outcome import GUEST_DIED, REFUSED, REMOVED, STUCK
 
 GIB = 1 << 30
 
-__all__ = ["GIB", "GUEST_DIED", "MIB", "REFUSED", "REMOVED", "STUCK", "PinRefused"]
+__all__ = ["GIB", "GUEST_DIED", "MIB", "PINNED", "REFUSED", "REMOVED", "STUCK", "PinRefused"]

@@ -13,6 +13,7 @@ from lxml.builder import E
 from hotremove.guest.topology import Node, Topology
 
 CONTROL_PORT = "org.hotremove.control"
+VIRTIO_MEM = "ua-virtiomem0"
 EVIDENCE_PORT = "org.hotremove.evidence"
 
 # qemu64 leaves out 1 GiB pages, which the hugetlb scenarios need, and rdrand, without which the
@@ -138,6 +139,8 @@ def _devices(topology: Topology, channels: Channels, emulator: str) -> etree._El
         _channel("unix", CONTROL_PORT, channels.control),
         _channel("file", EVIDENCE_PORT, channels.evidence),
     )
+    if topology.virtio_mem_mib:
+        devices.append(_virtio_mem(topology.virtio_mem_mib, topology.movable_node))
     if topology.iommu:
         driver = _e("driver", intremap="on", caching_mode="on")
         devices.append(_e("iommu", driver, model="intel"))
@@ -174,6 +177,44 @@ def _gdb(port: int) -> etree._Element:
     for value in ("-gdb", f"tcp:127.0.0.1:{port}"):
         etree.SubElement(commandline, f"{{{namespace}}}arg", value=value)
     return commandline
+
+
+def _virtio_mem(mib: int, node: int) -> etree._Element:
+    """A virtio-mem device that gives the guest nothing until it is asked to."""
+    return _e(
+        "memory",
+        _e(
+            "target",
+            _e("size", str(mib), unit="MiB"),
+            _e("node", str(node)),
+            _e("block", "2", unit="MiB"),
+            _e("requested", "0", unit="MiB"),
+        ),
+        _e("alias", name=VIRTIO_MEM),
+        model="virtio-mem",
+    )
+
+
+def requested_virtio_mem(domain: str, mib: int) -> str:
+    """The XML that makes a running domain's virtio-mem device give the guest `mib` MiB."""
+    device = _find_virtio_mem(domain)
+    for requested in device.iterfind("target/requested"):
+        requested.text, unit = str(mib), "MiB"
+        requested.set("unit", unit)
+    return etree.tostring(device, encoding="unicode")
+
+
+def current_virtio_mem(domain: str) -> int:
+    """How much a domain's virtio-mem device gives the guest now, in KiB."""
+    current = _find_virtio_mem(domain).findtext("target/current")
+    return int(current or 0)
+
+
+def _find_virtio_mem(domain: str) -> etree._Element:
+    for device in etree.fromstring(domain.encode()).iterfind("devices/memory"):
+        if device.get("model") == "virtio-mem":
+            return device
+    raise KeyError("the domain has no virtio-mem device")
 
 
 def dimm_xml(alias: str, mib: int, node: int) -> str:

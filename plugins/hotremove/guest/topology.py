@@ -36,6 +36,7 @@ class Topology:
         max_mib: most memory the guest can have, boot memory and DIMMs together, in MiB.
         iommu: whether there is an intel-iommu with interrupt remapping and caching mode.
         endpoints: PCI functions nobody uses, for vfio-pci.
+        virtio_mem_mib: size of a virtio-mem device on the movable node, unplugged at boot, in MiB.
         cmdline: kernel parameters this topology needs.
     """
 
@@ -48,6 +49,7 @@ class Topology:
     max_mib: int
     iommu: bool = False
     endpoints: int = 0
+    virtio_mem_mib: int = 0
     cmdline: str = ""
 
     @property

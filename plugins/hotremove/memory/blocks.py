@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 
-from hotremove.errors import CapabilityAbsent
+from hotremove.errors import CapabilityAbsent, HotremoveError
 from hotremove.guest.control import Control
 from hotremove.observe.counters import Counters, Zone, parse_meminfo, parse_vmstat, parse_zoneinfo
 from hotremove.observe.pagemap import MemoryBlock, parse_block, parse_block_bytes
@@ -84,3 +84,20 @@ def read_node_memory(control: Control, node: int) -> int:
     """A node's MemTotal, bytes."""
     text = control.read(f"/sys/devices/system/node/node{node}/meminfo")
     return parse_meminfo(text)["MemTotal"]
+
+
+def reserve_huge_pages(control: Control, node: int, count: int) -> None:
+    """Make a node's pool hold `count` huge pages of 2 MiB.
+
+    Raises:
+        CapabilityAbsent: the kernel has no hugetlb pages.
+        HotremoveError: the node has no room for them.
+    """
+    pool = f"/sys/devices/system/node/node{node}/hugepages/hugepages-2048kB/nr_hugepages"
+    try:
+        control.write(pool, str(count))
+        got = int(control.read(pool))
+    except OSError as error:
+        raise CapabilityAbsent(f"the kernel lacks CONFIG_HUGETLB_PAGE: {pool}: {error}") from error
+    if got != count:
+        raise HotremoveError(f"node {node} gave {got} huge pages of {count}")

@@ -13,7 +13,7 @@ from hotremove.errors import DeadlineExceeded, GuestLost
 from hotremove.guest.control import Job
 from hotremove.guest.machine import Guest
 from hotremove.memory.blocks import read_counters
-from hotremove.observe.counters import Counters, delta
+from hotremove.observe.counters import Counters, delta, parse_meminfo
 from hotremove.observe.pagemap import PfnRuns
 from hotremove.pins.pin import Pin
 
@@ -119,6 +119,11 @@ class Buffer:
         text = self.guest.control.read(f"/proc/{self.pid}/status")
         sizes = [line.split() for line in text.splitlines() if line.endswith(" kB")]
         return Counters({name.rstrip(":"): int(size) * 1024 for name, size, _ in sizes})
+
+    def huge_bytes(self) -> int:
+        """How much of it is made of transparent huge pages, bytes."""
+        text = self.guest.control.read(f"/proc/{self.pid}/smaps_rollup")
+        return parse_meminfo(text)["AnonHugePages"]
 
     def close(self) -> None:
         """End the holder, which releases its memory and its pins."""

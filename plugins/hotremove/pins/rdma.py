@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
+import errno
+
 from hotremove.errors import CapabilityAbsent
 from hotremove.guest.machine import Guest
-from hotremove.pins.buffer import Buffer
+from hotremove.pins.buffer import Buffer, PinRefused
 from hotremove.pins.pin import Pin
 
+PINNED = 0
 DEVICE = "rxe0"
 _PRESENT = f"test -e /sys/class/infiniband/{DEVICE}"
 _SET_UP = (
@@ -38,13 +41,30 @@ class Rdma:
                 said = made.stderr.decode(errors="replace").strip()
                 raise CapabilityAbsent(f"the kernel gives no rxe device (RDMA_RXE): {said}")
 
-    def pin(self, buffer: Buffer, batch: int | None = None) -> Pin:
+    def pin(
+        self,
+        buffer: Buffer,
+        batch: int | None = None,
+        offset: int | None = None,
+        size: int | None = None,
+    ) -> Pin:
         """Register the buffer as memory regions of `batch` bytes each, by default as one.
+
+        `offset` and `size`, bytes, choose a part of it.
 
         Raises:
             PinRefused: ibv_reg_mr's errno.
         """
-        return buffer.pin("rdma", "rxe memory region", device=DEVICE, batch=batch)
+        part = {"offset": offset, "bytes": size}
+        return buffer.pin("rdma", "rxe memory region", True, device=DEVICE, batch=batch, **part)
+
+    def try_to_pin(self, buffer: Buffer) -> int:
+        """Pin the buffer where either is right: `PINNED` (0), or the errno of the refusal."""
+        try:
+            self.pin(buffer)
+        except PinRefused as refusal:
+            return refusal.errno or errno.EIO
+        return PINNED
 
     def pinned_bytes(self, buffer: Buffer) -> int:
         """What the kernel accounts to the holder: VmPin, umem's pinned_vm, bytes."""

@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: Apache-2.0
+"""virtio-mem on the movable node: grown by the host, shrunk under what the guest does."""
+
+from __future__ import annotations
+
+from hotremove.errors import CapabilityAbsent
+from hotremove.guest.machine import Guest
+from hotremove.guest.polling import wait_until
+from hotremove.memory.removable import DEADLINE, MIB, End, Removable
+from hotremove.verdict.outcome import Outcome
+from hotremove.verdict.removal import Removal
+
+
+class VirtioMem(Removable):
+    """The guest's virtio-mem device, grown to all it has."""
+
+    def __init__(self, guest: Guest, deadline: float = DEADLINE) -> None:
+        """Grow the device and wait until all of it is online; see `Removable`.
+
+        Raises:
+            CapabilityAbsent: the kernel lacks virtio_mem, or the topology the device.
+        """
+        topology = guest.plan.topology
+        if "virtio_mem" in guest.plan.image.absent:
+            raise CapabilityAbsent("the kernel lacks CONFIG_VIRTIO_MEM: no virtio_mem")
+        if not topology.virtio_mem_mib:
+            raise CapabilityAbsent(f"topology {topology.name} has no virtio-mem device")
+        mib = topology.virtio_mem_mib
+        super().__init__(
+            guest, topology.movable_node, mib, lambda: guest.resize_virtio_mem(mib), deadline
+        )
+
+    def shrink(self, deadline: float | None = None) -> Removal:
+        """Ask the driver to give everything back; stuck if it keeps some past the deadline."""
+        return self._observe("virtio-mem shrink", deadline, self._shrink)
+
+    def _shrink(self, deadline: float) -> End:
+        self.guest.resize_virtio_mem(0)
+        gone = wait_until(lambda: not self.guest.virtio_mem_size(), deadline, self.guest.check)
+        if gone:
+            return End(Outcome.REMOVED)
+        left = self.guest.virtio_mem_size() // MIB
+        return End(Outcome.STUCK, f"{left} of {self.size // MIB} MiB stay plugged")

@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Other ways to pin, other ways to remove: the answer must be the same."""
+
+import pytest
+
+from hotremove.scenario import MIB, REMOVED
+
+pytestmark = pytest.mark.hotremove
+
+
+@pytest.mark.sensitive
+@pytest.mark.scenario(3, "io_uring registered buffers held")
+def test_dimm_leaves_under_registered_buffers(movable_dimm, uring):
+    buffers = uring.pin(movable_dimm.map(64 * MIB))
+    movable_dimm.eject().expect(REMOVED)
+    buffers.expect_migrated_from(movable_dimm.frames)
+
+
+@pytest.mark.sensitive
+@pytest.mark.scenario(34, "pin_user_pages_fast by a module held")
+def test_dimm_leaves_under_a_modules_pin(movable_dimm, pin_hold):
+    pin = pin_hold.pin(movable_dimm.map(64 * MIB))
+    movable_dimm.eject().expect(REMOVED)
+    pin.expect_migrated_from(movable_dimm.frames)
+
+
+@pytest.mark.sensitive
+@pytest.mark.scenario(35, "sysfs offline instead of eject")
+@pytest.mark.pins("rdma", "vfio")
+def test_blocks_go_offline_under_a_pin(movable_dimm, pinner):
+    pinner.pin(movable_dimm.map(64 * MIB))
+    movable_dimm.offline().expect(REMOVED)
+
+
+@pytest.mark.scenario(35, "sysfs offline, nothing pinned", control=True)
+def test_blocks_go_offline_under_memory_that_nobody_pins(movable_dimm):
+    movable_dimm.map(64 * MIB)
+    movable_dimm.offline().expect(REMOVED)
+
+
+@pytest.mark.sensitive
+@pytest.mark.topology("virtio-mem")
+@pytest.mark.scenario(31, "virtio-mem instead of a DIMM")
+def test_virtio_mem_shrinks_under_a_memory_region(virtio_mem, rdma):
+    region = rdma.pin(virtio_mem.map(64 * MIB))
+    virtio_mem.shrink().expect(REMOVED)
+    region.expect_migrated_from(virtio_mem.frames)
+
+
+@pytest.mark.topology("virtio-mem")
+@pytest.mark.scenario(31, "virtio-mem, nothing pinned", control=True)
+def test_virtio_mem_shrinks_under_memory_that_nobody_pins(virtio_mem):
+    virtio_mem.map(64 * MIB)
+    virtio_mem.shrink().expect(REMOVED)
