@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import hashlib
 import os
@@ -14,9 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import platformdirs
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from hotremove.errors import HostProblem, UsageProblem
+from hotremove.progress import waiting
 
 ENVIRONMENT_VARIABLE = "HOTREMOVE_CACHE"
 
@@ -79,9 +81,13 @@ class Cache:
         return self.root / kind / key
 
     def find(self, kind: str, key: str) -> Path | None:
-        """The entry's directory when it is present and complete."""
+        """The entry's directory when it is present and complete; noted as used now."""
         entry = self.path(kind, key)
-        return entry if entry.is_dir() else None
+        if not entry.is_dir():
+            return None
+        with contextlib.suppress(OSError):  # someone else's cache, or a read-only one
+            os.utime(entry)
+        return entry
 
     def get(self, kind: str, key: str, build: Callable[[Path], None]) -> Path:
         """The entry's directory, made by `build(empty_directory)` if it is not there yet.
@@ -91,9 +97,10 @@ class Cache:
         Raises:
             HostProblem: the cache cannot be written or the disk is full.
         """
-        entry = self.path(kind, key)
-        if entry.is_dir():
+        entry = self.find(kind, key)
+        if entry:
             return entry
+        entry = self.path(kind, key)
         self.directory(kind)
         with self.lock(kind, key), host_errors(f"writing to the cache at {self.root}"):
             if not entry.is_dir():
@@ -120,7 +127,7 @@ class Cache:
         """
         lock = FileLock(self.directory("locks") / f"{kind}-{key}.lock")
         with self._usable():
-            lock.acquire()
+            _acquire(lock, kind)
         try:
             yield
         finally:
@@ -144,6 +151,14 @@ class Cache:
                 f"the cache at {self.root} cannot be used: {error.strerror}:"
                 f" set {ENVIRONMENT_VARIABLE} to another folder"
             ) from error
+
+
+def _acquire(lock: FileLock, kind: str) -> None:
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        with waiting(f"waiting for another run, which is making one of the cache's {kind}"):
+            lock.acquire()
 
 
 def _build_aside(entry: Path, build: Callable[[Path], None]) -> None:

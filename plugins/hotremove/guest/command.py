@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`hotremove doctor`, `hotremove reap` and `hotremove attach`."""
+"""`hotremove doctor`, `reap`, `prune` and `attach`: the machine, its guests and its cache."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import tty
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hotremove import prune
 from hotremove.cache import Cache
 from hotremove.errors import UsageProblem
 from hotremove.guest import reaper
@@ -31,6 +32,7 @@ def register(subparsers: Subparsers) -> None:
     reap = subparsers.add_parser("reap", help="clear what a killed run or a power cut left")
     reap.add_argument("--kept", action="store_true", help="end kept guests as well")
     reap.set_defaults(func=run_reap)
+    prune.register(subparsers)
     attach = subparsers.add_parser("attach", help="a shell in a kept or paused guest")
     attach.add_argument("socket", type=Path, help="the shell.sock that the run printed")
     attach.set_defaults(func=run_attach)

@@ -15,7 +15,7 @@ from typing import Literal, Protocol, cast
 import pexpect
 from pexpect.socket_pexpect import SocketSpawn
 
-from hotremove.errors import DeadlineExceeded, GuestLost, HotremoveError
+from hotremove.errors import DeadlineExceeded, GuestDied, GuestLost, HotremoveError
 from hotremove.guest.clock import CLOCK
 from hotremove.guest.polling import wait_until
 
@@ -300,12 +300,19 @@ class Control:
         return True
 
     def _want_sign_of_life(self, silence: float) -> None:
-        """Ask an agent that has been quiet; one that has been asked long enough is lost."""
+        """Ask an agent that has been quiet; one that has been asked long enough is lost.
+
+        Where the console tells that the kernel is dead, there is no more to wait for.
+        """
         quiet = CLOCK.now() - self._heard
-        if quiet >= silence:
-            raise self._lost(f"the control channel was silent for {quiet:.0f} s")
-        if quiet >= _QUIET and not (self._probe and self._probe.running):
+        if quiet < _QUIET:
+            return
+        if not (self._probe and self._probe.running):
             self._probe = self._request("ping")
+        error = self._life.lost(f"the control channel was silent for {quiet:.0f} s")
+        if quiet >= silence or (quiet >= 2 * _QUIET and isinstance(error, GuestDied)):
+            self._broken = error
+            raise error
 
     def _lost(self, complaint: str) -> HotremoveError:
         """The error for a channel that is of no use any more; later requests raise it at once."""

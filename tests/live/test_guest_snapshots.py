@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Saved and restored guests: as good as booted ones, whatever became of the saved file."""
+
+import json
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from laboratory import WORKS, until
+
+from hotremove.guest.snapshot import checksum
+
+pytestmark = pytest.mark.live
+
+MIB = 1 << 20
+# States of the memory blocks from 4 GiB on, where DIMMs are.
+_STATES = "cat /sys/devices/system/memory/memory3?/state 2>/dev/null; true"
+
+
+@pytest.fixture
+def plan(farm, kernel):
+    return farm.plan(kernel, "movable-node")
+
+
+def test_a_restored_guest_has_the_present_time(guest):
+    assert guest.origin == "restored"
+    asked = time.time()
+    told = float(guest.control.check("date +%s"))
+    assert asked - 2 < told < time.time() + 2
+
+
+def test_restored_guests_differ_in_their_random_bytes(farm, plan):
+    seen = set()
+    for _ in range(2):
+        with farm.stable.lend(plan) as guest:
+            assert guest.origin == "restored"
+            drawn = guest.control.check("head -c 32 /dev/urandom | sha256sum")
+            uuid = guest.control.read("/proc/sys/kernel/random/uuid")
+            seen |= {drawn, uuid}
+    assert len(seen) == 4
+
+
+def test_a_restored_guests_console_and_evidence_are_its_own(farm, plan):
+    for text in ("first", "second"):
+        with farm.stable.lend(plan) as guest:
+            guest.control.write("/dev/kmsg", f"<2>said by the {text}\n")
+            assert f"said by the {text}" in guest.dmesg()
+            assert f"said by the {text}" in guest.console.text()
+            other = "second" if text == "first" else "first"
+            assert f"said by the {other}" not in guest.console.text() + guest.evidence.text()
+
+
+def test_a_restored_guest_takes_and_gives_memory(guest):
+    guest.plug_dimm("ua-dimm0", 128, 1)
+    until(lambda: "online" in guest.control.check(_STATES), 60, "an online DIMM")
+    guest.request_removal("ua-dimm0")
+    event = guest.wait_for_removal("ua-dimm0", 60)
+    assert event.kind == "removed"
+
+
+def test_what_one_guest_was_asked_is_not_answered_to_the_next(farm, plan):
+    """An answer that came after its guest was given up must not pass for the next one's."""
+    with farm.stable.lend(plan) as first:
+        first.plug_dimm("ua-dimm0", 128, 1)
+        until(lambda: "online" in first.control.check(_STATES), 60, "an online DIMM")
+        first.request_removal("ua-dimm0")
+        until(lambda: farm.stable.hypervisor._events, 60, "an answer nobody waits for")
+    with farm.stable.lend(plan) as second:
+        assert second.name == first.name
+        second.plug_dimm("ua-dimm0", 128, 1)
+        assert second.wait_for_removal("ua-dimm0", 0.5) is None
+
+
+def test_output_of_megabytes_while_the_kernel_prints(guest):
+    noise = guest.control.start("while :; do echo noise >/dev/kmsg; done")
+    done = guest.control.run("head -c 10485760 /dev/zero | tr '\\0' '\\377'; exit 3", 120)
+    guest.control.kill(noise, signal.SIGKILL)
+    assert done.status == 3
+    assert done.stdout == b"\xff" * (10 * MIB)
+
+
+def test_two_guests_of_one_plan_at_once(farm, plan):
+    with farm.stable.lend(plan) as first:
+        second = farm.stable.fresh(plan)
+        try:
+            assert (first.origin, second.origin) == ("restored", "booted")
+            first.control.write("/run/mine", "1")
+            with pytest.raises(FileNotFoundError):
+                second.control.read("/run/mine")
+        finally:
+            farm.stable.release(second)
+
+
+def test_many_guests_leave_neither_descriptors_nor_threads(farm, plan):
+    def held():
+        return len(list(Path("/proc/self/fd").iterdir())), threading.active_count()
+
+    def use():
+        with farm.stable.lend(plan) as guest:
+            guest.control.ping()
+        farm.stable._see_off()
+
+    for _ in range(2):
+        use()
+    before = held()
+    for _ in range(8):
+        use()
+    assert held() == before
+
+
+def flip(image: Path) -> None:
+    """Change a few bytes in the middle, which QEMU does not notice."""
+    with image.open("r+b") as file:
+        file.seek(image.stat().st_size // 2)
+        piece = file.read(64)
+        file.seek(-len(piece), os.SEEK_CUR)
+        file.write(bytes(byte ^ 0xFF for byte in piece))
+
+
+def truncate(image: Path) -> None:
+    os.truncate(image, image.stat().st_size // 2)
+
+
+def empty_record(image: Path) -> None:
+    (image.parent / "snapshot.json").write_text("")
+
+
+def stale_record(image: Path) -> None:
+    """An image that libvirt does not take, though its checksum is right."""
+    record = json.loads((image.parent / "snapshot.json").read_text())
+    image.write_bytes(b"no image" * 1000)
+    record["crc32"] = checksum(image)
+    (image.parent / "snapshot.json").write_text(json.dumps(record))
+
+
+def test_a_damaged_snapshot_is_made_again_and_costs_no_verdict(laboratory):
+    """One boot for each kind of damage: whatever it is, the run is green."""
+    cache = laboratory.private_cache()
+    assert laboratory.run(WORKS).results["test_works"].verdict == "pass"
+    for damage in (flip, truncate, empty_record, stale_record):
+        (image,) = cache.glob("snapshots/*/memory")
+        damage(image)
+        run = laboratory.run(WORKS)
+        assert run.results["test_works"].verdict == "pass", (damage, run.text)
+        assert run.text.count("once, to be restored") == 1, (damage, run.text)
+    again = laboratory.run(WORKS)
+    assert "once, to be restored" not in again.text
+    laboratory.expect_nothing_left()
+
+
+def test_an_emulator_that_dies_while_it_restores_costs_no_verdict(laboratory):
+    laboratory.private_cache()
+    laboratory.run(WORKS)
+    run = laboratory.start(WORKS)
+    until(lambda: laboratory.emulators, 60, "a guest that is restored")
+    for pid in laboratory.emulators:
+        os.kill(pid, signal.SIGKILL)
+    assert run.wait() == 0, run.text
+    assert run.results["test_works"].verdict == "pass"
+    laboratory.expect_nothing_left()

@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Runs that are killed, disturbed or starved: what becomes of their guests and of the cache."""
+
+import os
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+from laboratory import WAITS, WORKS, until
+
+from hotremove.guest.reaper import emulators_of
+
+pytestmark = pytest.mark.live
+
+NEVER_BOOTS = """
+cpus = 1
+movable_node = 0
+dimm_slots = 1
+max_mib = 1024
+description = "its init is a shell that waits for input for ever"
+cmdline = "rdinit=/bin/sh"
+node = [{ mib = 512, cpus = "0" }]
+"""
+
+
+def guardians(temporary: Path) -> set[int]:
+    """Pids of the processes that watch over the runs in a folder."""
+    found = set()
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (entry / "cmdline").read_bytes().split(b"\0")
+        except OSError:
+            continue
+        watches = any(word.endswith(b"/guest/reaper.py") for word in words)
+        if watches and any(word.startswith(os.fsencode(temporary)) for word in words):
+            found.add(int(entry.name))
+    return found
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_a_run_ended_by_a_signal_leaves_nothing(laboratory, number):
+    run = laboratory.start(WAITS)
+    laboratory.await_guest()
+    assert laboratory.emulators
+    os.killpg(run.process.pid, number)
+    code = run.wait(60)
+    laboratory.expect_nothing_left()
+    until(lambda: not guardians(laboratory.temporary), 20, "the end of the guardian")
+    assert code == (2 if number is signal.SIGINT else -number)
+
+
+def test_an_interrupt_during_a_boot_leaves_nothing(laboratory):
+    laboratory.private_cache()
+    topology = laboratory.folder / "never-boots.toml"
+    topology.write_text(NEVER_BOOTS)
+    run = laboratory.start(WORKS, "--topology", str(topology))
+    until(lambda: laboratory.emulators, 60, "a guest that boots")
+    run.process.send_signal(signal.SIGINT)
+    assert run.wait(60) == 2, run.text
+    laboratory.expect_nothing_left()
+    assert not list((laboratory.cache / "snapshots").iterdir())
+
+
+def test_reap_clears_what_is_left_when_the_guardian_is_killed_too(laboratory):
+    run = laboratory.start(WAITS)
+    laboratory.await_guest()
+    for guardian in guardians(laboratory.temporary):
+        os.kill(guardian, signal.SIGKILL)
+    os.killpg(run.process.pid, signal.SIGKILL)
+    run.wait()
+    (emulator,) = laboratory.emulators
+    told = laboratory.command("reap")
+    assert "1 guests ended, directory removed" in told
+    assert not laboratory.left
+    assert emulator not in emulators_of(laboratory.temporary)
+
+
+def test_reap_spares_a_run_that_lives(laboratory):
+    laboratory.start(WAITS)
+    laboratory.await_guest()
+    assert laboratory.command("reap") == ""
+    assert laboratory.emulators
+
+
+def test_the_tests_of_a_killed_worker_are_lost_and_its_guests_gone(laboratory):
+    run = laboratory.start(WAITS, "-n", "2")
+    until(lambda: len(list(laboratory.temporary.glob("waits-*"))) == 2, 120, "two workers")
+    for marker in laboratory.temporary.glob("waits-*"):
+        os.kill(int(marker.name.removeprefix("waits-")), signal.SIGKILL)
+        marker.unlink()
+    # xdist puts new workers in their places; there is no test left for them.
+    assert run.wait(120) == 1
+    laboratory.expect_nothing_left()
+    assert [row.verdict for row in run.rows] == ["lost", "lost"]
+    assert all("crashed while running" in row.message for row in run.rows)
+    assert {row.kernel for row in run.rows} == {"debian:bookworm"}
+
+
+def test_no_disk_space_for_a_saved_guest(laboratory):
+    cache = laboratory.private_cache()
+    saved = cache / "snapshots"
+    saved.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=20m", "none", str(saved)]
+    if subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("mounting a small file system needs root")
+    try:
+        run = laboratory.run(WORKS)
+        assert run.results["test_works"].verdict == "lost"
+        assert "no disk space left while" in run.results["test_works"].message
+        assert not list(saved.iterdir())
+        laboratory.expect_nothing_left()
+        subprocess.run([*mount[:4], "remount,size=400m", "none", str(saved)], check=True)
+        again = laboratory.run(WORKS)
+        assert again.results["test_works"].verdict == "pass", again.text
+    finally:
+        subprocess.run(["umount", str(saved)], check=True)
+
+
+def test_two_runs_at_once_boot_once(laboratory):
+    cache = laboratory.private_cache()
+    runs = [laboratory.start(WORKS), laboratory.start(WORKS)]
+    assert [run.wait() for run in runs] == [0, 0]
+    assert sorted(run.text.count("once, to be restored for each test") for run in runs) == [0, 1]
+    assert len(list((cache / "snapshots").iterdir())) == 1
+    laboratory.expect_nothing_left()

@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Run directories, their guardian and the reaper, with processes that only look like QEMU."""
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from hotremove.guest import reaper
+from hotremove.guest.process import EmulatorProcess
+from hotremove.guest.run_directory import RunDirectory
+
+
+@pytest.fixture(autouse=True)
+def temporary(tmp_path, monkeypatch):
+    monkeypatch.setattr(reaper, "runs_folder", lambda: tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def emulate(tmp_path):
+    """Start a process that by its arguments is the QEMU of a run directory."""
+    shell = tmp_path / "qemu-system-shell"
+    shutil.copy(shutil.which("sh"), shell)
+    started = []
+
+    def start(directory):
+        command = [str(shell), "-c", "read forever", f"{directory}/guests/1"]
+        process = subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.stdin.close()
+        process.wait()
+
+
+def a_dead_pid():
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    return gone.pid
+
+
+def make_run(folder, name, owner):
+    directory = folder / f"{reaper.PREFIX}{name}"
+    (directory / "guests/1").mkdir(parents=True)
+    reaper.sign(directory, owner)
+    return directory
+
+
+def test_only_runs_whose_owner_is_gone_are_abandoned(temporary):
+    make_run(temporary, "alive", os.getpid())
+    dead = make_run(temporary, "dead", a_dead_pid())
+    (temporary / f"{reaper.PREFIX}just-being-made").mkdir()
+    (temporary / f"{reaper.PREFIX}a-file").touch()
+    assert reaper.abandoned() == [dead]
+
+
+def test_a_pid_that_is_used_again_is_not_the_owner(temporary):
+    directory = make_run(temporary, "reused", os.getpid())
+    (directory / reaper.OWNER).write_text(f"{os.getpid()} 1\n")
+    assert reaper.abandoned() == [directory]
+
+
+def test_reaping_ends_the_runs_own_guests_only(temporary, emulate):
+    dead = make_run(temporary, "dead", a_dead_pid())
+    other = make_run(temporary, "dead2", a_dead_pid())
+    mine, foreign = emulate(dead), emulate(other)
+    until_running(mine, foreign)
+    assert reaper.reap(dead) == {mine.pid}
+    assert mine.wait(10) == -signal.SIGKILL
+    assert foreign.poll() is None
+    assert not dead.exists()
+    assert other.exists()
+
+
+def test_a_kept_guest_is_spared_until_asked_for(temporary, emulate):
+    dead = make_run(temporary, "dead", a_dead_pid())
+    kept, other = emulate(dead), emulate(dead)
+    until_running(kept, other)
+    reaper.keep(dead, kept.pid)
+    assert reaper.abandoned() == []
+    assert reaper.reap(dead, spare_kept=True) == {other.pid}
+    assert kept.poll() is None
+    assert dead.exists()
+    assert reaper.reap(dead) == {kept.pid}
+    assert not dead.exists()
+
+
+def test_a_kept_guest_that_has_ended_keeps_nothing(temporary, emulate):
+    dead = make_run(temporary, "dead", a_dead_pid())
+    kept = emulate(dead)
+    until_running(kept)
+    reaper.keep(dead, kept.pid)
+    os.killpg(kept.pid, signal.SIGKILL)
+    kept.wait()
+    assert reaper.abandoned() == [dead]
+
+
+def test_the_guardian_reaps_when_its_owner_is_killed(temporary, emulate):
+    """The owner is another Python; this process must be able to outlive it."""
+    code = (
+        "import sys, time; from pathlib import Path\n"
+        "from hotremove.guest import reaper, run_directory\n"
+        "reaper.runs_folder = lambda: Path(sys.argv[1])\n"
+        "print(run_directory.RunDirectory.make().path, flush=True); time.sleep(60)"
+    )
+    owner = subprocess.Popen([sys.executable, "-c", code, temporary], stdout=subprocess.PIPE)
+    directory = Path(owner.stdout.readline().decode().strip())
+    guest = emulate(directory)
+    until_running(guest)
+    owner.kill()
+    owner.wait()
+    assert guest.wait(20) == -signal.SIGKILL
+    # The guardian holds none of its owner's descriptors open: the pipe is at its end.
+    with owner.stdout:
+        assert owner.stdout.read() == b""
+    until(lambda: not directory.exists())
+
+
+def test_removing_a_run_directory_ends_what_runs_there(emulate):
+    run = RunDirectory.make()
+    stray = emulate(run.path)
+    until_running(stray)
+    run.remove()
+    assert stray.wait(10) == -signal.SIGKILL
+    assert not run.path.exists()
+
+
+def test_how_an_emulator_ended_is_known_after_its_pid_is_used_again(emulate, temporary):
+    process = emulate(temporary)
+    watched = EmulatorProcess(process.pid)
+    assert watched.running
+    watched.kill()
+    assert watched.ending == "QEMU was killed by SIGKILL"
+    watched._orphanage._statuses[os.getpid()] = 9
+    assert EmulatorProcess(os.getpid()).running
+
+
+def until_running(*processes):
+    """Between fork and exec a process still carries this one's arguments."""
+    until(lambda: all(b"qemu" in command_line(process) for process in processes))
+
+
+def command_line(process):
+    return Path(f"/proc/{process.pid}/cmdline").read_bytes()
+
+
+def until(condition):
+    end = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.01)

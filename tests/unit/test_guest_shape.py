@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Topologies, domain XML, clock and accelerator: what needs no guest."""
+
+import time
+from pathlib import Path
+
+import pytest
+
+from hotremove.cache import Cache
+from hotremove.errors import HostProblem, UsageProblem
+from hotremove.guest import accelerator
+from hotremove.guest.clock import Clock
+from hotremove.guest.domain import Boot, Channels, dimm_xml, domain_xml, move_channels
+from hotremove.guest.polling import wait_until
+from hotremove.guest.topology import load_topology, parse_topology
+
+GOLDEN = Path(__file__).parents[1] / "golden/domains"
+TABLE = {
+    "description": "",
+    "cpus": 1,
+    "movable_node": 0,
+    "dimm_slots": 1,
+    "max_mib": 1024,
+    "node": [{"mib": 512, "cpus": "0"}],
+}
+
+
+def make_xml(kind="tcg", gdb=None):
+    boot = Boot(Path("/c/vmlinux"), Path("/c/initramfs"), 'quiet dyndbg="a +p"')
+    channels = Channels(Path("/run/g"))
+    topology = load_topology("movable-node")
+    return domain_xml("g1", topology, boot, channels, "/usr/bin/qemu", kind, gdb)
+
+
+@pytest.mark.parametrize(
+    ("name", "options"), [("tcg", {}), ("kvm", {"kind": "kvm"}), ("gdb", {"gdb": 1234})]
+)
+def test_domain_xml_is_as_reviewed(name, options):
+    assert make_xml(**options) == (GOLDEN / f"{name}.xml").read_text()
+
+
+def test_channels_move_and_nothing_else_does():
+    xml = make_xml()
+    moved = move_channels(xml, Channels(Path("/run/g")), Channels(Path("/run/h")))
+    assert moved.count("/run/h/") == 4
+    assert "/run/g/" not in moved
+    back = move_channels(moved, Channels(Path("/run/h")), Channels(Path("/run/g")))
+    assert back.split() == xml.split()
+
+
+def test_a_dimm_names_its_size_and_node():
+    assert dimm_xml("ua-dimm0", 512, 1) == (
+        '<memory model="dimm"><target><size unit="MiB">512</size><node>1</node></target>'
+        '<alias name="ua-dimm0"/></memory>'
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ({"colour": "red"}, "colour"),
+        ({"movable_node": 3}, "movable_node 3 is none of its 1 nodes"),
+        ({"movable_node": -1}, "movable_node -1"),
+        ({"node": [{"mib": 512, "cpu": "0"}]}, "cpu"),
+    ],
+)
+def test_a_wrong_topology_is_refused_by_name(change, complaint):
+    with pytest.raises(UsageProblem, match=f"topology t: .*{complaint}"):
+        parse_topology("t", {**TABLE, **change})
+
+
+@pytest.mark.parametrize("key", ["cpus", "movable_node", "dimm_slots", "max_mib", "description"])
+def test_a_topology_needs_every_key(key):
+    with pytest.raises(UsageProblem, match=key):
+        parse_topology("t", {name: value for name, value in TABLE.items() if name != key})
+
+
+def test_a_topology_that_is_no_toml_or_not_there(tmp_path):
+    broken = tmp_path / "broken.toml"
+    broken.write_text("cpus = = 2")
+    with pytest.raises(UsageProblem, match=r"broken\.toml"):
+        load_topology(str(broken))
+    with pytest.raises(UsageProblem, match=r"known are .*movable-node"):
+        load_topology("no-such-shape")
+
+
+def test_what_shapes_a_machine_is_in_its_fingerprint():
+    shape = parse_topology("t", TABLE)
+    other = parse_topology("t", {**TABLE, "dimm_slots": 2})
+    assert shape.fingerprint != other.fingerprint
+
+
+def test_a_stopped_clock_stands_still_and_goes_on_from_there():
+    clock = Clock()
+    clock.stop()
+    stopped = clock.now()
+    time.sleep(0.05)
+    assert clock.now() == stopped
+    clock.go_on()
+    assert stopped <= clock.now() < stopped + 0.04
+
+
+def test_waiting_gives_up_at_its_deadline_and_hears_of_a_death():
+    start = time.monotonic()
+    assert not wait_until(lambda: False, 0.2)
+    assert 0.2 <= time.monotonic() - start < 2
+
+    def dead():
+        raise HostProblem("dead")
+
+    with pytest.raises(HostProblem):
+        wait_until(lambda: False, 5, dead)
+
+
+def fake_emulator(path, body):
+    path.write_text(f"#!/bin/sh\n{body}\n")
+    path.chmod(0o755)
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("body", "complaint"),
+    [
+        ("echo 'x: Kernel panic - not syncing: VFS: Unable to mount root fs on'", None),
+        ("echo 'qemu: failed to set MSR 0x10a' >&2; exit 1", "failed to set MSR 0x10a"),
+        ("exit 3", "QEMU exited with status 3"),
+        ("echo SeaBIOS; exec sleep 60", "a kernel did not boot in 0.5 s (1 lines on its console)"),
+    ],
+)
+def test_a_probe_says_what_an_accelerator_lacks(tmp_path, body, complaint):
+    emulator = fake_emulator(tmp_path / "qemu", body)
+    assert accelerator.try_boot(emulator, "kvm", Path("/k"), 0.5) == complaint
+
+
+def test_a_probe_without_qemu_is_the_hosts_problem(tmp_path):
+    with pytest.raises(HostProblem, match="QEMU does not start"):
+        accelerator.try_boot(str(tmp_path / "none"), "kvm", Path("/k"), 1)
+
+
+def test_what_a_probe_found_is_remembered(tmp_path, monkeypatch):
+    device = tmp_path / "kvm"
+    device.touch()
+    monkeypatch.setattr(accelerator, "_DEVICE", device)
+    emulator = fake_emulator(tmp_path / "qemu", "echo once >>$0.log; echo 'qemu: broken' >&2")
+    cache = Cache(tmp_path / "cache")
+    for _ in range(2):
+        found = accelerator.choose("auto", emulator, Path("/k"), cache)
+        assert found == accelerator.Accelerator("tcg", "KVM fails here: broken")
+    assert (tmp_path / "qemu.log").read_text() == "once\n"
+    with pytest.raises(UsageProblem, match="--accel kvm: KVM fails here: broken"):
+        accelerator.choose("kvm", emulator, Path("/k"), cache)
