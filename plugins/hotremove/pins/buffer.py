@@ -122,8 +122,8 @@ class Buffer:
 
     def huge_bytes(self) -> int:
         """How much of it is made of transparent huge pages, bytes."""
-        text = self.guest.control.read(f"/proc/{self.pid}/smaps_rollup")
-        return parse_meminfo(text)["AnonHugePages"]
+        _range, _, sizes = self.guest.control.read(f"/proc/{self.pid}/smaps_rollup").partition("\n")
+        return parse_meminfo(sizes)["AnonHugePages"]
 
     def close(self) -> None:
         """End the holder, which releases its memory and its pins."""
