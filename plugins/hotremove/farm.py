@@ -13,7 +13,7 @@ from hotremove.guest.accelerator import Accelerator, choose
 from hotremove.guest.machine import Guest
 from hotremove.guest.plan import GuestPlan, find_emulator, make_plan
 from hotremove.guest.stable import Stable
-from hotremove.guest.topology import load_topology
+from hotremove.guest.topology import Topology, load_topology
 from hotremove.kernels.kernel import Kernel
 from hotremove.kernels.spec import resolve
 from hotremove.options import Options
@@ -68,9 +68,9 @@ class Farm:
         """
         return build_kmods(kernel, self.cache)
 
-    def plan(self, kernel: Kernel, topology: str | None = None) -> GuestPlan:
-        """What guests of this kernel are made from."""
-        shape = load_topology(topology or self.options.topology)
+    def plan(self, kernel: Kernel, topology: Topology | None = None) -> GuestPlan:
+        """What guests of this kernel are made from, on the default topology unless one is given."""
+        shape = topology or load_topology(self.options.topology)
         return make_plan(self.image(kernel), shape, self.accelerator.kind, self.cache)
 
     def prepare(self) -> None:

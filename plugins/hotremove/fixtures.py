@@ -93,7 +93,7 @@ def guest(
     request: pytest.FixtureRequest, farm: Farm, kernel: Kernel, topology: Topology, fix: bool
 ) -> Iterator[Guest]:
     """A fresh guest, destroyed afterwards and never used again."""
-    plan = farm.plan(kernel, topology.name)
+    plan = farm.plan(kernel, topology)
     evidence = Evidence.open(farm.options.artifacts, request.node.nodeid)
     request.node.stash[EVIDENCE] = evidence
     words = map(str, request.config.invocation_params.args)

@@ -21,8 +21,8 @@ _STATES = "cat /sys/devices/system/memory/memory3?/state 2>/dev/null; true"
 
 
 @pytest.fixture
-def plan(farm, kernel):
-    return farm.plan(kernel, "movable-node")
+def plan(farm, kernel, topology):
+    return farm.plan(kernel, topology)
 
 
 def test_a_restored_guest_has_the_present_time(guest):
