@@ -5,10 +5,10 @@
  * Most leave the guest in a state that is good for nothing else.
  */
 #include <linux/debugfs.h>
-#include <linux/delay.h>
 #include <linux/gfp.h>
 #include <linux/irqflags.h>
 #include <linux/kernel.h>
+#include <linux/ktime.h>
 #include <linux/list.h>
 #include <linux/mm.h>
 #include <linux/module.h>
@@ -23,6 +23,8 @@
 
 /* Above 0x8000_0000_0000 and below 0xffff_8000_0000_0000: no address on x86-64. */
 #define NON_CANONICAL 0x1234567890abcdefUL
+/* Above PAGE_ALLOC_COSTLY_ORDER. */
+#define BLOCK_ORDER 5
 
 static DEFINE_MUTEX(first_lock);
 static DEFINE_MUTEX(second_lock);
@@ -55,12 +57,13 @@ static void splat_panic(unsigned int seconds)
 /* Keep a CPU without letting it schedule. */
 static void spin(unsigned int seconds)
 {
-	unsigned int milliseconds;
+	u64 end = ktime_get_ns() + (u64)seconds * NSEC_PER_SEC;
 
-	for (milliseconds = 0; milliseconds < seconds * 1000; milliseconds++)
-		mdelay(1);
+	while (ktime_get_ns() < end)
+		cpu_relax();
 }
 
+/* An RCU stall, reported after 21 s, restarts the watchdog: raise rcu_cpu_stall_timeout first. */
 static void splat_soft_lockup(unsigned int seconds)
 {
 	preempt_disable();
@@ -131,15 +134,19 @@ static void splat_refcount(unsigned int seconds)
 	refcount_inc(&count);
 }
 
-/* A page that is freed while it claims to be mapped. */
+/*
+ * Pages that are freed while one claims to be mapped. Smaller blocks would wait in a list of the
+ * CPU's before anybody looks; from 6.3 on nobody does unless the guest boots with page_poison=1.
+ */
 static void splat_bad_page(unsigned int seconds)
 {
-	struct page *page = alloc_page(GFP_KERNEL);
+	struct page *block = alloc_pages(GFP_KERNEL, BLOCK_ORDER);
 
-	if (!page)
+	if (!block)
 		return;
-	page->mapping = (void *)NON_CANONICAL;
-	__free_page(page);
+	/* The lowest bits set would tell of an anonymous page, and are cleared. */
+	block->mapping = (void *)(NON_CANONICAL & ~7UL);
+	__free_pages(block, BLOCK_ORDER);
 }
 
 /* A page nobody will ever give back. */

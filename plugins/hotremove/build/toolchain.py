@@ -49,14 +49,13 @@ class Toolchain:
     def make(self, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run the kernel's make on the module sources in `folder`, where the results appear."""
         if not self.root:
-            command = ["make", "-C", str(self.headers), f"M={folder}", *arguments]
-            return _run(command)
+            return _run(["make", "-C", str(self.headers), *_place(folder), *arguments])
         (self.root / "build").mkdir(exist_ok=True)
         with tempfile.TemporaryDirectory(dir=self.root / "build") as inside:
             shutil.copytree(folder, inside, dirs_exist_ok=True)
             seen = Path("/build") / Path(inside).name
-            command = [*_enter(self.root), "make", "-C", str(self.headers), f"M={seen}", *arguments]
-            done = _run(command)
+            command = [*_enter(self.root), "make", "-C", str(self.headers)]
+            done = _run([*command, *_place(seen), *arguments])
             shutil.copytree(inside, folder, dirs_exist_ok=True, symlinks=True)
         return done
 
@@ -84,6 +83,11 @@ def find_toolchain(kernel: Kernel, cache: Cache) -> Toolchain:
 
     root = cache.get("buildroots", key, build)
     return Toolchain(Path("/lib/modules", kernel.release, "build"), root, key)
+
+
+def _place(folder: Path) -> list[str]:
+    """Build in `folder`, but have warnings of the running modules name files below kmods/."""
+    return [f"M={folder}", f"KCFLAGS=-fmacro-prefix-map={folder}=kmods"]
 
 
 def _native(directory: Path) -> Toolchain:
