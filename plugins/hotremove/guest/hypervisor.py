@@ -75,9 +75,16 @@ class Hypervisor:
             self._connect()
 
     def _connect(self) -> None:
-        with self.errors(HostProblem, f"libvirt at {self.uri}"):
-            self._connection = self._libvirt.open(self.uri)
-            self._listen()
+        try:
+            with self.errors(HostProblem, f"libvirt at {self.uri}"):
+                self._connection = self._libvirt.open(self.uri)
+                self._listen()
+        except HostProblem as error:
+            if not self.embedded or "no connection driver available" not in str(error):
+                raise
+            raise HostProblem(
+                "libvirt's QEMU driver is missing: install the package libvirt-daemon-driver-qemu"
+            ) from error
 
     def close(self) -> None:
         """End the connection; guests of other owners are not touched."""
