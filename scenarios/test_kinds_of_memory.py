@@ -7,9 +7,8 @@ import pytest
 
 from hotremove.scenario import MIB, PINNED, REMOVED
 
-pytestmark = pytest.mark.hotremove
 
-
+@pytest.mark.hotremove
 @pytest.mark.sensitive
 @pytest.mark.scenario(14, "transparent huge pages, all of them or a part")
 @pytest.mark.parametrize("part", [{}, {"offset": MIB, "size": 61 * MIB}], ids=["whole", "part"])
@@ -21,6 +20,7 @@ def test_transparent_huge_pages_leave(movable_dimm, rdma, part):
     assert region.migrated >= region.pages
 
 
+@pytest.mark.hotremove
 @pytest.mark.sensitive
 @pytest.mark.scenario(15, "shared memory")
 @pytest.mark.parametrize("kind", ["shmem", "memfd"])
@@ -31,6 +31,7 @@ def test_shared_memory_leaves(movable_dimm, rdma, kind):
 
 
 @pytest.mark.sensitive
+@pytest.mark.wide
 @pytest.mark.scenario(11, "hugetlb, with a free pool on node 0")
 def test_hugetlb_pages_leave_for_a_free_pool(movable_dimm, rdma, huge_pages):
     huge_pages(0, 32)
@@ -40,6 +41,7 @@ def test_hugetlb_pages_leave_for_a_free_pool(movable_dimm, rdma, huge_pages):
     region.expect_outside(movable_dimm.frames)
 
 
+@pytest.mark.wide
 @pytest.mark.scenario(12, "hugetlb, without a pool elsewhere: removed or -ENOMEM")
 def test_hugetlb_pages_without_a_pool_elsewhere(movable_dimm, rdma, huge_pages):
     huge_pages(1, 32)
