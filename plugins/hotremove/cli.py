@@ -10,28 +10,36 @@ from collections.abc import Sequence
 import hotremove.guest.command
 import hotremove.kernels.command
 import hotremove.observe.command
-from hotremove.errors import HotremoveError
+import hotremove.report.command
+from hotremove.errors import DataProblem, HotremoveError
 
 USAGE = 4
+UNUSABLE = 2
+COMMANDS = (
+    hotremove.guest.command,
+    hotremove.kernels.command,
+    hotremove.observe.command,
+    hotremove.report.command,
+)
 
 
 def make_parser() -> argparse.ArgumentParser:
     """The parser with every subcommand; each sets `func`."""
     parser = argparse.ArgumentParser(prog="hotremove", description=__doc__)
     subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
-    for module in (hotremove.guest.command, hotremove.kernels.command, hotremove.observe.command):
+    for module in COMMANDS:
         module.register(subparsers)
     return parser
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; gives its exit code, 4 for wrong input or an unfit machine."""
+    """Run a command; gives its exit code: 2 for a useless data file, 4 for other wrong input."""
     options = make_parser().parse_args(arguments)
     try:
         return int(options.func(options))
     except HotremoveError as error:
         print(f"hotremove: {error}", file=sys.stderr)
-        return USAGE
+        return UNUSABLE if isinstance(error, DataProblem) else USAGE
     except KeyboardInterrupt:
         return 130
 

@@ -13,6 +13,10 @@ class UsageProblem(HotremoveError):
     """The input is wrong: a bad option, file, suite or package. Ends the run with exit code 4."""
 
 
+class DataProblem(UsageProblem):
+    """A file of results, a bundle or a history is of no use. A command's exit code is 2."""
+
+
 class HostProblem(HotremoveError):
     """This machine lacks something: QEMU, libvirt, disk space, a writable cache. Exit code 4."""
 

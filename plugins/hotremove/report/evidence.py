@@ -17,6 +17,7 @@ from hotremove.errors import HotremoveError
 from hotremove.guest.machine import Guest
 from hotremove.guest.plan import GuestPlan
 from hotremove.observe.logline import parse_line
+from hotremove.observe.timeline import Moment
 from hotremove.verdict.removal import Removal
 
 _LONGEST_NAME = 150
@@ -79,6 +80,8 @@ class Evidence:
                     shutil.copyfile(source, self.directory / name)
             counters = json.dumps([removal_facts(r) for r in guest.removals], indent=1)
             (self.directory / "removals.json").write_text(counters + "\n")
+            moments = json.dumps([moment_facts(m) for m in guest.timeline.moments])
+            (self.directory / "timeline.json").write_text(moments + "\n")
 
 
 def safe_name(test: str) -> str:
@@ -114,6 +117,11 @@ def readable(messages: str) -> str:
         f"[{line.seconds:12.6f}] {line.text}\n" if line.seconds is not None else f"{line.text}\n"
         for line in lines
     )
+
+
+def moment_facts(moment: Moment) -> list[object]:
+    """A moment for a machine: name, start and length in seconds."""
+    return [moment.name, round(moment.start, 3), round(moment.seconds, 3)]
 
 
 def removal_facts(removal: Removal) -> dict[str, object]:

@@ -1,16 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The one record of a run, from which every report is made."""
+"""The one record of a run, from which every report is made; docs/results.md explains the file."""
 
 from __future__ import annotations
 
 import json
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from hotremove.errors import UsageProblem
+from hotremove.errors import DataProblem
+from hotremove.verdict.outcome import Verdict
 
 SCHEMA = 1
 FILE = "results.json"
@@ -33,6 +34,7 @@ class Result:
         evidence: directory of the test's evidence, relative to the record; or empty.
         message: why, in a line or a few.
         fix_off: the run had the fix turned off, and passes by failing (`--prove`).
+        attempts: verdicts of earlier tries of the same test in the same run.
     """
 
     kernel: str
@@ -47,34 +49,121 @@ class Result:
     evidence: str
     message: str = ""
     fix_off: bool = False
+    attempts: tuple[str, ...] = ()
 
     @property
     def row(self) -> str:
         """The scenario with its pin path: a row of the summary table."""
         return f"{self.scenario} [{self.pin}]" if self.pin else self.scenario
 
+    @property
+    def flaky(self) -> bool:
+        """Whether tries of the same test in one run differed."""
+        return any(verdict != self.verdict for verdict in self.attempts)
 
-def write_record(directory: Path, results: Iterable[Result]) -> Path:
+
+@dataclass(frozen=True)
+class Record:
+    """Everything a run says.
+
+    Attributes:
+        results: one of each test.
+        started: when the run began, ISO 8601 in UTC; or empty.
+        environment: what it ran on and with, by name.
+    """
+
+    results: tuple[Result, ...]
+    started: str = ""
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+def write_record(
+    directory: Path,
+    results: Iterable[Result],
+    started: str = "",
+    environment: Mapping[str, str] | None = None,
+) -> Path:
     """Write `results.json` into `directory`, whole or not at all."""
-    document = {"schema": SCHEMA, "results": [asdict(result) for result in results]}
+    document = {
+        "schema": SCHEMA,
+        "started": started,
+        "environment": dict(environment or {}),
+        "results": [asdict(result) for result in results],
+    }
     aside = directory / f".{FILE}.{os.getpid()}"
     aside.write_text(json.dumps(document, indent=1) + "\n")
     return aside.rename(directory / FILE)
 
 
 def read_record(path: Path) -> tuple[Result, ...]:
-    """Read a `results.json`.
+    """The results in a `results.json`.
 
     Raises:
-        UsageProblem: it is missing, truncated, or of a newer schema.
+        DataProblem: it is missing, truncated, or of a newer schema.
+    """
+    return read_whole(path).results
+
+
+def read_whole(path: Path) -> Record:
+    """Read a `results.json`. Fields that this version does not know are passed over.
+
+    Raises:
+        DataProblem: it is missing, truncated, or of a newer schema.
     """
     try:
-        document: Mapping[str, Any] = json.loads(path.read_text())
+        return parse_record(path.read_bytes())
+    except OSError as error:
+        raise DataProblem(f"{path}: {error.strerror}") from error
+    except DataProblem as error:
+        raise DataProblem(f"{path}: {error}") from error
+
+
+def parse_record(data: bytes) -> Record:
+    """The record in the bytes of a `results.json`.
+
+    Raises:
+        DataProblem: it is truncated, or of a newer schema.
+    """
+    try:
+        document: Mapping[str, Any] = json.loads(data)
         schema = document["schema"]
         if schema != SCHEMA:
-            raise UsageProblem(f"{path}: schema {schema}, but this version reads {SCHEMA}")
-        return tuple(Result(**row) for row in document["results"])
-    except OSError as error:
-        raise UsageProblem(f"{path}: {error.strerror}") from error
-    except (ValueError, KeyError, TypeError) as error:
-        raise UsageProblem(f"{path}: not a record of a run: {error}") from error
+            raise DataProblem(f"schema {schema!r:.20}, but this version reads {SCHEMA}")
+        return Record(
+            results=tuple(map(_result, document["results"])),
+            started=_checked("started", document.get("started", ""), str),
+            environment={str(k): str(v) for k, v in document.get("environment", {}).items()},
+        )
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise DataProblem(f"not a record of a run: {' '.join(str(error).split())}") from error
+
+
+_KINDS: Mapping[str, tuple[type, ...]] = {
+    "str": (str,),
+    "float": (int, float),
+    "bool": (bool,),
+    "tuple[str, ...]": (list,),
+}
+
+
+def _result(row: Mapping[str, Any]) -> Result:
+    """One result.
+
+    Raises:
+        TypeError, ValueError: a field is missing or of another kind.
+    """
+    known = {f.name: _checked(f.name, row[f.name], *_KINDS[str(f.type)]) for f in _known(row)}
+    tried = tuple(str(Verdict(verdict)) for verdict in known.pop("attempts", ()))
+    result = Result(**known, attempts=tried)
+    Verdict(result.verdict)
+    return result
+
+
+def _known(row: Mapping[str, Any]) -> list[Any]:
+    return [one for one in fields(Result) if one.name in row]
+
+
+def _checked(name: str, value: Any, *kinds: type) -> Any:
+    if not isinstance(value, kinds):
+        raise TypeError(f"{name} is {value!r:.40}")
+    return value

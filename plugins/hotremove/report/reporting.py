@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,6 +14,9 @@ from hotremove.allowances import AllowanceBook, Settled
 from hotremove.dimensions import row_of
 from hotremove.errors import HotremoveError
 from hotremove.pins.buffer import PinRefused
+from hotremove.report.environment import describe
+from hotremove.report.junit import properties
+from hotremove.report.outputs import write_beside
 from hotremove.report.record import Result, write_record
 from hotremove.report.terminal import highlights, table, tally, widths
 from hotremove.stash import BOOK, EVIDENCE, FARM, GUEST, RESULTS, SETTLED
@@ -43,12 +47,17 @@ class Results:
         self._by_test: dict[str, Result] = {}
         self._begun: dict[str, Result] = {}
         self._seconds: dict[str, float] = {}
+        self._tried: dict[str, tuple[str, ...]] = {}
+        self.started = datetime.now(UTC).isoformat(timespec="seconds")
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Take the result out of a phase's report; a bad teardown overrides a good call."""
         test = report.nodeid
         self._seconds[test] = self._seconds.get(test, 0.0) + report.duration
         self._book.enter(Settled(**getattr(report, _ALLOWANCES, {})))
+        if report.when == "setup" and test in self._by_test:
+            before = self._by_test.pop(test)  # the test is tried again, which must not hide it
+            self._tried[test] = (*self._tried.get(test, ()), before.verdict)
         facts: dict[str, Any] | None = getattr(report, _ATTRIBUTE, None)
         if facts and report.when == "setup" and report.passed:
             self._begun[test] = Result(**facts)
@@ -61,9 +70,13 @@ class Results:
             self._by_test[test] = replace(begun, verdict=str(Verdict.LOST), message=told)
 
     def all(self) -> list[Result]:
-        """Every result, with the test's whole duration."""
+        """Every result, with the test's whole duration and the verdicts of earlier tries."""
         return [
-            replace(result, duration_s=round(self._seconds[test], 3))
+            replace(
+                result,
+                duration_s=round(self._seconds[test], 3),
+                attempts=self._tried.get(test, ()),
+            )
             for test, result in self._by_test.items()
         ]
 
@@ -108,9 +121,19 @@ def annotate(item: pytest.Item, call: pytest.CallInfo[None], report: pytest.Test
         found = Finding(Verdict.ERROR, found.message)
     if found.verdict is not alone.verdict or found.verdict is Verdict.SKIP:
         _restate(item, report, found)
-    setattr(report, _ATTRIBUTE, asdict(_result(item, found, error)))
+    result = _result(item, found, error)
+    setattr(report, _ATTRIBUTE, asdict(result))
+    _tell_properties(item, report, result)
     if call.when == "call" and SETTLED in item.stash:
         setattr(report, _ALLOWANCES, asdict(item.stash[SETTLED]))
+
+
+def _tell_properties(item: pytest.Item, report: pytest.TestReport, result: Result) -> None:
+    """Give the test its properties; junitxml takes them from the teardown's report."""
+    told = dict(properties(result))
+    others = [one for one in item.user_properties if one[0] not in told]
+    item.user_properties[:] = [*others, *told.items()]
+    report.user_properties[:] = item.user_properties
 
 
 def _against_expectations(
@@ -193,17 +216,12 @@ def _message(error: BaseException | None) -> str:
 
 
 def write(config: pytest.Config) -> None:
-    """Write the record, on the process that has all results.
-
-    Raises:
-        HostProblem: the directory cannot be written.
-    """
-    farm = config.stash[FARM]
-    results = config.stash[RESULTS].all()
+    """Write the record and the reports made of it, on the process that has all results."""
+    farm, results = config.stash[FARM], config.stash[RESULTS]
     directory = farm.options.artifacts
-    if directory and results and not hasattr(config, "workerinput"):
+    if directory and results.all() and not hasattr(config, "workerinput"):
         directory.mkdir(parents=True, exist_ok=True)
-        write_record(directory, results)
+        write_beside(write_record(directory, results.all(), results.started, describe(farm)))
 
 
 def summarize(reporter: TerminalReporter, config: pytest.Config) -> None:

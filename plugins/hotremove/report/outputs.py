@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every format that a run can be told in, by name."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from hotremove.report import junit, ktap, markdown
+from hotremove.report.files import write_all
+from hotremove.report.source import Source, read
+
+Render = Callable[[Source], str | bytes]
+
+
+def _kcidb(source: Source) -> str:
+    from hotremove.report import kcidb  # jsonschema takes 0.3 s to load
+
+    return json.dumps(kcidb.render(source.record, source.log_of), indent=1) + "\n"
+
+
+FORMATS: Mapping[str, Render] = {
+    "junit": lambda source: junit.render(source.record),
+    "ktap": lambda source: ktap.render(source.record),
+    "kcidb": _kcidb,
+    "markdown": lambda source: markdown.render(source.record),
+}
+# What a run leaves beside its record.
+_BESIDE = {"ktap": "results.ktap", "markdown": "report.md"}
+
+
+def write_beside(record: Path) -> None:
+    """Write the reports that people open, into the directory of a record.
+
+    Raises:
+        UsageProblem: they cannot be written.
+    """
+    source = read(record, str(record))
+    write_all({record.with_name(name): FORMATS[form](source) for form, name in _BESIDE.items()})

@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a run leaves for other programs: `--junitxml`, and the files in --artifacts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from lxml import etree
+
+from hotremove.report.record import read_whole
+
+pytest_plugins = ["pytester"]
+
+JUNIT = Path(__file__).resolve().parents[1] / "unit" / "junit.xsd"
+SCENARIOS = """
+import pytest
+
+from hotremove.errors import CapabilityAbsent, GuestLost
+
+@pytest.mark.scenario(1, "a pin is held")
+def test_passes(kernel):
+    pass
+
+@pytest.mark.scenario(2, "nothing is pinned")
+def test_fails(kernel):
+    assert False, "stuck \\x1b[31m<b>"
+
+def test_skips(kernel):
+    raise CapabilityAbsent("CONFIG_RDMA_RXE is not set")
+
+def test_lost(kernel):
+    raise GuestLost("QEMU was killed")
+
+def test_plain():
+    pass
+"""
+
+
+@pytest.fixture
+def finished(run, pytester: pytest.Pytester, kernel_image: Path, tmp_path: Path, monkeypatch):
+    """A finished run of scenarios that boot nothing."""
+    monkeypatch.setattr("hotremove.farm.Farm.prepare", lambda farm: None)
+    monkeypatch.setattr("hotremove.report.reporting.header", lambda farm: [])
+    pytester.makepyfile(test_it=SCENARIOS)
+    words = ("--artifacts", tmp_path / "kept", "--junitxml", tmp_path / "junit.xml")
+    run("--kernel", f"image:{kernel_image}", *words)
+    return tmp_path
+
+
+def test_junitxml_has_the_properties_and_stays_valid(finished: Path) -> None:
+    root = etree.parse(finished / "junit.xml").getroot()
+    etree.XMLSchema(file=str(JUNIT)).assertValid(root)
+    told = {
+        case.get("name"): {one.get("name"): one.get("value") for one in case.iter("property")}
+        for case in root.iter("testcase")
+    }
+    assert told["test_passes[6.1.99]"]["scenario"] == "1 a pin is held"
+    assert told["test_passes[6.1.99]"]["verdict"] == "pass"
+    assert told["test_fails[6.1.99]"]["verdict"] == "fail"
+    assert told["test_skips[6.1.99]"]["verdict"] == "skip"
+    assert told["test_lost[6.1.99]"]["verdict"] == "lost"
+    assert told["test_plain"] == {}
+
+
+def test_the_record_and_the_reports_lie_in_artifacts(finished: Path) -> None:
+    kept = finished / "kept"
+    record = read_whole(kept / "results.json")
+    assert [result.verdict for result in record.results] == ["pass", "fail", "skip", "lost"]
+    assert record.started.endswith("+00:00")
+    assert record.environment["topology"] == "movable-node"
+    assert (kept / "results.ktap").read_text().startswith("KTAP version 1\n1..1\n")
+    assert "| 2 nothing is pinned | fail |" in (kept / "report.md").read_text()
+    assert not list(kept.glob(".*"))
+
+
+def test_a_test_that_is_tried_again_is_told_as_flaky(
+    run, pytester: pytest.Pytester, kernel_image: Path, tmp_path: Path, monkeypatch
+) -> None:
+    monkeypatch.setattr("hotremove.farm.Farm.prepare", lambda farm: None)
+    monkeypatch.setattr("hotremove.report.reporting.header", lambda farm: [])
+    pytester.makepyfile(
+        test_it="""
+        tries = []
+
+        def test_settles(kernel):
+            tries.append(1)
+            assert len(tries) > 1
+        """
+    )
+    pytester.makeconftest(
+        (pytester.path / "conftest.py").read_text()
+        + """
+from _pytest.runner import runtestprotocol
+
+def pytest_runtest_protocol(item, nextitem):
+    for _ in range(2):
+        runtestprotocol(item, nextitem=nextitem)
+    return True
+"""
+    )
+    run("--kernel", f"image:{kernel_image}", "--artifacts", tmp_path / "kept")
+    (result,) = read_whole(tmp_path / "kept" / "results.json").results
+    assert (result.verdict, result.attempts, result.flaky) == ("pass", ("fail",), True)

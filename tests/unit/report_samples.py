@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Runs for the tests of reports: as real ones are, and as a malicious guest would like them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from hotremove.report.record import Record, Result, write_record
+
+EVIL = '<script>alert(1)</script> "]]> & # \x1b[31m \x00\x07 \u2028 | ok 7 - forged\nok 8 - forged'
+DMESG = """\
+[    5.381871] rdma0 speed is unknown, defaulting to 1000
+[   10.697743] migrating pfn 100009 failed ret:32768
+[   10.698866] page:0000000008c251be refcount:1026 mapcount:1 mapping:0000000000000000 \
+index:0x7f2dc534d pfn:0x100009
+[   10.699398] anon flags: 0x5fffffc008000e(referenced|uptodate|dirty|swapbacked)
+[   10.700038] raw: 005fffffc008000e ffffea0004000048 ffffc90000257c58 ffff8880050b04e1
+[   10.700624] page dumped because: migration failure
+[   11.000000] <script>document.title = "owned"</script>
+[   12.000000] BUG: Bad page state in process holder  pfn:100009
+[   12.000010] page dumped because: nonzero <img src=x onerror=alert(1)>
+"""
+REMOVAL = {
+    "mechanism": "ACPI eject",
+    "outcome": "stuck",
+    "seconds": 30.002,
+    "deadline": 30.0,
+    "explanation": "stuck: pfn 0x100009 holds 1 long-term pin",
+    "node": 1,
+    "frames": "0x100000-0x11ffff",
+    "pins": [{"path": "rdma", "pid": 118, "bytes": 1 << 27, "frames": "0x100000-0x107fff"}],
+    "before": {"nr_foll_pin_acquired": 32768, "nr_foll_pin_released": 0, "pgmigrate_fail": 0},
+    "after": {"nr_foll_pin_acquired": 32768, "nr_foll_pin_released": 0, "pgmigrate_fail": 262144},
+}
+TIMELINE = [
+    ["restored", 0.0, 1.2],
+    ["plug 512 MiB", 1.3, 0.2],
+    ["online", 1.5, 0.7],
+    ["map 128 MiB", 2.3, 1.1],
+    ["pin through rdma", 3.5, 0.4],
+    ["remove by ACPI eject", 4.0, 30.0],
+]
+
+
+def make_result(**changed) -> Result:
+    facts = {
+        "kernel": "debian:bookworm",
+        "kernel_version": "6.1.192-2",
+        "kernel_label": "6.1.192",
+        "scenario": "1 rxe memory region held",
+        "test": "scenarios/test_x.py::test_y[6.1.192]",
+        "pin": "",
+        "outcome": "removed",
+        "verdict": "pass",
+        "duration_s": 4.2,
+        "evidence": "",
+    }
+    return Result(**{**facts, **changed})
+
+
+def old(**changed) -> Result:
+    """A result of an unfixed kernel."""
+    of_old = {
+        "kernel": "debian:bullseye",
+        "kernel_version": "5.10.262-1",
+        "kernel_label": "5.10.262",
+        "test": "scenarios/test_x.py::test_y[5.10.262]",
+    }
+    return make_result(**{**of_old, **changed})
+
+
+def make_record(*more: Result) -> Record:
+    """Two kernels, every verdict once, and a guest that prints what it likes."""
+    results = (
+        make_result(),
+        make_result(test="scenarios/test_x.py::test_v", verdict="lost", message=EVIL, outcome=""),
+        make_result(test="scenarios/test_x.py::test_e", verdict="error", message="NameError: x"),
+        old(verdict="fail", outcome="stuck", message=EVIL, evidence="stuck"),
+        old(
+            test="scenarios/test_x.py::test_k",
+            pin="vfio",
+            verdict="known-bug",
+            outcome="stuck",
+            message="stuck: 1 pin [known: 5.10.262 lacks d1e153fea2a8 (5.13)]",
+        ),
+        old(
+            test="scenarios/test_x.py::test_s",
+            verdict="skip",
+            outcome="",
+            message="the kernel lacks CONFIG_RDMA_RXE",
+        ),
+        *more,
+    )
+    return Record(results, "2026-01-31T03:00:00+00:00", {"accelerator": "tcg, because <b>"})
+
+
+def write_run(directory: Path, record: Record | None = None) -> Path:
+    """A run on disk with the evidence of one test; gives its directory."""
+    record = record or make_record()
+    directory.mkdir(parents=True, exist_ok=True)
+    write_record(directory, record.results, record.started, record.environment)
+    evidence = directory / "stuck"
+    evidence.mkdir(exist_ok=True)
+    (evidence / "dmesg.log").write_text(DMESG)
+    (evidence / "removals.json").write_text(json.dumps([REMOVAL]))
+    (evidence / "timeline.json").write_text(json.dumps(TIMELINE))
+    (evidence / "repro.sh").write_text("#!/bin/sh\nexit 0\n")
+    return directory
