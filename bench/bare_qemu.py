@@ -59,11 +59,11 @@ def connect(path: Path, deadline: float = 60) -> socket.socket:
 class Bare:
     """A QEMU process with its monitor and the agent's channel."""
 
-    def __init__(self, kernel: str, initramfs: str, cmdline: str) -> None:
-        """Start QEMU and wait until the agent answers."""
+    def __init__(self, kernel: str, initramfs: str, cmdline: str, *more: str) -> None:
+        """Start QEMU, with `more` arguments, and wait until the agent answers."""
         self._folder = tempfile.TemporaryDirectory(prefix="bare-")
         folder = Path(self._folder.name)
-        self._process = subprocess.Popen(arguments(kernel, initramfs, cmdline, folder))
+        self._process = subprocess.Popen([*arguments(kernel, initramfs, cmdline, folder), *more])
         self._monitor = connect(folder / "qmp").makefile("rwb")
         self._monitor.readline()
         self.qmp("qmp_capabilities")
@@ -91,6 +91,17 @@ class Bare:
                 raise RuntimeError(answer["error"])
             if "return" in answer:
                 return answer["return"]
+
+    @property
+    def pid(self) -> int:
+        """Pid of QEMU."""
+        return self._process.pid
+
+    def save(self, state: Path) -> None:
+        """Save the machine to a file, which stops it."""
+        self.qmp("migrate", uri=f"exec:cat >{state}")
+        while self.qmp("query-migrate")["status"] != "completed":
+            time.sleep(0.02)
 
     def wait_for_event(self, name: str) -> None:
         """Wait for an event of QEMU's monitor."""

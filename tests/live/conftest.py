@@ -32,4 +32,4 @@ def _laboratory(folder: Path) -> Iterator[Laboratory]:
         yield made
     finally:
         made.close()
-        shutil.rmtree(temporary)
+        shutil.rmtree(temporary, ignore_errors=True)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -170,4 +171,5 @@ class Laboratory:
                 os.killpg(run.process.pid, signal.SIGKILL)
                 run.process.wait()
         for pid in self.emulators:
-            os.kill(pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)

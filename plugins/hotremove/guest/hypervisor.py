@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 from collections.abc import Callable, Iterator
@@ -107,10 +108,17 @@ class Hypervisor:
 
         Raises:
             HostProblem: the file cannot be written.
+            OSError: the disk is full.
         """
-        with self.errors(HostProblem, f"saving a guest to {image}"):
-            domain.save(str(image))
-            return str(self._connection.saveImageGetXMLDesc(str(image), 0))
+        try:
+            with self.errors(HostProblem, f"saving a guest to {image}"):
+                domain.save(str(image))
+                return str(self._connection.saveImageGetXMLDesc(str(image), 0))
+        except HostProblem as problem:
+            full = os.strerror(errno.ENOSPC)
+            if full in str(problem):
+                raise OSError(errno.ENOSPC, full, str(image)) from problem
+            raise
 
     def restore(self, name: str, image: Path, xml: str) -> Any:
         """Start a domain from a saved image, with its channels as `xml` has them.
