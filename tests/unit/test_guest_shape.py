@@ -6,13 +6,16 @@ from pathlib import Path
 
 import pytest
 
+from hotremove.build.initramfs import BootImage
 from hotremove.cache import Cache
 from hotremove.errors import HostProblem, UsageProblem
 from hotremove.guest import accelerator
 from hotremove.guest.clock import Clock
 from hotremove.guest.domain import Boot, Channels, dimm_xml, domain_xml, move_channels
+from hotremove.guest.plan import GuestPlan
 from hotremove.guest.polling import wait_until
 from hotremove.guest.topology import load_topology, parse_topology
+from hotremove.kernels.kernel import Kernel
 
 GOLDEN = Path(__file__).parents[1] / "golden/domains"
 TABLE = {
@@ -149,3 +152,42 @@ def test_what_a_probe_found_is_remembered(tmp_path, monkeypatch):
     assert (tmp_path / "qemu.log").read_text() == "once\n"
     with pytest.raises(UsageProblem, match="--accel kvm: KVM fails here: broken"):
         accelerator.choose("kvm", emulator, Path("/k"), cache)
+
+
+def make_plan(tmp_path, **changes):
+    emulator = tmp_path / "qemu"
+    if not emulator.exists():
+        emulator.touch()
+    kernel = Kernel(release="6.1", version="6.1-1", image=emulator, modules=None, spec="host")
+    image = BootImage(kernel, Path("/c/initramfs"), changes.pop("image", "k1"), (), ())
+    boot = Boot(Path("/c/v1/vmlinux"), Path("/c/initramfs"), "quiet")
+    given = {
+        "boot": boot,
+        "topology": load_topology("movable-node"),
+        "accelerator": "tcg",
+        "emulator": str(emulator),
+        **changes,
+    }
+    return GuestPlan(image, **given)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"image": "k2"},
+        {"boot": Boot(Path("/c/v2/vmlinux"), Path("/c/initramfs"), "quiet")},
+        {"boot": Boot(Path("/c/v1/vmlinux"), Path("/c/initramfs"), "quiet debug")},
+        {"topology": parse_topology("t", TABLE)},
+        {"accelerator": "kvm"},
+    ],
+    ids=["image", "kernel", "command line", "topology", "accelerator"],
+)
+def test_whatever_makes_another_machine_makes_another_key(tmp_path, change):
+    assert make_plan(tmp_path, **change).key != make_plan(tmp_path).key
+
+
+def test_another_qemu_makes_another_key(tmp_path):
+    before = make_plan(tmp_path).key
+    assert make_plan(tmp_path).key == before
+    (tmp_path / "qemu").write_text("upgraded")
+    assert make_plan(tmp_path).key != before

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import dataclass
+from pathlib import Path
 
 from hotremove.build.initramfs import BootImage
 from hotremove.build.vmlinux import boot_file
@@ -17,7 +18,6 @@ from hotremove.guest.topology import Topology
 #   for a dead guest; the console has the panic by then.
 # printk.devkmsg=on: marks written to /dev/kmsg are not rate-limited.
 # dyndbg: `memory offlining … failed due to …` is a debug message, and from 6.1 `Offlined Pages`.
-# softlockup: under TCG on a loaded host a virtual CPU can be off its core for long.
 _CMDLINE = (
     "console=ttyS0 panic=-1 printk.devkmsg=on loglevel=7 log_buf_len=4M",
     "memhp_default_state=online_movable",
@@ -46,13 +46,15 @@ class GuestPlan:
     @property
     def key(self) -> str:
         """Content key of the booted machine, but for the hypervisor's versions."""
+        binary = Path(self.emulator).stat()
         return digest(
             self.image.key,
             self.boot.kernel.parent.name,
             self.boot.cmdline,
             self.topology.fingerprint,
             self.accelerator,
-            self.emulator,
+            f"{self.emulator} {binary.st_size} {binary.st_mtime_ns}",
+            _host_processor() if self.accelerator == "kvm" else "",
         )
 
     def xml(self, name: str, channels: Channels, gdb: int | None = None) -> str:
@@ -72,6 +74,12 @@ def make_plan(image: BootImage, topology: Topology, accelerator: str, cache: Cac
     cmdline = " ".join(word for word in words if word)
     boot = Boot(boot_file(image.kernel, cache), image.initramfs, cmdline)
     return GuestPlan(image, boot, topology, accelerator, find_emulator())
+
+
+def _host_processor() -> str:
+    """What a guest under KVM sees of the host: a saved one cannot go on with another processor."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    return "\n".join(sorted({line for line in lines if line.startswith(("model name", "flags"))}))
 
 
 def find_emulator() -> str:
