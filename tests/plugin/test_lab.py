@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`./lab` on machines of every kind: the tools it calls are stand-ins that note their words."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PYTHON = """\
+case "$*" in
+"-m pytest"*) exit ${PYTEST_CODE:-0} ;;
+"-m pip install"*) exit ${PIP_CODE:-0} ;;
+esac
+"""
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A checkout with a `lab`, and stand-ins first on the PATH."""
+
+    checkout: Path
+
+    @property
+    def log(self) -> Path:
+        return self.checkout / "calls"
+
+    def stub(self, name: str, script: str = "", folder: str = "bin") -> None:
+        path = self.checkout / folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f'#!/bin/sh\necho "{name} $*" >>{self.log}\n{script}\n')
+        path.chmod(0o755)
+
+    def lab(self, *words: str, **settings: str) -> subprocess.CompletedProcess[str]:
+        self.log.write_text("")
+        path = os.pathsep.join((str(self.checkout / "bin"), "/usr/bin", "/bin"))
+        return subprocess.run(
+            ["./lab", *words],
+            cwd=self.checkout,
+            env={"PATH": path, **settings},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+        )
+
+    def calls(self, name: str) -> list[str]:
+        """The words of each call of a stand-in in the last run."""
+        lines = self.log.read_text().splitlines()
+        return [line.removeprefix(f"{name} ") for line in lines if line.startswith(f"{name} ")]
+
+    def lacks(self, *packages: str) -> None:
+        wanted = "|".join(f'*" {package}"' for package in packages) or "none"
+        self.stub("dpkg-query", f'case "$*" in {wanted}) exit 1 ;; esac\nprintf installed')
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Machine:
+    """All is there, and the user is not root."""
+    for name in ("lab", "pyproject.toml", "tox.ini"):
+        shutil.copy(ROOT / name, tmp_path / name)
+    made = Machine(tmp_path)
+    made.lacks()
+    made.stub("id", "echo 1000")
+    made.stub("sudo", "exit 1")
+    made.stub("apt-get")
+    made.stub("getent")
+    made.stub("useradd")
+    made.stub("groupadd")
+    made.stub("python", PYTHON, ".venv/bin")
+    return made
+
+
+def test_without_a_word_it_says_how_to_use_it(machine: Machine) -> None:
+    done = machine.lab()
+    assert (done.returncode, done.stdout) == (4, "")
+    assert "./lab hotremove [PYTEST WORDS...]" in done.stderr
+    assert machine.lab("--help").returncode == 0
+    assert machine.lab("tset").returncode == 4
+    assert machine.calls("python") == []
+
+
+def test_words_and_exit_code_are_pytests(machine: Machine) -> None:
+    done = machine.lab("hotremove", "--kernel", "debian:bullseye", "-k", "a b", PYTEST_CODE="1")
+    assert done.returncode == 1
+    run = "-m pytest -c tox.ini -m hotremove --kernel debian:bullseye -k a b"
+    assert machine.calls("python")[-1] == run
+
+
+def test_the_tests_are_those_that_do_not_take_long(machine: Machine) -> None:
+    machine.lab("test", "-x")
+    run = "-m pytest -c tox.ini -o testpaths=tests -m not nightly -x"
+    assert machine.calls("python")[-1] == run
+
+
+def test_python_packages_are_installed_once(machine: Machine) -> None:
+    first = machine.lab("hotremove")
+    assert "installing Python packages" in first.stderr
+    assert any("pip install" in call for call in machine.calls("python"))
+    assert machine.lab("hotremove").stderr == ""
+    assert [call.split()[1] for call in machine.calls("python")] == ["pytest"]
+
+
+def test_python_packages_are_installed_again_for_another_project_file(machine: Machine) -> None:
+    machine.lab("hotremove")
+    with (machine.checkout / "pyproject.toml").open("a") as file:
+        file.write("# changed\n")
+    assert "installing Python packages" in machine.lab("hotremove").stderr
+
+
+def test_a_failed_installation_is_tried_again(machine: Machine) -> None:
+    done = machine.lab("hotremove", PIP_CODE="1")
+    assert done.returncode == 4
+    assert done.stderr.endswith("lab: the Python packages cannot be installed, as told above\n")
+    assert machine.lab("hotremove").returncode == 0
+
+
+def test_who_may_not_install_is_told_what_to(machine: Machine) -> None:
+    machine.lacks("cpio", "zstd")
+    done = machine.lab("hotremove")
+    assert done.returncode == 4
+    assert done.stderr == (
+        "lab: these Debian packages are missing, and this user may not install them: cpio zstd\n"
+        "lab: as root: apt-get update && apt-get install --no-install-recommends cpio zstd\n"
+    )
+    assert machine.calls("apt-get") + machine.calls("python") == []
+
+
+@pytest.mark.parametrize("way", ["root", "sudo"])
+def test_what_is_missing_is_installed(machine: Machine, way: str) -> None:
+    machine.lacks("cpio", "zstd")
+    if way == "root":
+        machine.stub("id", "echo 0")
+    else:
+        machine.stub("sudo", 'shift; exec "$@"')
+    assert machine.lab("hotremove").returncode == 0
+    update, install = machine.calls("apt-get")
+    assert update.endswith(" update")
+    assert install.endswith(" install --yes --no-install-recommends cpio zstd")
+
+
+def test_what_apt_says_is_told_when_it_fails(machine: Machine) -> None:
+    machine.lacks("cpio")
+    machine.stub("id", "echo 0")
+    machine.stub("apt-get", "echo 'E: no network'; exit 100")
+    done = machine.lab("hotremove")
+    assert done.returncode == 4
+    assert done.stderr.endswith("E: no network\nlab: apt-get update failed, as told above\n")
+
+
+def test_root_gets_the_account_that_libvirt_wants(machine: Machine) -> None:
+    machine.stub("id", "echo 0")
+    machine.stub("getent", "exit 2")
+    assert "making the system account libvirt-qemu" in machine.lab("hotremove").stderr
+    (words,) = machine.calls("useradd")
+    assert words.startswith("--system --gid libvirt-qemu ")
+    assert words.endswith(" libvirt-qemu")
+
+
+def test_others_need_no_account(machine: Machine) -> None:
+    machine.stub("getent", "exit 2")
+    machine.lab("hotremove")
+    assert machine.calls("useradd") == []
+
+
+def test_an_environment_that_cannot_be_written(machine: Machine) -> None:
+    done = machine.lab("hotremove", HOTREMOVE_VENV="/proc/nowhere")
+    assert done.returncode == 4
+    told = "lab: /proc/nowhere cannot be written: set HOTREMOVE_VENV to a folder that can\n"
+    assert done.stderr == told
+
+
+def test_it_can_be_called_from_elsewhere(machine: Machine, tmp_path: Path) -> None:
+    path = os.pathsep.join((str(machine.checkout / "bin"), "/usr/bin", "/bin"))
+    lab = machine.checkout / "lab"
+    assert subprocess.run([lab, "run", "true"], cwd="/", env={"PATH": path}).returncode == 0
