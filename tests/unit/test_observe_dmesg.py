@@ -78,6 +78,22 @@ def test_two_callers_at_once() -> None:
     assert first.fingerprint == second.fingerprint == "warning:f:g"
 
 
+def test_two_at_once_without_callers_keep_all_lines() -> None:
+    """Nothing tells their lines apart, so both keep all until as many ends as beginnings came."""
+    one = WARNING.splitlines()
+    two = [line.replace("f+0x", "other+0x") for line in one]
+    mixed = [*one[:2], *two[:4], one[2], two[4], *one[3:], "[    1.000009] somebody else"]
+    first, second = find_reports(mixed)
+    assert [first.place, second.place] == ["f", "other"]
+    assert [(first.start, first.end), (second.start, second.end)] == [(1, 10), (3, 10)]
+
+
+def test_a_cut_here_line_takes_its_own_warning_after_the_other_s_trace() -> None:
+    lines = WARNING.splitlines()
+    mixed = [*lines[:3], lines[0], *lines[3:], *lines[1:]]
+    assert [report.title[:7] for report in find_reports(mixed)] == ["WARNING", "WARNING"]
+
+
 def test_a_note_does_not_break_a_splat_in_two() -> None:
     lines = WARNING.splitlines()
     lines.insert(3, "[    1.000003] migrating pfn 100008 failed ret:1")

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hotremove.observe.logline import LogLine, parse_line, split_records
+from hotremove.observe.logline import LogLine, parse_line, parse_record, read_plain, split_records
 
 
 @pytest.mark.parametrize(
@@ -60,6 +60,28 @@ def test_lines_that_two_share(raw: str, records: list[str]) -> None:
     assert split_records(raw) == records
 
 
+STAMP = "[    1.000000]"
+
+
+@settings(deadline=None)
+@given(
+    st.lists(
+        st.sampled_from(
+            [STAMP, "[   T1]", "[    C0]", " ", "text", "[m]", "\r", "\n", "\x1b[0m", "é"]
+        ),
+        max_size=8,
+    ).map("".join)
+)
+def test_the_quick_way_says_the_same(tail: str) -> None:
+    for raw in (STAMP + tail, STAMP + " " + tail, STAMP + "[    T1] " + tail):
+        plain = read_plain(raw)
+        if plain:
+            record, caller, seconds, text = plain
+            assert split_records(raw) == [record]
+            assert parse_record(record) == LogLine(text, seconds, caller, stamped=True)
+
+
+@settings(deadline=None)
 @given(st.text())
 def test_any_text_is_survived(raw: str) -> None:
     for record in split_records(raw):

@@ -2,7 +2,7 @@
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hotremove.observe.pagedump import PageDump, explain, parse_dumps, split_refcount
@@ -148,6 +148,7 @@ def test_page_type_is_shown() -> None:
     assert only(text + "page_type: f0(buddy)").page_type == "f0(buddy)"
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from([*OLD.splitlines(), *NEW.splitlines(), "x", ""]) | st.text()))
 def test_any_text_is_survived(lines: list[str]) -> None:
     for dump in parse_dumps(lines):

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hotremove.errors import HotremoveError
@@ -20,6 +20,7 @@ def members(runs: PfnRuns) -> set[int]:
     return {pfn for first, count in runs.runs for pfn in range(first, first + count)}
 
 
+@settings(deadline=None)
 @given(RUNS, RUNS)
 def test_algebra_is_that_of_sets(one: list[tuple[int, int]], other: list[tuple[int, int]]) -> None:
     mine, theirs = PfnRuns.of(one), PfnRuns.of(other)
@@ -30,6 +31,7 @@ def test_algebra_is_that_of_sets(one: list[tuple[int, int]], other: list[tuple[i
     assert mine.pages == len(members(mine))
 
 
+@settings(deadline=None)
 @given(RUNS)
 def test_runs_neither_touch_nor_overlap(runs: list[tuple[int, int]]) -> None:
     made = PfnRuns.of(runs)

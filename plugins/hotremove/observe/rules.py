@@ -16,7 +16,6 @@ from hotremove.errors import UsageProblem
 from hotremove.observe.logline import LogLine
 
 SEVERITIES = ("splat", "note")
-_END_TRACE = r"---\[ end trace"
 _KEYS: Mapping[str, type | tuple[type, ...]] = {
     "name": str,
     "kind": str,
@@ -55,7 +54,7 @@ class Rule:
     joins: frozenset[str] = frozenset()
     late: bool = False
     single: bool = False
-    ends: re.Pattern[str] = re.compile(_END_TRACE)
+    ends: re.Pattern[str] | None = None
     slack: int = 3
     stamped: bool = False
     examples: tuple[str, ...] = ()
@@ -222,7 +221,7 @@ def _rule(file: str, table: Mapping[str, Any]) -> Rule:
         needles=tuple(needles),
         pattern=_alternatives(where, matches),
         joins=frozenset(_strings(where, table, "joins")),
-        ends=_alternatives(where, [table.get("ends", _END_TRACE)]),
+        ends=_alternatives(where, [table["ends"]]) if "ends" in table else None,
         examples=tuple(_strings(where, table, "example")),
         **{
             key: table[key] for key in ("rank", "late", "single", "slack", "stamped") & table.keys()

@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Make real kernels complain and keep what they print as golden logs.
+
+    pytest -m hotremove tests/golden/provoke.py --kernel debian:bookworm [--kernel …]
+
+Each fault runs in a guest of its own; what its console and its /dev/kmsg said from then on is
+written beside this file, as `real-FAULT-VERSION.log` and `real-FAULT-VERSION-kmsg.log`. The tests
+fail, for the kernel did complain. Run refresh.py afterwards.
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from hotremove.errors import HotremoveError
+from hotremove.farm import Farm
+from hotremove.fixtures import Pinner
+from hotremove.guest.machine import Guest
+from hotremove.kernels.kernel import Kernel
+from hotremove.memory.dimm import Dimm
+from hotremove.observe.dmesg import find_reports
+from hotremove.scenario import MIB
+
+pytestmark = pytest.mark.hotremove
+
+HEADER = "# SPDX-License-Identifier: Apache-2.0; provoked: {release}, {what}\n"
+LONGEST = 20_000  # characters kept of a log
+QUICK = (
+    "echo 2 >/proc/sys/kernel/watchdog_thresh;"
+    " echo 4 >/proc/sys/kernel/hung_task_timeout_secs;"
+    " echo 2 >/proc/sys/kernel/hung_task_check_interval_secs;"
+    " echo 3 >/sys/module/rcupdate/parameters/rcu_cpu_stall_timeout"
+)
+SPLAT = "echo {0} >/sys/kernel/debug/splat/provoke"
+SYSRQ = "echo {0} >/proc/sysrq-trigger"
+FAULTS = {
+    "warn": SPLAT.format("warn"),
+    "bug": SPLAT.format("bug"),
+    "null": SPLAT.format("null"),
+    "wild": SPLAT.format("wild"),
+    "panic": SPLAT.format("panic"),
+    "soft-lockup": "echo 1 >/sys/module/rcupdate/parameters/rcu_cpu_stall_suppress; "
+    + SPLAT.format("soft_lockup 12"),
+    "rcu-stall": SPLAT.format("rcu_stall 9"),
+    "hung-task": SPLAT.format("hung_task 8"),
+    "list": SPLAT.format("list"),
+    "refcount": SPLAT.format("refcount"),
+    "oops-panic": f"echo 1 >/proc/sys/kernel/panic_on_oops; {SPLAT.format('null')}",
+    "two-at-once": f"for i in 1 2 3 4; do {SPLAT.format('warn')} & done; wait",
+    "sysrq-crash": SYSRQ.format("c"),
+    "sysrq-backtraces": SYSRQ.format("l"),
+    "oom": "mkdir /m && mount -t tmpfs -o size=4g x /m && dd if=/dev/zero of=/m/f bs=1M",
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_provoke(guest: Guest, farm: Farm, kernel: Kernel, fault: str) -> None:
+    """Provoke one fault and write its logs."""
+    if "splat/" in FAULTS[fault]:
+        guest.control.write("/run/splat.ko", farm.kmods(kernel).find("splat").read_bytes())
+        guest.control.check("insmod /run/splat.ko; mount -t debugfs d /sys/kernel/debug || true")
+    guest.control.check(f"{QUICK} || true")
+    starts = sizes(guest)
+    with suppress(HotremoveError):
+        guest.control.start(FAULTS[fault])
+    wait_for_silence(guest, starts[0])
+    keep_logs(guest, starts, f"{fault}-{kernel.label}", FAULTS[fault])
+
+
+@pytest.mark.parametrize("memory", ["anon", "thp", "hugetlb2m", "shmem"])
+@pytest.mark.pins("vmsplice", "rdma")
+def test_provoke_page_dumps(
+    movable_dimm: Dimm, pinner: Pinner, kernel: Kernel, memory: str
+) -> None:
+    """Offline pinned memory, which the kernel tries again and again, and keep the page dumps."""
+    guest = movable_dimm.guest
+    pin = pinner.pin(movable_dimm.map(32 * MIB, memory))
+    starts = sizes(guest)
+    movable_dimm.offline(deadline=6)
+    keep_logs(guest, starts, f"{pin.path}-{memory}-{kernel.label}", f"{memory} under {pin.path}")
+
+
+def sizes(guest: Guest) -> tuple[int, int]:
+    """How long console and /dev/kmsg are so far."""
+    return guest.console.size(), guest.evidence.size()
+
+
+def keep_logs(guest: Guest, starts: tuple[int, int], name: str, what: str) -> None:
+    """Write what was said since `starts` beside this file, if there is a report in it."""
+    logs = zip((guest.console, guest.evidence), ("", "-kmsg"), starts, strict=True)
+    for log, suffix, start in logs:
+        said = log.text(start)
+        if not find_reports(said.split("\n")):
+            continue
+        if len(said) > LONGEST:
+            said = said[: said.rindex("\n", 0, LONGEST) + 1]
+        header = HEADER.format(release=guest.plan.image.kernel.release, what=what)
+        path = Path(__file__).with_name(f"real-{name}{suffix}.log")
+        path.write_text(header + said, encoding="utf-8", newline="")
+
+
+def wait_for_silence(guest: Guest, start: int, deadline: float = 60.0) -> None:
+    """Until the kernel has reported something and said nothing for two seconds."""
+    end = time.monotonic() + deadline
+    size, since = -1, time.monotonic()
+    while time.monotonic() < end and not guest.ended:
+        if guest.console.size() != size:
+            size, since = guest.console.size(), time.monotonic()
+        reported = find_reports(guest.console.text(start).split("\n"))
+        if reported and time.monotonic() - since > 2:
+            return
+        time.sleep(0.2)
