@@ -92,6 +92,7 @@ def test_two_guests_of_one_plan_at_once(farm, plan):
                 second.control.read("/run/mine")
         finally:
             farm.stable.release(second)
+    assert not farm.stable.guests
 
 
 def test_many_guests_leave_neither_descriptors_nor_threads(farm, plan):
@@ -100,7 +101,7 @@ def test_many_guests_leave_neither_descriptors_nor_threads(farm, plan):
 
     def use():
         with farm.stable.lend(plan) as guest:
-            guest.control.ping()
+            assert guest.origin == "restored"
         farm.stable._see_off()
 
     for _ in range(2):

@@ -110,15 +110,17 @@ class Stable:
 
         A guest that does not come up is looked at as well. One for which `keep()` is true lives on.
         """
-        self._latest = None
+        self._latest = lent = None
         try:
-            yield self.fresh(plan)
+            lent = self.fresh(plan)
+            yield lent
         finally:
-            if self._latest:
+            guest = lent or self._latest
+            if guest:
                 try:
-                    see_off(self._latest, self.emulator_log(self._latest))
+                    see_off(guest, self.emulator_log(guest))
                 finally:
-                    self._part_with(self._latest, keep())
+                    self._part_with(guest, keep())
 
     def boot(self, plan: GuestPlan, gdb: int | None = None) -> Guest:
         """A guest booted from power-on."""
