@@ -71,6 +71,7 @@ def test_the_record_and_the_reports_lie_in_artifacts(finished: Path) -> None:
     assert record.environment["topology"] == "movable-node"
     assert (kept / "results.ktap").read_text().startswith("KTAP version 1\n1..1\n")
     assert "| 2 nothing is pinned | fail |" in (kept / "report.md").read_text()
+    assert "2 nothing is pinned" in (kept / "report.html").read_text()
     assert not list(kept.glob(".*"))
 
 

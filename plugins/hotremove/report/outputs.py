@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from hotremove.report import junit, ktap, markdown
+from hotremove.report import html, junit, ktap, markdown
 from hotremove.report.files import write_all
 from hotremove.report.source import Source, read
 
@@ -25,9 +25,10 @@ FORMATS: Mapping[str, Render] = {
     "ktap": lambda source: ktap.render(source.record),
     "kcidb": _kcidb,
     "markdown": lambda source: markdown.render(source.record),
+    "html": html.render,
 }
 # What a run leaves beside its record.
-_BESIDE = {"ktap": "results.ktap", "markdown": "report.md"}
+_BESIDE = {"ktap": "results.ktap", "markdown": "report.md", "html": "report.html"}
 
 
 def write_beside(record: Path) -> None:

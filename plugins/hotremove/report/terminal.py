@@ -10,7 +10,7 @@ from hotremove.report.record import Result
 from hotremove.verdict.outcome import Verdict
 
 # Worst first: what one cell shows when several tests share it, and what is told first.
-_GRAVITY = (
+GRAVITY = (
     Verdict.FAIL,
     Verdict.LOST,
     Verdict.ERROR,
@@ -32,7 +32,7 @@ def cell(results: Sequence[Result]) -> tuple[str, str]:
     """Text and colour of a cell: the gravest verdict, with the outcome where it explains it."""
     if not results:
         return "", ""
-    worst = min(results, key=lambda result: _GRAVITY.index(Verdict(result.verdict)))
+    worst = min(results, key=lambda result: GRAVITY.index(Verdict(result.verdict)))
     told = worst.verdict in (Verdict.FAIL, Verdict.KNOWN_BUG) and worst.outcome
     text = f"{worst.verdict} ({worst.outcome})" if told else worst.verdict
     return text, _COLOURS.get(Verdict(worst.verdict), "")
@@ -43,7 +43,7 @@ def table(results: Sequence[Result]) -> list[list[tuple[str, str]]]:
     plain = [result for result in results if not result.fix_off]
     proofs = [result for result in results if result.fix_off]
     kernels = list(dict.fromkeys(result.kernel_label for result in results))
-    rows = sorted(dict.fromkeys(result.row for result in results), key=_row_order)
+    rows = sorted(dict.fromkeys(result.row for result in results), key=row_order)
     header = [("scenario", "bold"), *((kernel, "bold") for kernel in kernels)]
     body = [[(row, ""), *(cell(_of(plain, row, kernel)) for kernel in kernels)] for row in rows]
     if proofs:
@@ -66,7 +66,8 @@ def _of(results: Sequence[Result], row: str, kernel: str) -> list[Result]:
     return [result for result in results if (result.row, result.kernel_label) == (row, kernel)]
 
 
-def _row_order(row: str) -> tuple[int, str]:
+def row_order(row: str) -> tuple[int, str]:
+    """What rows are sorted by: the number, then the title."""
     number = row.split(" ", 1)[0]
     return (int(number) if number.isdigit() else 999, row)
 
@@ -80,7 +81,7 @@ def widths(rows: Sequence[Sequence[tuple[str, str]]]) -> list[int]:
 def highlights(results: Iterable[Result]) -> Iterator[tuple[str, str]]:
     """The first things to look at: a heading and its explanation's first line, gravest first."""
     bad = [r for r in results if r.verdict in (Verdict.FAIL, Verdict.LOST, Verdict.ERROR)]
-    bad.sort(key=lambda result: _GRAVITY.index(Verdict(result.verdict)))
+    bad.sort(key=lambda result: GRAVITY.index(Verdict(result.verdict)))
     seen: set[str] = set()
     for result in bad:
         told = result.message.partition("\n")[0]
@@ -92,7 +93,7 @@ def highlights(results: Iterable[Result]) -> Iterator[tuple[str, str]]:
 def tally(results: Sequence[Result]) -> str:
     """How many of each verdict, gravest first."""
     plain = [result for result in results if not result.fix_off]
-    counts = ((verdict, sum(r.verdict == verdict for r in plain)) for verdict in _GRAVITY)
+    counts = ((verdict, sum(r.verdict == verdict for r in plain)) for verdict in GRAVITY)
     told = ", ".join(f"{count} {verdict}" for verdict, count in counts if count)
     score, _ = sensitivity([result for result in results if result.fix_off])
     return f"{told}; sensitivity proved: {score}" if score else told

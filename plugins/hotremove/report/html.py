@@ -1,0 +1,212 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The run as one HTML file that needs nothing else: no network, no script, no other file.
+
+The template escapes everything (a guest can print `<script>`), and the page's own policy forbids
+whatever would slip through to load or run anything.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from hotremove.observe.pagedump import PageDump, explain
+from hotremove.report.case import Attempt, Case
+from hotremove.report.excerpt import Line, excerpt
+from hotremove.report.picture import Bar, draw
+from hotremove.report.record import Result
+from hotremove.report.source import Source
+from hotremove.report.terminal import GRAVITY, cell, row_order, sensitivity, tally
+from hotremove.report.text import printable
+from hotremove.verdict.outcome import Verdict
+
+if TYPE_CHECKING:
+    from jinja2 import Template
+
+_BAD = (Verdict.FAIL, Verdict.LOST, Verdict.ERROR)
+_MOST_DUMPS = 5
+_PICTURE_BYTES = 2 << 20
+# Lines of the log's end that are shown of a good test, and of another.
+_TAIL = {True: 40, False: 400}
+# What tells whether pages moved; other counters that changed are a click away.
+_TELLING = (
+    "nr_foll_pin_acquired",
+    "nr_foll_pin_released",
+    "nr_isolated_anon",
+    "nr_isolated_file",
+    "pgmigrate_success",
+    "pgmigrate_fail",
+    "thp_migration_success",
+    "thp_migration_fail",
+    "thp_migration_split",
+)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A cell of the matrix: what it says, how it is coloured, and where it leads."""
+
+    text: str
+    verdict: str
+    anchor: str
+
+
+@dataclass(frozen=True)
+class Row:
+    """A scenario over all kernels; `proof` says how often it noticed the missing fix."""
+
+    name: str
+    cells: tuple[Cell | None, ...]
+    proof: tuple[str, str]
+
+
+@dataclass(frozen=True)
+class View:
+    """One test as it is shown; `anchor` is its place on the page."""
+
+    anchor: str
+    case: Case
+
+    @property
+    def result(self) -> Result:
+        """What the test said."""
+        return self.case.result
+
+    @property
+    def is_bad(self) -> bool:
+        """Whether somebody has to look at it."""
+        return self.result.verdict in _BAD
+
+    @property
+    def bars(self) -> tuple[Bar, ...]:
+        """Its timeline."""
+        return draw(self.case.timeline)
+
+    @property
+    def dumps(self) -> tuple[tuple[PageDump, str], ...]:
+        """The last dumped pages, and what holds each."""
+        return tuple((dump, explain(dump)) for dump in self.case.dumps[-_MOST_DUMPS:])
+
+    @property
+    def dumps_left_out(self) -> int:
+        """How many more pages were dumped."""
+        return max(len(self.case.dumps) - _MOST_DUMPS, 0)
+
+    @property
+    def log(self) -> list[Line]:
+        """What is shown of the kernel's messages."""
+        good = self.result.verdict in (Verdict.PASS, Verdict.SKIP)
+        wanted = [dump.start for dump, _ in self.dumps]
+        return excerpt(self.case.log, self.case.reports, wanted, _TAIL[good])
+
+    @property
+    def pictures(self) -> tuple[tuple[str, str], ...]:
+        """Names and contents, as data URLs, of the plots it left."""
+        small = (p for p in self.case.pictures if p.stat().st_size <= _PICTURE_BYTES)
+        return tuple((path.stem, _data_url(path.read_bytes())) for path in small)
+
+
+def render(source: Source) -> str:
+    """The whole page.
+
+    Raises:
+        DataProblem: evidence is not what the farm writes.
+    """
+    views = [View(f"t{number}", case) for number, case in enumerate(source.cases, start=1)]
+    results = [view.result for view in views]
+    return _template().render(
+        record=source.record,
+        tally=tally(results),
+        kernels=_kernels(results),
+        rows=matrix(views),
+        proved=any(result.fix_off for result in results),
+        first=first_to_see(views),
+        views=views,
+        telling=telling,
+        others=others,
+    )
+
+
+def matrix(views: Sequence[View]) -> list[Row]:
+    """Kernels by scenarios; each cell leads to its gravest test."""
+    rows = sorted(dict.fromkeys(view.result.row for view in views), key=row_order)
+    kernels = _kernels([view.result for view in views])
+    return [
+        Row(name, tuple(_cell(views, name, kernel) for kernel in kernels), _proof(views, name))
+        for name in rows
+    ]
+
+
+def first_to_see(views: Sequence[View], most: int = 3) -> list[View]:
+    """The gravest tests with different explanations."""
+    by_message: dict[str, View] = {}
+    for view in sorted((view for view in views if view.is_bad), key=_gravity):
+        by_message.setdefault(view.result.message.partition("\n")[0], view)
+    return list(by_message.values())[:most]
+
+
+def telling(attempt: Attempt) -> list[Any]:
+    """The counters that tell whether pages moved."""
+    return [one for one in attempt.counted if one.name in _TELLING]
+
+
+def others(attempt: Attempt) -> list[Any]:
+    """The other counters that changed."""
+    return [one for one in attempt.counted if one.change and one.name not in _TELLING]
+
+
+def _kernels(results: Sequence[Result]) -> list[str]:
+    return list(dict.fromkeys(result.kernel_label for result in results))
+
+
+def _cell(views: Sequence[View], row: str, kernel: str) -> Cell | None:
+    here = [
+        view
+        for view in views
+        if (view.result.row, view.result.kernel_label) == (row, kernel) and not view.result.fix_off
+    ]
+    if not here:
+        return None
+    worst = min(here, key=_gravity)
+    return Cell(cell([worst.result])[0], worst.result.verdict, worst.anchor)
+
+
+def _proof(views: Sequence[View], row: str) -> tuple[str, str]:
+    return sensitivity([v.result for v in views if v.result.fix_off and v.result.row == row])
+
+
+def _gravity(view: View) -> int:
+    return GRAVITY.index(Verdict(view.result.verdict))
+
+
+def _data_url(picture: bytes) -> str:
+    return f"data:image/png;base64,{base64.b64encode(picture).decode()}"
+
+
+@cache
+def _template() -> Template:
+    from jinja2 import Environment, PackageLoader, StrictUndefined  # 0.1 s that few runs need
+    from markupsafe import Markup
+
+    def clean(value: object) -> object:
+        return printable(value) if type(value) is str else value
+
+    environment = Environment(
+        loader=PackageLoader("hotremove.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=clean,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals["style"] = Markup(_style())  # noqa: S704 - a file of our own
+    return environment.get_template("report.html")
+
+
+def _style() -> str:
+    from importlib.resources import files
+
+    return files("hotremove.report").joinpath("templates/report.css").read_text()
