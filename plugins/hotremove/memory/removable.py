@@ -48,7 +48,11 @@ class Removable:
         blocks: its memory blocks, as they were when it came online.
         frames: its page frames.
         buffers: memory mapped on it through `map`.
+        dump_deadline: seconds a stuck removal is given, beyond its deadline, to print the page that
+            blocks it: the kernel does so once a round, and a round can take long on a busy machine.
     """
+
+    dump_deadline = 20.0
 
     def __init__(
         self, guest: Guest, node: int, mib: int, plug: Callable[[], None], deadline: float
@@ -114,6 +118,8 @@ class Removable:
         except GuestDied as death:
             end = End(Outcome.GUEST_DIED, str(death))
         seconds = time.monotonic() - start
+        if end.outcome is Outcome.STUCK and pins:
+            wait_until(lambda: bool(self._dumps()), self.dump_deadline, self.guest.check)
         removal = Removal(
             mechanism=mechanism,
             outcome=end.outcome,

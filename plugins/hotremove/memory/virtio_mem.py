@@ -14,6 +14,8 @@ from hotremove.verdict.removal import Removal
 class VirtioMem(Removable):
     """The guest's virtio-mem device, grown to all it has."""
 
+    dump_deadline = 0.0  # what alloc_contig_range() cannot move it does not print
+
     def __init__(self, guest: Guest, deadline: float = DEADLINE) -> None:
         """Grow the device and wait until all of it is online; see `Removable`.
 
