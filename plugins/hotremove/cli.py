@@ -11,6 +11,7 @@ import hotremove.guest.command
 import hotremove.kernels.command
 import hotremove.observe.command
 import hotremove.report.command
+import hotremove.report.compare_command
 from hotremove.errors import DataProblem, HotremoveError
 
 USAGE = 4
@@ -20,6 +21,7 @@ COMMANDS = (
     hotremove.kernels.command,
     hotremove.observe.command,
     hotremove.report.command,
+    hotremove.report.compare_command,
 )
 
 

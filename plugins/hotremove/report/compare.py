@@ -1,0 +1,202 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Two runs held against each other: what got worse, better, unsteady or slower.
+
+The same test of two runs is found by the kernel's spec, so that the newest kernel of a suite is
+held against last night's; where each run has one kernel left that the other has not, these two are
+held against each other.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from hotremove.report.record import Record, Result
+from hotremove.verdict.outcome import Verdict
+
+# Guests under TCG on a shared host: less than this is noise.
+_SLOWER = 1.5
+_SLOWER_BY = 5.0
+_BADNESS = {
+    Verdict.PASS: 0,
+    Verdict.SKIP: 0,
+    Verdict.KNOWN_BUG: 1,
+    Verdict.ERROR: 2,
+    Verdict.LOST: 2,
+    Verdict.FAIL: 2,
+}
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A test that came out otherwise.
+
+    Attributes:
+        row: the scenario with its pin path.
+        test: its id without the kernel.
+        kernels: version before, and now.
+        before: verdict, with the outcome where it explains it.
+        after: the same of the later run.
+        message: why it is as it is now.
+    """
+
+    row: str
+    test: str
+    kernels: tuple[str, str]
+    before: str
+    after: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Pace:
+    """A test that takes another time, in seconds on the host."""
+
+    row: str
+    test: str
+    kernel: str
+    before: float
+    after: float
+
+
+@dataclass(frozen=True)
+class Flake:
+    """A test that came out one way and another in one run."""
+
+    row: str
+    test: str
+    kernel: str
+    verdicts: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What a later run shows against an earlier one.
+
+    Attributes:
+        regressions: worse than before.
+        fixes: better than before.
+        changes: neither, but not the same: skipped now, or another outcome.
+        flakes: of the later run.
+        paces: much slower or faster.
+        gone: tests that are in the earlier run only.
+        added: tests that are in the later run only.
+    """
+
+    regressions: tuple[Difference, ...]
+    fixes: tuple[Difference, ...]
+    changes: tuple[Difference, ...]
+    flakes: tuple[Flake, ...]
+    paces: tuple[Pace, ...]
+    gone: tuple[str, ...]
+    added: tuple[str, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """For other programs; docs/results.md explains it."""
+        return {"schema": 1, **asdict(self)}
+
+    @property
+    def summary(self) -> str:
+        """How much of each there is."""
+        counts = {
+            "regression": len(self.regressions),
+            "fix": len(self.fixes),
+            "other change": len(self.changes),
+            "flake": len(self.flakes),
+            "change of pace": len(self.paces),
+            "test gone": len(self.gone),
+            "new test": len(self.added),
+        }
+        return ", ".join(_count(n, noun) for noun, n in counts.items() if n) or "no difference"
+
+
+Key = tuple[str, str]
+
+
+def compare(before: Record, after: Record) -> Comparison:
+    """Hold a later run against an earlier one."""
+    old = _by_key(before.results, {})
+    new = _by_key(after.results, partners(before.results, after.results))
+    both = [(old[key], new[key]) for key in new if key in old]
+    changed = [pair for pair in both if _told(pair[0]) != _told(pair[1])]
+    return Comparison(
+        regressions=tuple(_difference(*pair) for pair in changed if _worse(*pair) > 0),
+        fixes=tuple(_difference(*pair) for pair in changed if _worse(*pair) < 0),
+        changes=tuple(_difference(*pair) for pair in changed if _worse(*pair) == 0),
+        flakes=tuple(_flake(result) for result in after.results if result.flaky),
+        paces=tuple(_pace(*pair) for pair in both if _changed_pace(*pair)),
+        gone=tuple(old[key].test for key in old if key not in new),
+        added=tuple(new[key].test for key in new if key not in old),
+    )
+
+
+def partners(before: Iterable[Result], after: Iterable[Result]) -> Mapping[str, str]:
+    """Which kernel of the earlier run each kernel of the later one is held against, by spec."""
+    old = dict.fromkeys(result.kernel for result in before)
+    new = dict.fromkeys(result.kernel for result in after)
+    left_old = [kernel for kernel in old if kernel not in new]
+    left_new = [kernel for kernel in new if kernel not in old]
+    return {left_new[0]: left_old[0]} if len(left_old) == len(left_new) == 1 else {}
+
+
+def nameless(result: Result) -> str:
+    """A test's id without the kernel: `test_x.py::test_y[6.1.192-rdma]` is `…test_y[rdma]`."""
+    label = re.escape(result.kernel_label)
+    return re.sub(rf"\[{label}(-|(?=\]))", "[", result.test).removesuffix("[]")
+
+
+def _by_key(results: Iterable[Result], instead: Mapping[str, str]) -> dict[Key, Result]:
+    return {
+        (instead.get(result.kernel, result.kernel), nameless(result)): result for result in results
+    }
+
+
+def _worse(before: Result, after: Result) -> int:
+    return _BADNESS[Verdict(after.verdict)] - _BADNESS[Verdict(before.verdict)]
+
+
+def _told(result: Result) -> str:
+    """The verdict, with the outcome where there is one: a pass by another outcome is a change."""
+    return f"{result.verdict} ({result.outcome})" if result.outcome else result.verdict
+
+
+def _difference(before: Result, after: Result) -> Difference:
+    return Difference(
+        row=after.row,
+        test=nameless(after),
+        kernels=(before.kernel_version, after.kernel_version),
+        before=_told(before),
+        after=_told(after),
+        message=after.message.partition("\n")[0],
+    )
+
+
+def _flake(result: Result) -> Flake:
+    verdicts = (*result.attempts, result.verdict)
+    return Flake(result.row, nameless(result), result.kernel_version, verdicts)
+
+
+def _changed_pace(before: Result, after: Result) -> bool:
+    """Whether the same ending took a much longer or shorter time."""
+    if _told(before) != _told(after) or before.verdict == Verdict.SKIP:
+        return False
+    slow, quick = sorted((before.duration_s, after.duration_s), reverse=True)
+    return slow > quick * _SLOWER and slow - quick > _SLOWER_BY
+
+
+def _pace(before: Result, after: Result) -> Pace:
+    times = (before.duration_s, after.duration_s)
+    return Pace(after.row, nameless(after), after.kernel_version, *times)
+
+
+def _count(number: int, noun: str) -> str:
+    if number == 1:
+        return f"1 {noun}"
+    plurals: Mapping[str, str] = {
+        "fix": "fixes",
+        "change of pace": "changes of pace",
+        "test gone": "tests gone",
+    }
+    return f"{number} {plurals.get(noun, noun + 's')}"

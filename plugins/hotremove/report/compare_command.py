@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`hotremove compare A B`: what got worse between two runs."""
+
+from __future__ import annotations
+
+import json
+from argparse import ArgumentParser, Namespace
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from hotremove.report.command import RUN
+from hotremove.report.compare import Comparison, Difference, compare
+from hotremove.report.source import opened
+from hotremove.report.text import one_line
+
+if TYPE_CHECKING:
+    from argparse import _SubParsersAction
+
+REGRESSED = 1
+"""Exit status when something got worse."""
+
+
+def register(subparsers: _SubParsersAction[ArgumentParser]) -> None:
+    """Add the command to the program's subcommands."""
+    parser = subparsers.add_parser(
+        "compare",
+        help="say what got worse, better and slower between two runs",
+        description="Hold run B against run A. Exit status: 0 nothing got worse, 1 something did,"
+        " 2 there is no run or a damaged one.",
+    )
+    parser.add_argument("before", type=Path, metavar="A", help=f"the earlier run: {RUN}")
+    parser.add_argument("after", type=Path, metavar="B", help="the later run")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
+    parser.set_defaults(func=run)
+
+
+def run(options: Namespace) -> int:
+    """Run `hotremove compare`."""
+    with opened(options.before) as before, opened(options.after) as after:
+        found = compare(before.record, after.record)
+    if options.json:
+        print(json.dumps(found.as_json(), indent=1))
+    else:
+        show(found)
+    return REGRESSED if found.regressions else 0
+
+
+def show(found: Comparison) -> None:
+    """Print a comparison for a person."""
+    console = Console(highlight=False, soft_wrap=True)
+    for heading, colour, differences in (
+        ("worse", "red", found.regressions),
+        ("better", "green", found.fixes),
+        ("different", "yellow", found.changes),
+    ):
+        if differences:
+            console.print(f"[bold {colour}]{heading}[/]")
+            console.print(_differences(differences))
+    for line in _lines(found):
+        console.print(escape(one_line(line)))
+    console.print(f"[bold]{found.summary}[/]")
+
+
+def _differences(differences: tuple[Difference, ...]) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for heading in ("scenario", "before", "now", "kernel"):
+        table.add_column(heading)
+    for one in differences:
+        kernel = " → ".join(dict.fromkeys(one.kernels))
+        cells = (one.row, one.before, one.after, kernel)
+        table.add_row(*(escape(one_line(cell)) for cell in cells))
+    return table
+
+
+def _lines(found: Comparison) -> Iterator[str]:
+    for flake in found.flakes:
+        yield f"flaky: {flake.row} on {flake.kernel}: {', '.join(flake.verdicts)}"
+    for pace in found.paces:
+        word = "slower" if pace.after > pace.before else "faster"
+        told = f"{pace.before:.1f} s, now {pace.after:.1f} s"
+        yield f"{word}: {pace.row} on {pace.kernel}: {told}"
+    yield from (f"not in B: {test}" for test in found.gone)
+    yield from (f"new in B: {test}" for test in found.added)
