@@ -52,7 +52,7 @@ def test_a_fixed_kernel_passes_and_its_evidence_is_kept(tmp_path):
 
 
 def test_an_unfixed_kernel_fails_and_says_why(tmp_path):
-    run = Run(tmp_path, "--kernel", "debian:bullseye", "-k", "rdma_memory", "--removal-deadline=8")
+    run = Run(tmp_path, "--kernel", "debian:bullseye", "-k", "rdma_memory", "--removal-deadline=20")
     assert run.code == 1, run.output
     (result,) = run.results
     assert (result.verdict, result.outcome) == ("fail", "stuck")

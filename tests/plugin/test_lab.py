@@ -105,6 +105,19 @@ def test_python_packages_are_installed_once(machine: Machine) -> None:
     assert [call.split()[1] for call in machine.calls("python")] == ["pytest"]
 
 
+def test_the_tests_packages_hold_those_of_the_project(machine: Machine) -> None:
+    machine.lab("hotremove")
+    assert "installing Python packages" in machine.lab("test").stderr
+    assert "--editable .[test]" in machine.calls("python")[-2]
+    assert machine.lab("hotremove").stderr == ""
+
+
+def test_the_tests_need_more_debian_packages(machine: Machine) -> None:
+    machine.lacks("git")
+    assert machine.lab("hotremove").returncode == 0
+    assert "may not install them: git\n" in machine.lab("test").stderr
+
+
 def test_python_packages_are_installed_again_for_another_project_file(machine: Machine) -> None:
     machine.lab("hotremove")
     with (machine.checkout / "pyproject.toml").open("a") as file:
