@@ -57,8 +57,8 @@ def make_writable(folder: Path, option: str) -> None:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
+        with tempfile.TemporaryFile(dir=folder) as trial:
+            trial.write(bytes(4096))
     except OSError as error:
         raise UsageProblem(f"{option} {folder}: {error.strerror}") from error
 

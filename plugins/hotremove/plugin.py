@@ -11,6 +11,7 @@ from _pytest.terminal import TerminalReporter
 
 from hotremove import debugging, dimensions, fixtures, options, progress, quiet
 from hotremove.allowances import AllowanceBook
+from hotremove.cache import host_errors
 from hotremove.errors import HotremoveError
 from hotremove.farm import Farm
 from hotremove.report import reporting
@@ -109,8 +110,13 @@ def pytest_runtest_makereport(
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Write the record of the run."""
-    reporting.write(session.config)
+    """Write the record of the run; a full disk is told, and no run is green without it."""
+    try:
+        with host_errors("writing the record of the run"):
+            reporting.write(session.config)
+    except HotremoveError as error:
+        progress.say(str(error))
+        session.exitstatus = session.exitstatus or pytest.ExitCode.USAGE_ERROR
 
 
 @pytest.hookimpl(trylast=True)

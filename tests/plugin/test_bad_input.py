@@ -115,6 +115,21 @@ def test_a_cache_that_may_not_be_written(
     assert "not permitted while writing to the cache" in told
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_record_that_finds_no_space(
+    run, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_config: pytest.Config) -> None:
+        Path("/dev/full").write_text("record")
+
+    monkeypatch.setattr("hotremove.report.reporting.write", full)
+    pytester.makepyfile("def test_plain():\n    pass\n")
+    done = run()
+    assert done.code == 4
+    told = "hotremove: no disk space left while writing the record of the run: free some"
+    assert done.err.startswith(told)
+
+
 def test_artifacts_that_cannot_be_written(run, kernel_image: Path) -> None:
     done = run("--kernel", f"image:{kernel_image}", "--artifacts", kernel_image / "evidence")
     assert "--artifacts" in done.complaint

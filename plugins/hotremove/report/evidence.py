@@ -58,8 +58,9 @@ class Evidence:
         """
         if self.directory:
             script = self.directory / "repro.sh"
-            script.write_text(repro_script(test, plan, root, arguments, more))
-            script.chmod(0o755)
+            with host_errors(f"writing evidence to {self.directory}"):
+                script.write_text(repro_script(test, plan, root, arguments, more))
+                script.chmod(0o755)
 
     def started(self, guest: Guest) -> None:
         """Keep the domain's XML while there is a domain."""
