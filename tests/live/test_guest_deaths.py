@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Guests that die or hang, by real faults: the verdict, how soon it comes, and what is left."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -70,8 +71,7 @@ def test_a_guest_that_never_boots_is_lost_at_its_deadline(laboratory):
     run = laboratory.run(WORKS, "--topology", str(topology), "--boot-deadline", "20")
     result = run.results["test_works"]
     assert result.verdict == "lost", run.text
-    assert "no answer to `ping` within 20 s" in result.message
-    assert "Run /bin/sh as init process" in result.message
+    assert re.search("(silent for|within) 20 s; last on its console: \\[ ", result.message)
     assert result.duration_s < 60
     assert not list((laboratory.cache / "snapshots").iterdir())
     laboratory.expect_nothing_left()

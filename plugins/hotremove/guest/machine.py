@@ -113,7 +113,9 @@ class Guest:
 
     @property
     def ended(self) -> bool:
-        """Whether the guest is no more."""
+        """Whether the guest is no more, or never was."""
+        if self.domain is None:
+            return True
         if self.process:
             return not self.process.running
         with self.hypervisor.errors(GuestLost, "asking for the guest's state"):
@@ -122,6 +124,8 @@ class Guest:
     @property
     def ending(self) -> str:
         """How it ended, in words."""
+        if self.domain is None:
+            return "it was never started"
         return self.process.ending if self.process else "the domain is no longer active"
 
     def _obituary(self, complaint: str) -> HotremoveError:
