@@ -12,6 +12,7 @@ import hotremove.kernels.command
 import hotremove.observe.command
 import hotremove.report.command
 import hotremove.report.compare_command
+import hotremove.report.history_command
 from hotremove.errors import DataProblem, HotremoveError
 
 USAGE = 4
@@ -22,6 +23,7 @@ COMMANDS = (
     hotremove.observe.command,
     hotremove.report.command,
     hotremove.report.compare_command,
+    hotremove.report.history_command,
 )
 
 

@@ -10,21 +10,17 @@ from __future__ import annotations
 import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from hotremove.observe.pagedump import PageDump, explain
 from hotremove.report.case import Attempt, Case
 from hotremove.report.excerpt import Line, excerpt
+from hotremove.report.pages import template
 from hotremove.report.picture import Bar, draw
 from hotremove.report.record import Result
 from hotremove.report.source import Source
 from hotremove.report.terminal import GRAVITY, cell, row_order, sensitivity, tally
-from hotremove.report.text import printable
 from hotremove.verdict.outcome import Verdict
-
-if TYPE_CHECKING:
-    from jinja2 import Template
 
 _BAD = (Verdict.FAIL, Verdict.LOST, Verdict.ERROR)
 _MOST_DUMPS = 5
@@ -117,7 +113,7 @@ def render(source: Source) -> str:
     """
     views = [View(f"t{number}", case) for number, case in enumerate(source.cases, start=1)]
     results = [view.result for view in views]
-    return _template().render(
+    return template("report.html").render(
         record=source.record,
         tally=tally(results),
         kernels=_kernels(results),
@@ -184,29 +180,3 @@ def _gravity(view: View) -> int:
 
 def _data_url(picture: bytes) -> str:
     return f"data:image/png;base64,{base64.b64encode(picture).decode()}"
-
-
-@cache
-def _template() -> Template:
-    from jinja2 import Environment, PackageLoader, StrictUndefined  # 0.1 s that few runs need
-    from markupsafe import Markup
-
-    def clean(value: object) -> object:
-        return printable(value) if type(value) is str else value
-
-    environment = Environment(
-        loader=PackageLoader("hotremove.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        finalize=clean,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.globals["style"] = Markup(_style())  # noqa: S704 - a file of our own
-    return environment.get_template("report.html")
-
-
-def _style() -> str:
-    from importlib.resources import files
-
-    return files("hotremove.report").joinpath("templates/report.css").read_text()

@@ -1,0 +1,204 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The history: what is filed, what many runs show, and the page of all nights."""
+
+from __future__ import annotations
+
+import sqlite3
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from lxml import html
+from report_samples import EVIL, make_record, make_result, old
+
+from hotremove.cli import main
+from hotremove.errors import DataProblem
+from hotremove.report import history_page
+from hotremove.report.history import History
+from hotremove.report.nights import since_last, trends, wavering
+from hotremove.report.record import Record, write_record
+
+
+def night(day: int, *results) -> Record:
+    return Record(tuple(results), f"2026-01-{day:02}T03:00:00+00:00", {"host": "x"})
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> str:
+    return str(tmp_path / "deep" / "history.sqlite")
+
+
+def test_what_is_filed_is_read_back(place: str):
+    with History(place) as history:
+        assert history.add(make_record(make_result(attempts=("fail",))), "first")
+    with History(place) as history:
+        (filed,) = history.nights()
+    assert filed.name == "first"
+    assert filed.record == make_record(make_result(attempts=("fail",)))
+
+
+def test_a_run_is_filed_once(place: str):
+    with History(place) as history:
+        assert [history.add(make_record(), name) for name in ("a", "b")] == [True, False]
+        assert [one.name for one in history.nights()] == ["a"]
+
+
+def test_many_file_at_once(place: str):
+    def file(day: int) -> bool:
+        with History(place) as history:
+            return history.add(night(day % 5 + 1, make_result()), f"{day}")
+
+    with ThreadPoolExecutor(8) as pool:
+        added = list(pool.map(file, range(20)))
+    assert sum(added) == 5
+    with History(place) as history:
+        assert len(history.nights()) == 5
+
+
+def test_nights_come_oldest_first_and_the_latest_can_be_had(place: str):
+    with History(place) as history:
+        for day in (2, 3, 1):
+            history.add(night(day, make_result()), str(day))
+        assert [one.name for one in history.nights()] == ["1", "2", "3"]
+        assert [one.name for one in history.nights(latest=2)] == ["2", "3"]
+
+
+def test_any_database_sqlalchemy_reaches(tmp_path: Path):
+    with History(f"sqlite:///{tmp_path}/a.db") as history:
+        history.add(make_record(), "x")
+    assert sqlite3.connect(tmp_path / "a.db").execute("select count(*) from results").fetchone()
+
+
+def test_the_place_comes_from_the_environment(tmp_path: Path, monkeypatch):
+    monkeypatch.setenv("HOTREMOVE_HISTORY", str(tmp_path / "named.sqlite"))
+    with History() as history:
+        assert history.nights() == []
+    assert (tmp_path / "named.sqlite").exists()
+
+
+def test_what_is_no_history_is_told_in_one_line(tmp_path: Path):
+    garbage = tmp_path / "garbage"
+    garbage.write_bytes(b"not a database " * 100)
+    for place in (
+        str(garbage),
+        str(tmp_path),
+        f"{garbage}/below",
+        "nosuch://host/x",
+        "postgresql+nosuch://user:secret@host/x",
+        "://",
+    ):
+        with pytest.raises(DataProblem) as told:
+            History(place)
+        assert "\n" not in str(told.value)
+        assert "secret" not in str(told.value)
+
+
+def test_a_newer_schema_is_refused(place: str):
+    with History(place):
+        pass
+    with sqlite3.connect(place) as connection:
+        connection.execute("update hotremove set schema = 2")
+    with pytest.raises(DataProblem, match="schema 2, but this version reads 1"):
+        History(place)
+
+
+def filed(place: str, *records: Record):
+    with History(place) as history:
+        for number, record in enumerate(records):
+            history.add(record, f"night {number}")
+        return history.nights()
+
+
+def test_trends_follow_a_spec_over_its_kernels(place: str):
+    newer = make_result(
+        kernel_version="6.1.193-1",
+        kernel_label="6.1.193",
+        test="scenarios/test_x.py::test_y[6.1.193]",
+        verdict="fail",
+        duration_s=8.2,
+    )
+    nights = filed(place, night(1, make_result()), night(2, old()), night(3, newer))
+    first, second = trends(nights)
+    assert (first.kernel, first.marks) == ("debian:bookworm", ". F")
+    assert first.usual == pytest.approx(6.2)
+    assert second.marks == " . "
+
+
+def test_what_wavers_does_so_on_one_kernel(place: str):
+    newer = make_result(
+        kernel_version="6.1.193-1", test="scenarios/test_x.py::test_y[6.1.193]", verdict="fail"
+    )
+    same_fails = make_result(verdict="fail")
+    assert not wavering(filed(place, night(1, make_result()), night(2, newer)))
+    nights = filed(place, night(3, make_result(verdict="skip")), night(4, same_fails))
+    (one,) = wavering(nights)
+    assert one.verdicts == ("pass", "skip", "fail")
+
+
+def test_tries_within_a_run_waver_too(place: str):
+    assert wavering(filed(place, night(1, make_result(attempts=("fail",)))))
+
+
+def test_a_run_is_held_against_the_last_of_its_kernels(place: str):
+    nights = filed(place, night(1, make_result()), night(2, old()))
+    found = since_last(nights, night(3, make_result(verdict="fail")))
+    assert found
+    assert found.regressions
+    assert since_last(nights, night(3, make_result(kernel="dir:/x"))) is None
+
+
+def test_the_page_shows_every_night_and_escapes(place: str):
+    nights = filed(
+        place,
+        night(1, make_result(), old(verdict="fail", message=EVIL)),
+        night(2, make_result(verdict="fail", attempts=("pass",))),
+    )
+    text = history_page.render(nights)
+    document = html.document_fromstring(text)
+    assert not document.xpath("//script")
+    heads = document.xpath('(//table[@class="matrix"])[1]//th/a/text()')
+    assert heads == ["2026-01-02", "2026-01-01"]
+    cells = document.xpath('(//table[@class="matrix"])[1]//td/span[contains(@class, "v ")]/text()')
+    assert cells == ["fail, flaky", "pass"]
+    places = document.xpath("//@id")
+    assert all(link[1:] in places for link in document.xpath("//a/@href"))
+    assert "pass, pass, fail" in text
+
+
+def save(folder: Path, record: Record) -> Path:
+    folder.mkdir()
+    write_record(folder, record.results, record.started, record.environment)
+    return folder
+
+
+def test_the_commands(tmp_path: Path, place: str, capsys):
+    first = save(tmp_path / "1", night(1, make_result()))
+    second = save(tmp_path / "2", night(2, make_result(verdict="fail", outcome="stuck")))
+    page = tmp_path / "page.html"
+    assert main(["history", "--db", place, "add", str(first)]) == 0
+    assert main(["history", "--db", place, "add", str(second), "--page", str(page)]) == 1
+    assert "1 regression" in capsys.readouterr().out
+    assert main(["history", "--db", place, "add", str(second)]) == 0
+    assert "filed already" in capsys.readouterr().out
+    for action, wanted in (
+        ("list", "2026-01-02"),
+        ("flakes", "pass, fail"),
+        ("trends", ".F"),
+    ):
+        assert main(["history", "--db", place, action]) == 0
+        assert wanted in capsys.readouterr().out
+    assert main(["history", "--db", place, "page", str(tmp_path / "again.html")]) == 0
+    assert (tmp_path / "again.html").read_text() == page.read_text()
+
+
+def test_bad_input_is_one_line(tmp_path: Path, place: str, capsys):
+    (tmp_path / "results.json").write_text('{"schema": 1, "results": [')
+    assert main(["history", "--db", place, "add", str(tmp_path)]) == 2
+    assert main(["history", "--db", str(tmp_path), "list"]) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 2
+
+
+def test_an_empty_history_says_nothing(place: str, capsys):
+    for action in ("list", "flakes", "trends"):
+        assert main(["history", "--db", place, action]) == 0
+    assert capsys.readouterr().out == "nothing\n" * 3
