@@ -13,6 +13,7 @@ import hotremove.observe.command
 import hotremove.report.command
 import hotremove.report.compare_command
 import hotremove.report.history_command
+import hotremove.report.qualify_command
 from hotremove.errors import DataProblem, HotremoveError
 
 USAGE = 4
@@ -24,6 +25,7 @@ COMMANDS = (
     hotremove.report.command,
     hotremove.report.compare_command,
     hotremove.report.history_command,
+    hotremove.report.qualify_command,
 )
 
 

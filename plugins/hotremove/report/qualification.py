@@ -1,0 +1,239 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a run says of one kernel as a backport: fit or not, and change by change of the lineage.
+
+A change is judged by the scenarios that need it, never by the kernel's version; the version, and
+what the vendor says the kernel has or lacks, only tell a change that is missing from one that is
+there and does not work.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from hotremove.report.compare import Comparison, compare
+from hotremove.report.record import Record, Result
+from hotremove.verdict.lineage import Change, Lineage, changes
+from hotremove.verdict.outcome import Verdict
+
+
+class Status(StrEnum):
+    """What the scenarios show of an upstream change."""
+
+    PRESENT = "present"
+    MISSING = "missing"
+    BROKEN = "broken"
+    UNTESTED = "not testable here"
+    HARMLESS = "absent or mended"
+
+
+class Decision(StrEnum):
+    """What comes of it all."""
+
+    FIT = "qualifies"
+    UNFIT = "does not qualify"
+    OPEN = "no verdict"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A line of the lineage's table.
+
+    Attributes:
+        change: the upstream change.
+        status: what the scenarios show of it.
+        shown_by: rows that show it, with their verdicts; or why nothing does.
+    """
+
+    change: Change
+    status: Status
+    shown_by: str
+
+
+@dataclass(frozen=True)
+class Qualification:
+    """The judgement of one kernel.
+
+    Attributes:
+        kernel: its spec.
+        version: the most precise version known.
+        decision: whether it qualifies.
+        sentence: the same in words, with why.
+        entries: the lineage, oldest change first.
+        baseline: the kernel held against the baseline, if there is one.
+    """
+
+    kernel: str
+    version: str
+    decision: Decision
+    sentence: str
+    entries: tuple[Entry, ...]
+    baseline: Comparison | None
+
+
+def qualify(
+    record: Record,
+    kernel: str,
+    baseline: str | None = None,
+    has: Iterable[str] = (),
+    lacks: Iterable[str] = (),
+) -> Qualification:
+    """Judge the results of one kernel.
+
+    Args:
+        record: a run over the kernel, and over the baseline if there is one.
+        kernel: spec of the kernel.
+        baseline: spec of the kernel it is held against.
+        has: hashes of changes that the vendor says it has.
+        lacks: likewise, that it lacks.
+    """
+    results = _of(record, kernel)
+    first = next(iter(results), None)
+    version = first.kernel_version if first else "?"
+    lineage = Lineage(_version(first), frozenset(has), frozenset(lacks))
+    plain = [result for result in results if not result.fix_off]
+    entries = tuple(_entry(change, plain, lineage) for change in changes())
+    decision = _decide(results)
+    return Qualification(
+        kernel=kernel,
+        version=version,
+        decision=decision,
+        sentence=f"{version} ({kernel}): {decision}. {_why(decision, results, entries)}",
+        entries=entries,
+        baseline=_against(record, baseline, results) if baseline else None,
+    )
+
+
+def _of(record: Record, kernel: str) -> list[Result]:
+    return [result for result in record.results if result.kernel == kernel]
+
+
+def _version(result: Result | None) -> tuple[int, int, int]:
+    parts = result.kernel_label.split(".") if result else []
+    numbers = [int(part) for part in parts if part.isdigit()]
+    major, minor, point = (*numbers, 0, 0, 0)[:3]
+    return major, minor, point
+
+
+def _against(record: Record, baseline: str, results: Sequence[Result]) -> Comparison:
+    return compare(Record(tuple(_of(record, baseline))), Record(tuple(results)))
+
+
+def _entry(change: Change, results: Sequence[Result], lineage: Lineage) -> Entry:
+    if change.mends:
+        return _entry_of_fix(change, results, lineage)
+    if change.breaks:
+        return _entry_of_bug(change, results)
+    return _entry_of_mend(change, results, lineage)
+
+
+def _entry_of_fix(change: Change, results: Sequence[Result], lineage: Lineage) -> Entry:
+    """A change whose rows fail without it."""
+    tested = _tested(results, change.mends)
+    failed = [result for result in tested if result.verdict != Verdict.PASS]
+    if not tested:
+        return Entry(change, Status.UNTESTED, _untested(results, change.mends))
+    status = _failed(change, failed, lineage) if failed else Status.PRESENT
+    return Entry(change, status, _shown(failed or tested))
+
+
+def _failed(change: Change, failed: Sequence[Result], lineage: Lineage) -> Status:
+    """What it means that rows fail which the change mends."""
+    if any(f"fixed upstream by {change.hash}" in one.message for one in failed):
+        return Status.MISSING
+    if any(f"has {change.hash}" in one.message for one in failed):
+        return Status.BROKEN
+    others = [other.hash for other in changes() if other is not change]
+    if not lineage.includes(change):
+        return Status.MISSING
+    explained = all(any(other in one.message for other in others) for one in failed)
+    return Status.UNTESTED if explained else Status.BROKEN
+
+
+def _entry_of_bug(change: Change, results: Sequence[Result]) -> Entry:
+    """A change that breaks rows until another one mends them."""
+    tested = _tested(results, change.breaks)
+    failed = [result for result in tested if result.verdict != Verdict.PASS]
+    if not tested:
+        return Entry(change, Status.UNTESTED, _untested(results, change.breaks))
+    status = Status.BROKEN if failed else Status.HARMLESS
+    return Entry(change, status, _shown(failed or tested))
+
+
+def _entry_of_mend(change: Change, results: Sequence[Result], lineage: Lineage) -> Entry:
+    """A change that mends what another one broke, or one that no scenario shows."""
+    broken = [other for other in changes() if other.until == change.hash]
+    if not broken:
+        return Entry(change, Status.UNTESTED, "no scenario shows it")
+    of_bug = _entry_of_bug(broken[0], results)
+    if of_bug.status is Status.BROKEN:
+        return Entry(change, Status.MISSING, of_bug.shown_by)
+    if of_bug.status is Status.HARMLESS and lineage.includes(broken[0]):
+        return Entry(change, Status.PRESENT, of_bug.shown_by)
+    return Entry(change, Status.UNTESTED, f"nothing to mend: {of_bug.shown_by}")
+
+
+def _tested(results: Iterable[Result], rows: Sequence[int]) -> list[Result]:
+    """Results that speak of the kernel, of rows but not of their controls."""
+    telling = (Verdict.PASS, Verdict.FAIL, Verdict.KNOWN_BUG)
+    return [one for one in results if _row(one) in rows and one.verdict in telling]
+
+
+def _row(result: Result) -> int:
+    number, _, title = result.scenario.partition(" ")
+    return int(number) if number.isdigit() and not title.startswith("control:") else 0
+
+
+def _shown(results: Sequence[Result]) -> str:
+    told = (f"{one.row}: {one.outcome or one.verdict}" for one in results)
+    return "; ".join(dict.fromkeys(told))
+
+
+def _untested(results: Iterable[Result], rows: Sequence[int]) -> str:
+    skipped = [one for one in results if _row(one) in rows]
+    if skipped:
+        why = skipped[0].message.partition("\n")[0]
+        return f"{skipped[0].row}: {skipped[0].verdict}: {why}"
+    words = ", ".join(map(str, rows))
+    return f"row{'s' if len(rows) > 1 else ''} {words}: not run"
+
+
+def _decide(results: Sequence[Result]) -> Decision:
+    verdicts = {result.verdict for result in results}
+    if {Verdict.FAIL, Verdict.KNOWN_BUG} & {Verdict(verdict) for verdict in verdicts}:
+        return Decision.UNFIT
+    decisive = any(_row(one) and one.verdict == Verdict.PASS for one in results)
+    if {Verdict.LOST, Verdict.ERROR} & {Verdict(v) for v in verdicts} or not decisive:
+        return Decision.OPEN
+    return Decision.FIT
+
+
+def _why(decision: Decision, results: Sequence[Result], entries: Sequence[Entry]) -> str:
+    plain = [result for result in results if not result.fix_off]
+    ran = [result for result in plain if result.verdict != Verdict.SKIP]
+    if decision is Decision.OPEN:
+        lost = sum(one.verdict in (Verdict.LOST, Verdict.ERROR) for one in results)
+        return f"{lost} of {len(results)} tests ended without saying anything of the kernel."
+    if decision is Decision.FIT:
+        told = f"Pinned memory leaves when it is asked back: all {len(ran)} scenarios passed"
+        return f"{told}{_proof(results)}."
+    failed = [one for one in plain if one.verdict in (Verdict.FAIL, Verdict.KNOWN_BUG)]
+    told = f"{len(failed)} of {len(ran)} scenarios failed{_proof(results)}"
+    return f"{told}.{_culprits(entries)}"
+
+
+def _proof(results: Sequence[Result]) -> str:
+    tried = [one for one in results if one.fix_off and one.verdict != Verdict.SKIP]
+    if not tried:
+        return ""
+    noticed = sum(one.verdict == Verdict.PASS for one in tried)
+    return f", and {noticed} of {len(tried)} noticed when the fix was turned off"
+
+
+def _culprits(entries: Sequence[Entry]) -> str:
+    told = ""
+    for status, words in ((Status.MISSING, "It lacks"), (Status.BROKEN, "Broken in it:")):
+        named = [f"{one.change}, {one.change.subject}" for one in entries if one.status is status]
+        told += f" {words} {'; '.join(named)}." if named else ""
+    return told

@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`hotremove qualify SPEC`: the suite over a backport, a judgement, and the evidence for it."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from hotremove.build.sources import source_folder
+from hotremove.errors import UsageProblem
+from hotremove.report import bundle
+from hotremove.report.command import RUN
+from hotremove.report.files import write_all
+from hotremove.report.qualification import Decision, Qualification, qualify
+from hotremove.report.record import FILE, Record
+from hotremove.report.source import opened
+from hotremove.report.text import one_line
+from hotremove.verdict.lineage import find_change
+
+if TYPE_CHECKING:
+    from argparse import _SubParsersAction
+
+_CODES = {Decision.FIT: 0, Decision.UNFIT: 1, Decision.OPEN: 3}
+
+
+def register(subparsers: _SubParsersAction[ArgumentParser]) -> None:
+    """Add the command to the program's subcommands."""
+    parser = subparsers.add_parser(
+        "qualify",
+        help="judge a kernel: which fixes it has, lacks, or has broken",
+        description="Run the suite on a kernel, prove that it would have noticed, and judge the"
+        " kernel. Exit status: 0 it qualifies, 1 it does not, 2 there is no run or a damaged one,"
+        " 3 no verdict (guests were lost), 4 wrong input or an unfit machine.",
+    )
+    parser.add_argument("kernel", metavar="SPEC", help="the kernel, as for --kernel")
+    parser.add_argument("--baseline", metavar="SPEC", help="a kernel to hold it against")
+    for word, what in (("has", "has"), ("lacks", "lacks")):
+        parser.add_argument(
+            f"--{word}",
+            action="append",
+            default=[],
+            metavar="HASH",
+            help=f"an upstream change that the kernel {what}, whatever its version says",
+        )
+    parser.add_argument(
+        "--output", type=Path, metavar="DIR", help="default: hotremove-qualify-SPEC"
+    )
+    parser.add_argument("--no-prove", action="store_true", help="do not turn the fix off as well")
+    parser.add_argument("--results", type=Path, metavar="RUN", help=f"judge a finished run: {RUN}")
+    parser.add_argument(
+        "--pytest", default="", metavar="WORDS", help="more for pytest: --pytest='-k rdma'"
+    )
+    parser.set_defaults(func=run)
+
+
+def run(options: Namespace) -> int:
+    """Run `hotremove qualify`."""
+    has, lacks = (
+        [find_change(one).hash for one in given] for given in (options.has, options.lacks)
+    )
+    if options.results:
+        with opened(options.results) as source:
+            found = _judge(options, source.record, has, lacks)
+        _show(found)
+        return _CODES[found.decision]
+    folder = _folder(options)
+    ended = _run_suite(_command(options, folder))
+    if not (folder / FILE).is_file():
+        return ended or _CODES[Decision.OPEN]
+    with opened(folder) as source:
+        found = _judge(options, source.record, has, lacks)
+        _write(folder, found, source.record)
+    _show(found)
+    target = folder.with_name(folder.name + bundle.SUFFIX)
+    bundle.pack(folder, target)
+    print(f"{folder}/qualification.html; all of it in {target}")
+    return _CODES[found.decision]
+
+
+def _judge(options: Namespace, record: Record, has: list[str], lacks: list[str]) -> Qualification:
+    return qualify(record, options.kernel, options.baseline, has, lacks)
+
+
+def _folder(options: Namespace) -> Path:
+    """Where everything goes; nothing of another run is there.
+
+    Raises:
+        UsageProblem: there is a run.
+    """
+    safe = re.sub(r"[^A-Za-z0-9._-]+", "-", options.kernel).strip("-")
+    folder: Path = (options.output or Path(f"hotremove-qualify-{safe}")).absolute()
+    if (folder / FILE).exists():
+        raise UsageProblem(f"{folder}: there is a run already: give another --output")
+    return folder
+
+
+def _command(options: Namespace, folder: Path) -> list[str]:
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-m", "hotremove"]
+    command += [str(source_folder("scenarios")), "--artifacts", str(folder)]
+    for kernel in (options.kernel, options.baseline):
+        command += ["--kernel", kernel] if kernel else []
+    command += [] if options.no_prove else ["--prove"]
+    return [*command, "--expect", "strict", *_words(options.pytest)]
+
+
+def _words(text: str) -> list[str]:
+    try:
+        return shlex.split(text)
+    except ValueError as error:
+        raise UsageProblem(f"--pytest {text!r}: {error}") from error
+
+
+def _run_suite(command: list[str]) -> int:
+    """Run pytest to its end; Ctrl-C is for it to handle, which ends its guests."""
+    with subprocess.Popen(command) as child:
+        while True:
+            try:
+                return child.wait()
+            except KeyboardInterrupt:
+                continue
+
+
+def _write(folder: Path, found: Qualification, record: Record) -> None:
+    from hotremove.report.qualification_page import render_html, render_markdown
+
+    write_all(
+        {
+            folder / "qualification.md": render_markdown(found, record),
+            folder / "qualification.html": render_html(found, record),
+        }
+    )
+
+
+def _show(found: Qualification) -> None:
+    from hotremove.report.qualification_page import lineage_table
+
+    head, *rows = lineage_table(found)
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for heading in head:
+        table.add_column(heading)
+    for row in rows:
+        table.add_row(*(escape(one_line(cell)) for cell in row))
+    console = Console(highlight=False)
+    console.print(table)
+    console.print(f"\n[bold]{escape(one_line(found.sentence))}[/]", soft_wrap=True)
+    if found.baseline:
+        console.print(f"Against the baseline: {found.baseline.summary}", soft_wrap=True)
