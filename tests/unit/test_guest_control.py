@@ -179,7 +179,8 @@ def test_another_protocol_is_no_agent(tmp_path, patient):
         peer, _ = server.accept()
         with peer:
             peer.sendall(b"0 ready 9 7.0\n")
-            peer.recv(100)
+            while peer.recv(100):
+                pass
 
     answer = threading.Thread(target=greet)
     answer.start()
