@@ -11,7 +11,8 @@ from report_samples import make_result, old
 
 from hotremove.cli import main
 from hotremove.report.bundle import pack
-from hotremove.report.compare import compare, nameless
+from hotremove.report.compare import compare
+from hotremove.report.naming import nameless, title
 from hotremove.report.record import Record, write_record
 from hotremove.verdict.outcome import Verdict
 
@@ -100,6 +101,13 @@ def test_ids_lose_their_kernel_alone():
         (test, test),
     ):
         assert nameless(make_result(test=given)) == wanted
+
+
+def test_a_title_tells_one_test_of_a_kernel():
+    test = "s/test_x.py::test_y[6.1.192-memfd-64]"
+    assert title(make_result(test=test)) == "1 rxe memory region held [memfd-64]"
+    assert title(make_result()) == "1 rxe memory region held"
+    assert title(make_result(test="s::test_y", pin="vfio")) == "1 rxe memory region held [vfio]"
 
 
 def test_flakes_are_those_of_the_later_run():

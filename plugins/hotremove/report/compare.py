@@ -8,11 +8,11 @@ held against each other.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from hotremove.report.naming import nameless, title
 from hotremove.report.record import Record, Result
 from hotremove.verdict.outcome import Verdict
 
@@ -34,7 +34,7 @@ class Difference:
     """A test that came out otherwise.
 
     Attributes:
-        row: the scenario with its pin path.
+        row: the scenario with all it was run over.
         test: its id without the kernel.
         kernels: version before, and now.
         before: verdict, with the outcome where it explains it.
@@ -141,12 +141,6 @@ def partners(before: Iterable[Result], after: Iterable[Result]) -> Mapping[str, 
     return {left_new[0]: left_old[0]} if len(left_old) == len(left_new) == 1 else {}
 
 
-def nameless(result: Result) -> str:
-    """A test's id without the kernel: `test_x.py::test_y[6.1.192-rdma]` is `…test_y[rdma]`."""
-    label = re.escape(result.kernel_label)
-    return re.sub(rf"\[{label}(-|(?=\]))", "[", result.test).removesuffix("[]")
-
-
 def _by_key(results: Iterable[Result], instead: Mapping[str, str]) -> dict[Key, Result]:
     return {
         (instead.get(result.kernel, result.kernel), nameless(result)): result for result in results
@@ -164,7 +158,7 @@ def _told(result: Result) -> str:
 
 def _difference(before: Result, after: Result) -> Difference:
     return Difference(
-        row=after.row,
+        row=title(after),
         test=nameless(after),
         kernels=(before.kernel_version, after.kernel_version),
         before=_told(before),
@@ -175,7 +169,7 @@ def _difference(before: Result, after: Result) -> Difference:
 
 def _flake(result: Result) -> Flake:
     verdicts = (*result.attempts, result.verdict)
-    return Flake(result.row, nameless(result), result.kernel_version, verdicts)
+    return Flake(title(result), nameless(result), result.kernel_version, verdicts)
 
 
 def _changed_pace(before: Result, after: Result) -> bool:
@@ -188,7 +182,7 @@ def _changed_pace(before: Result, after: Result) -> bool:
 
 def _pace(before: Result, after: Result) -> Pace:
     times = (before.duration_s, after.duration_s)
-    return Pace(after.row, nameless(after), after.kernel_version, *times)
+    return Pace(title(after), nameless(after), after.kernel_version, *times)
 
 
 def _count(number: int, noun: str) -> str:

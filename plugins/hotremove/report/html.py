@@ -8,6 +8,7 @@ whatever would slip through to load or run anything.
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,7 @@ from typing import Any
 from hotremove.observe.pagedump import PageDump, explain
 from hotremove.report.case import Attempt, Case
 from hotremove.report.excerpt import Line, excerpt
+from hotremove.report.naming import title
 from hotremove.report.pages import template
 from hotremove.report.picture import Bar, draw
 from hotremove.report.record import Result
@@ -39,6 +41,10 @@ _TELLING = (
     "thp_migration_fail",
     "thp_migration_split",
 )
+
+
+# Page frames, processes and sizes differ where the cause does not.
+_NUMBER = re.compile(r"0x[0-9a-f]+|\d+")
 
 
 @dataclass(frozen=True)
@@ -70,6 +76,11 @@ class View:
     def result(self) -> Result:
         """What the test said."""
         return self.case.result
+
+    @property
+    def title(self) -> str:
+        """The scenario with all it was run over."""
+        return title(self.result)
 
     @property
     def is_bad(self) -> bool:
@@ -138,10 +149,15 @@ def matrix(views: Sequence[View]) -> list[Row]:
 
 def first_to_see(views: Sequence[View], most: int = 3) -> list[View]:
     """The gravest tests with different explanations."""
-    by_message: dict[str, View] = {}
-    for view in sorted((view for view in views if view.is_bad), key=_gravity):
-        by_message.setdefault(view.result.message.partition("\n")[0], view)
-    return list(by_message.values())[:most]
+    by_cause: dict[str, View] = {}
+    for view in sorted(filter(lambda view: view.is_bad, views), key=_urgency):
+        told = view.result.message.partition("\n")[0]
+        by_cause.setdefault(_NUMBER.sub("", told), view)
+    return list(by_cause.values())[:most]
+
+
+def _urgency(view: View) -> tuple[int, tuple[int, str]]:
+    return _gravity(view), row_order(view.result.row)
 
 
 def telling(attempt: Attempt) -> list[Any]:

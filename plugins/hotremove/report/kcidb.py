@@ -15,6 +15,7 @@ import kcidb_io
 
 from hotremove.cache import digest
 from hotremove.errors import UsageProblem
+from hotremove.report.naming import title
 from hotremove.report.record import Record, Result
 from hotremove.report.text import clipped, one_line, printable
 from hotremove.verdict.lineage import Change, changes
@@ -100,7 +101,7 @@ def _test(result: Result, record: Record, log: str, origin: str) -> Object:
         "build_id": _build_id(result, origin),
         "origin": origin,
         "path": _path(result),
-        "comment": one_line(result.row),
+        "comment": one_line(title(result)),
         "status": _STATUSES[Verdict(result.verdict)],
         "duration": result.duration_s,
         "log_excerpt": _excerpt(result, log),

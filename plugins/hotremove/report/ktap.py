@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from hotremove.report.naming import title
 from hotremove.report.record import Record, Result
 from hotremove.report.text import one_line, printable
 from hotremove.verdict.outcome import Verdict
@@ -54,7 +55,7 @@ def _diagnosis(result: Result) -> Iterator[str]:
 
 
 def _title(result: Result) -> str:
-    return f"{result.row}, fix off" if result.fix_off else result.row
+    return f"{title(result)}, fix off" if result.fix_off else title(result)
 
 
 def _sum(number: int, kernel: str, results: Sequence[Result]) -> str:

@@ -7,8 +7,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from hotremove.report.compare import Comparison, compare, nameless
+from hotremove.report.compare import Comparison, compare
 from hotremove.report.history import Night
+from hotremove.report.naming import nameless, title
 from hotremove.report.record import Record, Result
 from hotremove.verdict.outcome import Verdict
 
@@ -29,7 +30,7 @@ class Trend:
 
     Attributes:
         kernel: the spec.
-        row: the scenario with its pin path.
+        row: the scenario with all it was run over.
         test: its id without the kernel.
         results: its result in each night, None where it was not run.
     """
@@ -62,7 +63,7 @@ class Wavering:
 
     Attributes:
         kernel_version: the kernel.
-        row: the scenario with its pin path.
+        row: the scenario with all it was run over.
         test: its id without the kernel.
         verdicts: what came out, tries within a run included, oldest first.
     """
@@ -81,7 +82,7 @@ def trends(nights: Sequence[Night]) -> list[Trend]:
     for key in keys:
         results = tuple(of_night.get(key) for of_night in by_night)
         latest = next(one for one in reversed(results) if one)
-        found.append(Trend(key[0], latest.row, key[1], results))
+        found.append(Trend(key[0], title(latest), key[1], results))
     return found
 
 
@@ -92,7 +93,7 @@ def wavering(nights: Iterable[Night]) -> list[Wavering]:
     for result in (result for night in nights for result in night.record.results):
         key = (result.kernel_version, nameless(result))
         told.setdefault(key, []).extend((*result.attempts, result.verdict))
-        rows[key] = result.row
+        rows[key] = title(result)
     return [
         Wavering(key[0], rows[key], key[1], tuple(verdicts))
         for key, verdicts in told.items()

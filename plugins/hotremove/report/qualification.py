@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from hotremove.report.compare import Comparison, compare
+from hotremove.report.naming import title
 from hotremove.report.record import Record, Result
 from hotremove.verdict.lineage import Change, Lineage, changes
 from hotremove.verdict.outcome import Verdict
@@ -186,7 +187,7 @@ def _row(result: Result) -> int:
 
 
 def _shown(results: Sequence[Result]) -> str:
-    told = (f"{one.row}: {one.outcome or one.verdict}" for one in results)
+    told = (f"{title(one)}: {one.outcome or one.verdict}" for one in results)
     return "; ".join(dict.fromkeys(told))
 
 
@@ -194,7 +195,7 @@ def _untested(results: Iterable[Result], rows: Sequence[int]) -> str:
     skipped = [one for one in results if _row(one) in rows]
     if skipped:
         why = skipped[0].message.partition("\n")[0]
-        return f"{skipped[0].row}: {skipped[0].verdict}: {why}"
+        return f"{title(skipped[0])}: {skipped[0].verdict}: {why}"
     words = ", ".join(map(str, rows))
     return f"row{'s' if len(rows) > 1 else ''} {words}: not run"
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from hotremove.report.compare import Comparison, Difference
 from hotremove.report.markdown import escaped, rows_of
+from hotremove.report.naming import title
 from hotremove.report.pages import template
 from hotremove.report.qualification import Decision, Qualification, Status
 from hotremove.report.record import Record
@@ -29,6 +30,7 @@ def render_html(found: Qualification, record: Record) -> str:
         record=record,
         results=sorted(record.results, key=lambda result: row_order(result.row)),
         tally=tally(record.results),
+        title=title,
         colour=_DECISIONS[found.decision],
         colours=_STATUSES,
     )
