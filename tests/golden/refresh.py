@@ -4,19 +4,26 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 from hotremove.observe.dmesg import find_reports, read_lines
+from hotremove.observe.pagedump import parse_dumps, split_refcount
 
 KEYS = ("kind", "severity", "title", "fingerprint", "trace", "start", "end", "caller", "panicked")
 
 
-def found(log: Path) -> list[dict[str, Any]]:
-    """The reports in a log, as JSON would give them back."""
+def found(log: Path) -> dict[str, Any]:
+    """The reports in a log and what its page dumps say, as JSON would give them back."""
     with log.open("rb") as stream:
-        reports = find_reports(read_lines(stream))
-    return [{key: _plain(getattr(report, key)) for key in KEYS} for report in reports]
+        lines = list(read_lines(stream))
+    reports = find_reports(lines)
+    pages = Counter(str(split_refcount(dump)) for dump in parse_dumps(lines))
+    return {
+        "reports": [{key: _plain(getattr(one, key)) for key in KEYS} for one in reports],
+        "pages": dict(pages),
+    }
 
 
 def _plain(value: object) -> object:

@@ -51,7 +51,7 @@ def test_old_generation_explained() -> None:
         "refcount 1026 = 1024 (1 long-term pin) + 1 (mapping) + 1 (isolation)"
     )
     assert explain(only(OLD)).startswith("page frame 0x100008 (anon): refcount 1026 = ")
-    assert "migrate_pages() returned 1: 1 page left behind" in explain(only(OLD))
+    assert "migrate_pages() returned 1: 1 page of its batch left" in explain(only(OLD))
 
 
 def test_new_generation() -> None:

@@ -29,10 +29,12 @@ def bare(function: str) -> str:
 def call_trace(messages: Iterable[str], rules: Rules) -> tuple[str, ...]:
     """The functions of the first call trace, innermost first.
 
-    Those that the kernel marks `?`, which were only found on the stack, are left out. A
-    line of somebody else's in between is passed over; a blank one or two strange ones end it.
+    Those that the kernel marks `?`, which were only found on the stack, are left out unless there
+    are no others: out of a thunk, for instance, 5.10 unwinds nothing for certain. A line of
+    somebody else's in between is passed over; a blank one or two strange ones end it.
     """
     names: list[str] = []
+    doubtful: list[str] = []
     inside, strangers = False, 0
     for message in messages:
         if not inside:
@@ -41,13 +43,12 @@ def call_trace(messages: Iterable[str], rules: Rules) -> tuple[str, ...]:
         frame = _FRAME.match(message)
         if frame:
             strangers = 0
-            if not frame[1]:
-                names.append(bare(frame[2]))
+            (doubtful if frame[1] else names).append(bare(frame[2]))
         elif not rules.between.match(message):
             strangers += _TOLERATED if not message.strip() else 1
-            if strangers >= _TOLERATED and names:
+            if strangers >= _TOLERATED and (names or doubtful):
                 break
-    return tuple(names)
+    return tuple(names or doubtful)
 
 
 def place(title: str, messages: Iterable[str]) -> str | None:

@@ -51,7 +51,7 @@ class PageDump:
         entire_mapcount: entries that map the folio as a whole.
         pincount: pins of a large folio that counts them apart.
         reason: why it was dumped, `migration failure`, `isolation failed`, `unmovable page`.
-        ret: what migrate_pages() returned: an errno if negative, else pages left behind.
+        ret: what migrate_pages() returned: an errno if negative, else pages it left.
         memcg: memory cgroup, as printed.
         operations: the file system's address space operations.
         page_type: `buddy`, `slab` and the like, as printed.
@@ -339,7 +339,9 @@ def _name(dump: PageDump) -> str:
 def _why(dump: PageDump) -> str:
     if dump.ret is None:
         return f"Dumped because: {dump.reason}."
-    outcome = f"errno {-dump.ret}" if dump.ret < 0 else f"{_count(dump.ret, 'page')} left behind"
+    outcome = (
+        f"errno {-dump.ret}" if dump.ret < 0 else f"{_count(dump.ret, 'page')} of its batch left"
+    )
     return f"Dumped because: {dump.reason} (migrate_pages() returned {dump.ret}: {outcome})."
 
 
