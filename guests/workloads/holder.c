@@ -200,8 +200,7 @@ static void pin(const struct pin_path *path, const struct pin_request *request)
 
 static void command_pin(void)
 {
-	struct pin_request request = {.device = "rxe0",
-				      .entry = "fast",
+	struct pin_request request = {.entry = "fast",
 				      .group = -1,
 				      .writable = !options.read_only,
 				      .fd = memory.fd};
@@ -212,7 +211,7 @@ static void command_pin(void)
 	if (!wrong)
 		wrong = check_range(&request);
 	if (!path)
-		wrong = "pin's PATH is one of rdma, vfio, uring, vmsplice, udmabuf, kmod";
+		wrong = "pin's PATH is one of rdma, vfio, uring, vmsplice, udmabuf, kmod, umem, mediated";
 	if (held_count == PINS_LIMIT)
 		wrong = "too many pins are held";
 	if (wrong)

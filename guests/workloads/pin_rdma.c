@@ -83,7 +83,7 @@ static void *pin(const struct pin_request *request, struct pin_result *result)
 		failed("calloc");
 		return NULL;
 	}
-	if (open_domain(regions, request->device) &&
+	if (open_domain(regions, pin_device(request, "rxe0")) &&
 	    pin_parts(regions, request, 0, register_part, result))
 		return regions;
 	unpin(regions);

@@ -6,7 +6,8 @@
 #include "answers.h"
 
 static const struct pin_path *const paths[] = {
-	&pin_kmod, &pin_rdma, &pin_udmabuf, &pin_uring, &pin_vfio, &pin_vmsplice,
+	&pin_kmod, &pin_mediated, &pin_rdma, &pin_udmabuf,
+	&pin_umem, &pin_uring,	 &pin_vfio, &pin_vmsplice,
 };
 
 const struct pin_path *pin_path(const char *name)
@@ -15,6 +16,11 @@ const struct pin_path *pin_path(const char *name)
 		if (!strcmp(paths[index]->name, name))
 			return paths[index];
 	return NULL;
+}
+
+const char *pin_device(const struct pin_request *request, const char *usual)
+{
+	return request->device ? request->device : usual;
 }
 
 static size_t part_bytes(const struct pin_request *request, size_t limit)

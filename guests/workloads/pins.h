@@ -16,7 +16,7 @@ struct pin_request {
 	bool writable;	    /* the pin may write to the memory */
 	bool on_demand;	    /* rdma: an ODP region, which pins nothing */
 	bool detached;	    /* kmod: the pin outlives the holder */
-	const char *device; /* rdma: which device */
+	const char *device; /* rdma, umem, mediated: which device; NULL: the path's usual one */
 	const char *entry;  /* kmod: which way into get_user_pages */
 	long group;	    /* vfio: which IOMMU group */
 	uint64_t iova;	    /* vfio: where the device sees the memory */
@@ -43,10 +43,14 @@ struct pin_path {
 	bool (*report)(void *pin, FILE *text);
 };
 
-extern const struct pin_path pin_kmod, pin_rdma, pin_udmabuf, pin_uring, pin_vfio, pin_vmsplice;
+extern const struct pin_path pin_kmod, pin_mediated, pin_rdma, pin_udmabuf, pin_umem, pin_uring,
+	pin_vfio, pin_vmsplice;
 
 /* NULL when there is no such path. */
 const struct pin_path *pin_path(const char *name);
+
+/* The device asked for. */
+const char *pin_device(const struct pin_request *request, const char *usual);
 
 /* One call on one part of the range. */
 typedef bool pin_part(void *pin, const struct pin_request *request, char *address, size_t bytes);

@@ -45,6 +45,7 @@ SPARE_MODULES = (
     "ext4",
     "veth",
     "mdev",
+    "vfio_mdev",  # binds mediated devices on 5.10
     "rdma_ucm",
 )
 

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What a vfio device has pinned, whichever interface the kernel has for such devices. */
+#ifndef RANGES_H
+#define RANGES_H
+
+#include <linux/list.h>
+#include <linux/mutex.h>
+#include <linux/types.h>
+
+#include "pin_vfio.h"
+
+/* The most vfio_pin_pages takes (VFIO_PIN_PAGES_MAX_ENTRIES). */
+#define BATCH_LIMIT 512
+
+struct pinned_ranges;
+
+/* How the kernel at hand pins and unpins; pages taken or an errno. */
+struct pinner {
+	int (*pin)(struct pinned_ranges *ranges, u64 iova, int pages, int protection);
+	void (*unpin)(struct pinned_ranges *ranges, u64 iova, int pages);
+};
+
+struct pinned_ranges {
+	const struct pinner *pinner;
+	struct mutex lock;
+	struct list_head list;
+};
+
+void ranges_init(struct pinned_ranges *ranges, const struct pinner *pinner);
+
+/* Let go of all that lies between the IOVAs, wholly or in part. */
+void ranges_release(struct pinned_ranges *ranges, u64 iova, u64 length);
+void ranges_release_all(struct pinned_ranges *ranges);
+
+/* The ioctls of pin_vfio.h. */
+long ranges_ioctl(struct pinned_ranges *ranges, unsigned int command, unsigned long argument);
+
+/* Each interface's device; one of them is empty. */
+int emulated_init(void);
+void emulated_exit(void);
+int mediated_init(void);
+void mediated_exit(void);
+
+#endif
