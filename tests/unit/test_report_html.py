@@ -62,7 +62,7 @@ def test_each_cell_leads_to_its_test(run_dir: Path):
     (link,) = document.xpath('//table[@class="matrix"]//a[text()="fail (stuck)"]/@href')
     test = document.get_element_by_id(link[1:])
     assert test.get("open") is not None
-    assert "page frame 0x100009 (anon): refcount 1026" in test.text_content()
+    assert "0x100009: page (anon): refcount 1026" in test.text_content()
     assert [rect.get("class") for rect in test.iter("rect")][1::2] == [
         "start",
         "plug",
@@ -140,3 +140,18 @@ def test_a_long_log_is_cut_around_what_matters():
     assert lines[1].text == "line 497"
     assert lines[-1].kind == "splat"
     assert EVIL not in log
+
+
+def test_what_comes_many_times_is_told_once(run_dir: Path):
+    log = run_dir / "stuck" / "dmesg.log"
+    text = "\n".join(log.read_text().splitlines()[1:6])
+    log.write_text("\n".join(text.replace("100009", f"{0x100000 + n:x}") for n in range(20)))
+    document = html.document_fromstring(render(run_dir))
+    (report,) = document.xpath(
+        '//h3[text()="What the kernel reported"]/following-sibling::ul[1]/li'
+    )
+    assert report.text_content().endswith(", 20 times")
+    (pages,) = document.xpath('//h3[text()="Pages that did not leave"]/following-sibling::ul[1]/li')
+    assert pages.text_content().startswith(
+        "0x100000, 0x100001, 0x100002, 0x100003, 0x100004 and 15"
+    )

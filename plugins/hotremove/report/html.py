@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import base64
 import re
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from hotremove.observe.pagedump import PageDump, explain
+from hotremove.observe.report import Report
 from hotremove.report.case import Attempt, Case
 from hotremove.report.excerpt import Line, excerpt
 from hotremove.report.naming import title
@@ -30,13 +32,10 @@ _PICTURE_BYTES = 2 << 20
 # Lines of the log's end that are shown of a good test, and of another.
 _TAIL = {True: 40, False: 400}
 # What tells whether pages moved; other counters that changed are a click away.
+_ALWAYS = ("nr_foll_pin_acquired", "nr_foll_pin_released", "pgmigrate_success", "pgmigrate_fail")
 _TELLING = (
-    "nr_foll_pin_acquired",
-    "nr_foll_pin_released",
     "nr_isolated_anon",
     "nr_isolated_file",
-    "pgmigrate_success",
-    "pgmigrate_fail",
     "thp_migration_success",
     "thp_migration_fail",
     "thp_migration_split",
@@ -63,6 +62,24 @@ class Row:
     name: str
     cells: tuple[Cell | None, ...]
     proof: tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Held:
+    """Dumped pages that are held alike, and what holds them."""
+
+    told: str
+    dumps: tuple[PageDump, ...]
+
+    @property
+    def shown(self) -> tuple[PageDump, ...]:
+        """Those that are named."""
+        return self.dumps[:_MOST_DUMPS]
+
+    @property
+    def left_out(self) -> int:
+        """How many are not."""
+        return len(self.dumps) - len(self.shown)
 
 
 @dataclass(frozen=True)
@@ -93,20 +110,26 @@ class View:
         return draw(self.case.timeline)
 
     @property
-    def dumps(self) -> tuple[tuple[PageDump, str], ...]:
-        """The last dumped pages, and what holds each."""
-        return tuple((dump, explain(dump)) for dump in self.case.dumps[-_MOST_DUMPS:])
+    def reports(self) -> list[tuple[Report, int]]:
+        """The first of each kind of report, and how often it came."""
+        counts = Counter(report.fingerprint for report in self.case.reports)
+        first = {report.fingerprint: report for report in reversed(self.case.reports)}
+        by_place = sorted(first.values(), key=lambda report: report.start)
+        return [(report, counts[report.fingerprint]) for report in by_place]
 
     @property
-    def dumps_left_out(self) -> int:
-        """How many more pages were dumped."""
-        return max(len(self.case.dumps) - _MOST_DUMPS, 0)
+    def dumps(self) -> list[Held]:
+        """What holds the dumped pages; pages that are held alike are told together."""
+        alike: dict[str, list[PageDump]] = {}
+        for dump in self.case.dumps:
+            alike.setdefault(explain(replace(dump, pfn=None)), []).append(dump)
+        return [Held(told, tuple(dumps)) for told, dumps in alike.items()][-_MOST_DUMPS:]
 
     @property
     def log(self) -> list[Line]:
         """What is shown of the kernel's messages."""
         good = self.result.verdict in (Verdict.PASS, Verdict.SKIP)
-        wanted = [dump.start for dump, _ in self.dumps]
+        wanted = [dump.start for held in self.dumps for dump in held.shown]
         return excerpt(self.case.log, self.case.reports, wanted, _TAIL[good])
 
     @property
@@ -161,13 +184,18 @@ def _urgency(view: View) -> tuple[int, tuple[int, str]]:
 
 
 def telling(attempt: Attempt) -> list[Any]:
-    """The counters that tell whether pages moved."""
-    return [one for one in attempt.counted if one.name in _TELLING]
+    """The counters that tell whether pages moved; of the rarer ones those that say something."""
+    return [
+        one
+        for one in attempt.counted
+        if one.name in _ALWAYS or (one.name in _TELLING and (one.before or one.after))
+    ]
 
 
 def others(attempt: Attempt) -> list[Any]:
     """The other counters that changed."""
-    return [one for one in attempt.counted if one.change and one.name not in _TELLING]
+    known = (*_ALWAYS, *_TELLING)
+    return [one for one in attempt.counted if one.change and one.name not in known]
 
 
 def _kernels(results: Sequence[Result]) -> list[str]:
