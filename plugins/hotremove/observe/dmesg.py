@@ -94,7 +94,7 @@ class _Finder:
         return sorted(self.done, key=lambda report: (report.start, report.end))
 
     def _take(self, number: int, raw: str, *, hit: bool) -> None:
-        plain = None if hit else read_plain(raw)
+        plain = None if hit or len(raw) > _LONGEST_RECORD else read_plain(raw)
         if plain:
             record, self.last, seconds, text = plain
             self._continue(Entry(number, record, text, seconds, self.last))
@@ -111,6 +111,7 @@ class _Finder:
         entry = Entry(number, record, line.text, line.seconds, line.caller)
         rule = self.rules.classify(line) if hit else None
         if rule:
+            self._close([one for one in self._reports_of(entry) if one.is_over(entry)])
             self._trigger(entry, rule, self._reports_of(entry))
         else:
             self._continue(entry)
@@ -121,15 +122,13 @@ class _Finder:
             self._extend(entry, reports)
 
     def _extend(self, entry: Entry, reports: Iterable[Growing]) -> None:
-        self._close([one for one in reports if not one.take(entry, self.rules)])
+        over = [one for one in reports if not one.take(entry, self.rules)]
+        if over:
+            self._close(over)
 
     def _reports_of(self, entry: Entry) -> list[Growing]:
         """The unfinished reports that this line may belong to."""
         reports = self.growing.get(self.last, [])
-        over = [one for one in reports if one.is_over(entry)]
-        if over:
-            self._close(over)
-            reports = self.growing.get(self.last, [])
         if not reports and entry.text.startswith("NMI backtrace for cpu"):
             reports = [one for one in self._unfinished() if one.asks_processors][:1]
             if reports:

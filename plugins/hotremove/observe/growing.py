@@ -137,6 +137,8 @@ class Growing:
 
     def take(self, entry: Entry, rules: Rules) -> bool:
         """Take a line that begins nothing; False when the report turns out to be over."""
+        if self.is_over(entry):
+            return False
         text = entry.text
         self._add(entry)
         if not text or text.isspace():
