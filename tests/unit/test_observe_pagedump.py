@@ -135,6 +135,7 @@ def test_each_caller_has_its_own_dump() -> None:
 def test_a_dump_cut_short_keeps_what_was_there() -> None:
     dump = only("\n".join(OLD.splitlines()[:2]))
     assert (dump.refcount, dump.reason, dump.flags) == (1026, None, ())
+    assert split_refcount(dump).isolation == 1
     assert explain(dump)
 
 

@@ -166,7 +166,9 @@ def split_refcount(dump: PageDump) -> RefcountSplit:
     an offline outlives it), whether 1024 plain references pose as a pin, and, before 6.10, how
     many page-table entries map the other pages of a large folio.
     """
-    isolation = 1 if dump.reason in ("migration failure", "isolation failed") else 0
+    # A dump cut short may lack its reason, but not the line before it that gave `ret`.
+    migrated = dump.reason is None and dump.ret is not None
+    isolation = 1 if migrated or dump.reason in ("migration failure", "isolation failed") else 0
     mappings = _mapping_references(dump)
     cache = _cache_references(dump)
     left = dump.refcount - isolation - mappings - cache
