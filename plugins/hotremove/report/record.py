@@ -91,8 +91,11 @@ def write_record(
         "results": [asdict(result) for result in results],
     }
     aside = directory / f".{FILE}.{os.getpid()}"
-    aside.write_text(json.dumps(document, indent=1) + "\n")
-    return aside.rename(directory / FILE)
+    try:
+        aside.write_text(json.dumps(document, indent=1) + "\n")
+        return aside.rename(directory / FILE)
+    finally:
+        aside.unlink(missing_ok=True)
 
 
 def read_record(path: Path) -> tuple[Result, ...]:
