@@ -138,7 +138,7 @@ class Guest:
 
     def console_reports(self) -> list[Report]:
         """What the kernel reported on its console; works on a dead guest."""
-        return find_reports(self.console.text().splitlines())
+        return find_reports(self.console.text().split("\n"))
 
     def reports(self) -> list[Report]:
         """What the kernel reported since this guest started.
