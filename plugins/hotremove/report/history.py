@@ -16,6 +16,7 @@ from typing import Any
 import platformdirs
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+from tenacity import retry, retry_if_exception_type, stop_after_attempt
 
 from hotremove.cache import digest
 from hotremove.errors import DataProblem
@@ -86,10 +87,7 @@ class History:
         """
         self._engine = _engine(place or default_place())
         self.place = self._engine.url.render_as_string(hide_password=True)
-        try:
-            self._prepare()
-        except DataProblem:
-            self._prepare()  # another process may just have made the tables
+        self._prepare()
 
     def __enter__(self) -> History:
         return self
@@ -126,6 +124,8 @@ class History:
             results = self._results(connection, [row.id for row in chosen])
         return [_night(row, results.get(row.id, [])) for row in reversed(chosen)]
 
+    # Another process may be making the tables, one after another.
+    @retry(retry=retry_if_exception_type(DataProblem), stop=stop_after_attempt(9), reraise=True)
     def _prepare(self) -> None:
         with self._used() as connection:
             _tables.create_all(connection)

@@ -72,6 +72,16 @@ class Qualification:
     entries: tuple[Entry, ...]
     baseline: Comparison | None
 
+    @property
+    def shown(self) -> tuple[Entry, ...]:
+        """The changes of which the run shows something."""
+        return tuple(one for one in self.entries if one.status is not Status.UNTESTED)
+
+    @property
+    def untested(self) -> tuple[Entry, ...]:
+        """The others."""
+        return tuple(one for one in self.entries if one.status is Status.UNTESTED)
+
 
 def qualify(
     record: Record,

@@ -9,7 +9,7 @@ from hotremove.report.compare import Comparison, Difference
 from hotremove.report.markdown import escaped, rows_of
 from hotremove.report.naming import title
 from hotremove.report.pages import template
-from hotremove.report.qualification import Decision, Qualification, Status
+from hotremove.report.qualification import Decision, Entry, Qualification, Status
 from hotremove.report.record import Record
 from hotremove.report.terminal import row_order, tally
 
@@ -29,7 +29,7 @@ def render_html(found: Qualification, record: Record) -> str:
         found=found,
         record=record,
         results=sorted(record.results, key=lambda result: row_order(result.row)),
-        tally=tally(record.results),
+        tally=_tally(found, record),
         title=title,
         colour=_DECISIONS[found.decision],
         colours=_STATUSES,
@@ -45,17 +45,22 @@ def _lines(found: Qualification, record: Record) -> Iterator[str]:
     yield f"# {escaped(found.version)} {found.decision}\n"
     yield f"{escaped(found.sentence)}\n"
     yield "## Upstream changes\n"
-    yield from rows_of(lineage_table(found))
+    yield from rows_of(lineage_table(found.shown + found.untested))
     if found.baseline:
         yield from _baseline(found.baseline)
     yield "\n## Tests\n"
-    yield escaped(tally(record.results))
+    yield escaped(_tally(found, record))
 
 
-def lineage_table(found: Qualification) -> list[list[str]]:
-    """The lineage as rows of text, a head first."""
+def _tally(found: Qualification, record: Record) -> str:
+    """The verdicts on the kernel itself, without the baseline's."""
+    return tally([result for result in record.results if result.kernel == found.kernel])
+
+
+def lineage_table(entries: Sequence[Entry]) -> list[list[str]]:
+    """Entries as rows of text, a head first."""
     rows = [["change", "since", "status", "shown by"]]
-    for one in found.entries:
+    for one in entries:
         change = f"{one.change.hash} {one.change.subject}"
         rows.append([change, one.change.mainline, one.status, one.shown_by])
     return rows

@@ -143,7 +143,7 @@ def _write(folder: Path, found: Qualification, record: Record) -> None:
 def _show(found: Qualification) -> None:
     from hotremove.report.qualification_page import lineage_table
 
-    head, *rows = lineage_table(found)
+    head, *rows = lineage_table(found.shown)
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for heading in head:
         table.add_column(heading)
@@ -151,6 +151,9 @@ def _show(found: Qualification) -> None:
         table.add_row(*(escape(one_line(cell)) for cell in row))
     console = Console(highlight=False)
     console.print(table)
+    if found.untested:
+        hashes = ", ".join(one.change.hash for one in found.untested)
+        console.print(f"not testable here: {hashes}", soft_wrap=True)
     console.print(f"\n[bold]{escape(one_line(found.sentence))}[/]", soft_wrap=True)
     if found.baseline:
         console.print(f"Against the baseline: {found.baseline.summary}", soft_wrap=True)
