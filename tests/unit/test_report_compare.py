@@ -161,3 +161,12 @@ def test_a_damaged_run_is_told_in_one_line(tmp_path: Path, capsys):
     (tmp_path / "b.json").write_text('{"schema": 9, "results": []}')
     assert main(["compare", str(good), str(tmp_path / "b.json")]) == 2
     assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_a_long_list_of_tests_is_cut(tmp_path: Path, capsys):
+    many = [make_result(test=f"s/test_x.py::test_{n}[6.1.192]") for n in range(8)]
+    old_run, new_run = save(tmp_path / "a", *many), save(tmp_path / "b")
+    assert main(["compare", str(old_run), str(new_run)]) == 0
+    told = capsys.readouterr().out
+    assert told.count("no longer there:") == 6
+    assert "no longer there: 3 more tests" in told

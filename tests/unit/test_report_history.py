@@ -144,7 +144,15 @@ def test_a_run_is_held_against_the_last_of_its_kernels(place: str):
     found = since_last(nights, night(3, make_result(verdict="fail")))
     assert found
     assert found.regressions
+    assert not found.gone
     assert since_last(nights, night(3, make_result(kernel="dir:/x"))) is None
+
+
+def test_a_run_is_not_held_against_a_later_one(place: str):
+    nights = filed(place, night(1, make_result()), night(9, make_result(verdict="fail")))
+    found = since_last(nights, night(5, make_result(verdict="fail")))
+    assert found
+    assert found.regressions
 
 
 def test_the_page_shows_every_night_and_escapes(place: str):

@@ -21,6 +21,7 @@ from hotremove.report.text import one_line
 if TYPE_CHECKING:
     from argparse import _SubParsersAction
 
+_SHOWN = 5
 REGRESSED = 1
 """Exit status when something got worse."""
 
@@ -84,5 +85,11 @@ def _lines(found: Comparison) -> Iterator[str]:
         word = "slower" if pace.after > pace.before else "faster"
         told = f"{pace.before:.1f} s, now {pace.after:.1f} s"
         yield f"{word}: {pace.row} on {pace.kernel}: {told}"
-    yield from (f"not in B: {test}" for test in found.gone)
-    yield from (f"new in B: {test}" for test in found.added)
+    yield from _some("no longer there", found.gone)
+    yield from _some("new", found.added)
+
+
+def _some(what: str, tests: tuple[str, ...]) -> Iterator[str]:
+    yield from (f"{what}: {test}" for test in tests[:_SHOWN])
+    if len(tests) > _SHOWN:
+        yield f"{what}: {len(tests) - _SHOWN} more tests"

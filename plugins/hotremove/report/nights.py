@@ -102,11 +102,15 @@ def wavering(nights: Iterable[Night]) -> list[Wavering]:
 
 
 def since_last(nights: Sequence[Night], record: Record) -> Comparison | None:
-    """A run held against the last filed one that shares a kernel spec with it."""
+    """A run held against the last filed one before it that shares a kernel spec with it.
+
+    Kernels that only the earlier run has say nothing.
+    """
     kernels = {result.kernel for result in record.results}
     for night in reversed(nights):
-        if kernels & {result.kernel for result in night.record.results}:
-            return compare(night.record, record)
+        same = tuple(result for result in night.record.results if result.kernel in kernels)
+        if same and not night.record.started > record.started > "":
+            return compare(Record(same), record)
     return None
 
 
