@@ -6,8 +6,9 @@ from __future__ import annotations
 import re
 import time
 
+from hotremove.errors import GuestLost
 from hotremove.guest.machine import Guest
-from hotremove.memory.blocks import read_node_memory, read_zones
+from hotremove.memory.blocks import read_blocks, read_node_memory, read_zones
 from hotremove.memory.offline import Offline, offline_command
 from hotremove.memory.removable import DEADLINE, MIB, End, Removable
 from hotremove.observe.counters import find_zone
@@ -72,6 +73,7 @@ class Dimm(Removable):
         self._asked = True
         event = self.guest.wait_for_removal(self.alias, deadline)
         if event is None:
+            self._require_attempt()
             return End(Outcome.STUCK)
         self._asked = False
         if event.kind == "refused":
@@ -80,6 +82,20 @@ class Dimm(Removable):
         if left:
             return End(Outcome.REFUSED, f"DEVICE_REMOVED came, but blocks {sorted(left)} exist")
         return End(Outcome.REMOVED)
+
+    def _require_attempt(self) -> None:
+        """A kernel that is stuck has a block `going-offline`, or some offline already.
+
+        Raises:
+            GuestLost: it does not try; the request may never have reached it.
+        """
+        mine = {block.index for block in self.blocks}
+        states = {b.state for b in read_blocks(self.guest.control) if b.index in mine}
+        if states == {"online"}:
+            raise GuestLost(
+                "the DIMM was asked back, but the guest's kernel has not begun to offline it: "
+                "the ACPI event may have been lost, and nothing can be said of the kernel"
+            )
 
     def _offline(self, deadline: float) -> End:
         end = time.monotonic() + deadline
