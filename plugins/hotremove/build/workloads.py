@@ -16,7 +16,7 @@ from hotremove.progress import waiting
 # Folders below guests/ and the programs that their Makefiles make.
 PROGRAMS = {
     "agent": ("agent", "evidence"),
-    "workloads": ("holder", "rxe_link", "write_once"),
+    "workloads": ("holder", "ioctl_fuzz", "rxe_link", "write_once"),
 }
 
 # Static archives the programs are linked with, and the Debian packages that hold them.

@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The farm's kernel modules in a guest; run on several kernels by test_kmods.py."""
+
+import contextlib
+import signal
+
+import pytest
+
+from hotremove.errors import CapabilityAbsent
+from hotremove.pins.buffer import Buffer, PinRefused
+from hotremove.pins.kmod import load_module
+from hotremove.scenario import MIB
+
+pytestmark = pytest.mark.hotremove
+
+SIZE = 32 * MIB
+PAGES = SIZE // 4096
+ORACLE = "/sys/kernel/debug/pin_oracle"
+UUID = "83b8f4f2-509f-382f-3c1e-e6bfe0fa1001"
+
+
+@pytest.fixture
+def load(guest, farm, kernel):
+    """Load modules by name."""
+    modules = farm.kmods(kernel)
+
+    def load(*names):
+        for name in names:
+            load_module(guest, modules.find(name))
+
+    return load
+
+
+@pytest.fixture
+def oracle(guest, load):
+    """Count the pages that may be pinned for DMA, in `movable` or all (`pinned`) zones."""
+    load("pin_oracle")
+
+    def pages(where="pinned"):
+        lines = guest.control.read(f"{ORACLE}/{where}").splitlines()
+        return sum(int(folios) << int(order) for _, folios, order, *_ in map(str.split, lines))
+
+    return pages
+
+
+@pytest.fixture
+def fixed(guest):
+    """Whether long-term pins are migrated: the event knows of a reason for it."""
+    path = "/sys/kernel/tracing/events/migrate/mm_migrate_pages/format"
+    return "longterm_pin" in guest.control.read(path)
+
+
+def unload(guest, *names):
+    guest.control.check(f"rmmod {' '.join(names)}")
+
+
+def balanced(guest):
+    """Whether as many pins were released as were taken."""
+    guest.control.check("echo 1 >/proc/sys/vm/stat_refresh")
+    counts = dict(line.split() for line in guest.control.read("/proc/vmstat").splitlines())
+    return counts["nr_foll_pin_acquired"] == counts["nr_foll_pin_released"]
+
+
+def mediated_keys(guest, fixed):
+    """The group and the name of pin_vfio's device, made first where devices are mediated."""
+    if not fixed:
+        types = "/sys/devices/pin_vfio/mdev_supported_types"
+        guest.control.check(f"modprobe vfio_mdev; echo {UUID} >{types}/pin_vfio-pin/create")
+    name = "pin_vfio" if fixed else UUID
+    found = guest.control.check(f"readlink -f /sys/bus/*/devices/{name}/iommu_group")
+    return {"group": int(found.rsplit("/", 1)[-1]), "device": name}
+
+
+def test_every_module_is_built_loads_and_unloads(guest, farm, kernel, load, tmp_path):
+    modules = farm.kmods(kernel)
+    assert not modules.absent
+    names = [module.stem for module in modules.modules]
+    load(*names)
+    unload(guest, *names)
+    foreign = tmp_path / "foreign.ko"
+    foreign.write_bytes(b"\x7fELF not a module")
+    with pytest.raises(CapabilityAbsent, match="foreign"):
+        load_module(guest, foreign)
+
+
+def test_oracle_finds_what_unfix_leaves_in_zone_movable(
+    guest, movable_dimm, rdma, oracle, load, fixed
+):
+    assert oracle() == 0
+    buffer = movable_dimm.map(SIZE)
+    rdma.pin(buffer)
+    assert (oracle(), oracle("movable")) == (PAGES, 0 if fixed else PAGES)
+    if not fixed:
+        return
+    load("unfix")
+    buffer = movable_dimm.map(SIZE)
+    rdma.pin(buffer)
+    assert oracle("movable") == PAGES
+    assert int(guest.control.read("/sys/module/unfix/parameters/hits")) > 0
+    buffer.unpin()
+    unload(guest, "unfix")
+    rdma.pin(buffer)
+    assert oracle("movable") == 0
+
+
+@pytest.fixture
+def entries(guest, load):
+    """The entries of pin_hold that take long-term pins of this kernel, tried on one page."""
+    load("pin_hold")
+    taken = []
+    buffer = Buffer(guest, 4096, kind="memfd")
+    for entry in ("fast", "locked", "remote", "unlocked", "memfd"):
+        with contextlib.suppress(PinRefused):
+            buffer.pin("kmod", "pin", entry=entry)
+            taken.append(entry)
+    buffer.close()
+    return taken
+
+
+def test_every_entry_of_pin_hold(guest, movable_dimm, oracle, entries, fixed):
+    assert entries[:3] == ["fast", "locked", "remote"]
+    for entry in entries:
+        buffer = movable_dimm.map(SIZE, kind="memfd")
+        buffer.pin("kmod", "pin", entry=entry)
+        assert (entry, oracle()) == (entry, PAGES)
+        assert (entry, oracle("movable")) == (entry, 0 if fixed else PAGES)
+        assert not guest.control.run("rmmod pin_hold").ok
+        buffer.close()
+        assert oracle() == 0
+    unload(guest, "pin_hold")
+
+
+def test_pins_of_every_module_end_with_their_holder(guest, movable_dimm, rdma, oracle, load, fixed):
+    load("pin_hold", "pin_rdma", "pin_vfio")
+    keys = mediated_keys(guest, fixed)
+    for path, more in (("kmod", {}), ("umem", {}), ("mediated", keys)):
+        buffer = movable_dimm.map(SIZE)
+        pin = buffer.pin(path, "pin", batch=1 << 20, **more)
+        assert (path, pin.calls) == (path, SIZE >> 20)
+        assert (path, oracle()) == (path, PAGES)
+        assert (path, oracle("movable")) == (path, 0 if fixed else PAGES)
+        gone = f"while [ -d /proc/{buffer.pid} ]; do usleep 10000; done"
+        guest.control.check(f"kill -{signal.SIGKILL} {buffer.pid}; {gone}")
+        assert (path, oracle()) == (path, 0)
+    unload(guest, "pin_hold", "pin_rdma", "pin_vfio")
+    assert balanced(guest)
+
+
+def test_a_detached_pin_ends_with_its_module(guest, movable_dimm, oracle, load):
+    load("pin_hold")
+    buffer = movable_dimm.map(SIZE)
+    buffer.pin("kmod", "pin", detached=1)
+    buffer.close()
+    assert oracle() == PAGES
+    unload(guest, "pin_hold")
+    assert oracle() == 0
+
+
+def test_unmigratable_pages_hold_up_an_offline(guest, movable_dimm, load):
+    load("unmigratable")
+    buffer = movable_dimm.map(SIZE)
+    pfn = buffer.frames().runs[0][0]
+    folder = "/sys/kernel/debug/unmigratable"
+    guest.control.check(f"echo {pfn} 3 >{folder}/hold")
+    assert guest.control.read(f"{folder}/held").strip() == "3"
+    state = f"/sys/devices/system/memory/memory{pfn * 4096 >> 27}/state"
+    assert guest.control.run(f"echo offline >{state}", 3).ending == "deadline"
+    unload(guest, "unmigratable")
+    guest.control.check(f"until echo offline >{state}; do :; done")
+
+
+def test_random_requests(guest, rdma, oracle, load):
+    load("pin_hold", "pin_rdma")
+    guest.control.check("ioctl_fuzz 5 1 /dev/pin_hold /dev/pin_rdma", 120)
+    unload(guest, "pin_hold", "pin_rdma")
+    assert oracle() == 0
+    assert balanced(guest)
