@@ -48,16 +48,24 @@ def sign(directory: Path, pid: int) -> None:
     (directory / OWNER).write_text(f"{pid} {start_time(pid)}\n")
 
 
-def is_owned(directory: Path) -> bool:
-    """Whether the process that made the run directory still lives."""
+def owner_of(directory: Path) -> tuple[int, str] | None:
+    """Pid and start time of the process that made a run directory, or None."""
     try:
         pid, started = (directory / OWNER).read_text().split()
     except (OSError, ValueError):
-        # Just being made: an owner writes its name within moments.
-        with contextlib.suppress(OSError):
-            return time.time() - directory.stat().st_mtime < 60
-        return False
-    return start_time(int(pid)) == started
+        return None
+    return int(pid), started
+
+
+def is_owned(directory: Path) -> bool:
+    """Whether the process that made the run directory still lives."""
+    owner = owner_of(directory)
+    if owner:
+        return start_time(owner[0]) == owner[1]
+    # Just being made: an owner writes its name within moments.
+    with contextlib.suppress(OSError):
+        return time.time() - directory.stat().st_mtime < 60
+    return False
 
 
 def emulators_of(directory: Path) -> set[int]:
@@ -124,11 +132,19 @@ def abandoned() -> list[Path]:
 
 
 def guard(directory: Path) -> None:
-    """Wait for the owner's end, then reap; signals meant for the owner's terminal are ignored."""
+    """Wait until the owner is done here, then reap, and once more when its process has ended.
+
+    libvirt's threads in the owner may still write to a directory that was removed under them.
+    Signals meant for the owner's terminal are ignored.
+    """
+    owned = owner_of(directory)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
         signal.signal(number, signal.SIG_IGN)
     while sys.stdin.buffer.read(1):
         pass
+    reap(directory, spare_kept=True)
+    while owned and start_time(owned[0]) == owned[1]:
+        time.sleep(0.1)
     reap(directory, spare_kept=True)
 
 

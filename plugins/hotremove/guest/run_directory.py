@@ -15,6 +15,10 @@ from hotremove.cache import host_errors
 from hotremove.guest import reaper
 
 
+# Guardians that outlive their run directory; kept, as nobody waits for them.
+_dismissed: list[subprocess.Popen[bytes]] = []
+
+
 @dataclass(frozen=True)
 class RunDirectory:
     """A private directory, guarded: when this process dies in any way, its guests die with it."""
@@ -48,12 +52,15 @@ class RunDirectory:
             reaper.keep(self.path, pid)
 
     def remove(self) -> None:
-        """End what still runs here, remove the directory, and let the guardian go."""
+        """End what still runs here and remove the directory.
+
+        The guardian looks again when this process has ended, and ends with it.
+        """
         reaper.reap(self.path, spare_kept=True)
         stdin: IO[bytes] | None = self._guardian.stdin
         if stdin:
             stdin.close()
-        self._guardian.wait()
+        _dismissed.append(self._guardian)
 
 
 def _start_guardian(path: Path) -> subprocess.Popen[bytes]:
