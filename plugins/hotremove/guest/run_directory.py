@@ -14,7 +14,6 @@ from typing import IO
 from hotremove.cache import host_errors
 from hotremove.guest import reaper
 
-
 # Guardians that outlive their run directory; kept, as nobody waits for them.
 _dismissed: list[subprocess.Popen[bytes]] = []
 
