@@ -103,6 +103,38 @@ bool memory_map(struct memory *memory, int node, bool prefer, const char *path)
 	return place_on(memory, node, prefer);
 }
 
+bool memory_lock_on_fault(const struct memory *memory)
+{
+	return !mlock2(memory->address, memory->bytes, MLOCK_ONFAULT) || failed("mlock2");
+}
+
+static int advice_number(const char *name)
+{
+	static const struct {
+		const char *name;
+		int number;
+	} known[] = {
+		{"dontfork", MADV_DONTFORK},   {"dofork", MADV_DOFORK},
+		{"dontneed", MADV_DONTNEED},   {"hugepage", MADV_HUGEPAGE},
+		{"nohugepage", MADV_NOHUGEPAGE}, {"mergeable", MADV_MERGEABLE},
+		{"cold", MADV_COLD},	       {"pageout", MADV_PAGEOUT},
+	};
+
+	for (size_t index = 0; index < sizeof(known) / sizeof(known[0]); index++)
+		if (!strcmp(known[index].name, name))
+			return known[index].number;
+	return -1;
+}
+
+bool memory_advise(const struct memory *memory, const char *advice)
+{
+	int number = advice_number(advice);
+
+	if (number < 0)
+		return failed_with("no such advice", EINVAL);
+	return !madvise(memory->address, memory->bytes, number) || failed("madvise");
+}
+
 void memory_fault(const struct memory *memory)
 {
 	volatile char *byte = memory->address;

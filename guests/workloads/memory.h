@@ -35,6 +35,12 @@ extern const char memory_kinds[];
  */
 bool memory_map(struct memory *memory, int node, bool prefer, const char *path);
 
+/* Have pages locked as they are faulted in (mlock2, MLOCK_ONFAULT). */
+bool memory_lock_on_fault(const struct memory *memory);
+
+/* madvise(2) by the advice's name in small letters, `dontfork`. */
+bool memory_advise(const struct memory *memory, const char *advice);
+
 /* Fault every page in by writing to it. */
 void memory_fault(const struct memory *memory);
 

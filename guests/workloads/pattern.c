@@ -12,12 +12,13 @@ static uint64_t word(uint64_t seed, size_t index)
 	return mixed ^ (mixed >> 31);
 }
 
-void pattern_fill(void *address, size_t bytes, uint64_t seed)
+void pattern_fill(void *part, size_t bytes, size_t offset, uint64_t seed)
 {
-	uint64_t *words = address;
+	uint64_t *words = part;
+	size_t first = offset / sizeof(*words);
 
 	for (size_t index = 0; index < bytes / sizeof(*words); index++)
-		words[index] = word(seed, index);
+		words[index] = word(seed, first + index);
 }
 
 static size_t different_bytes(uint64_t difference)
@@ -29,12 +30,12 @@ static size_t different_bytes(uint64_t difference)
 	return count;
 }
 
-size_t pattern_mismatches(const void *address, size_t bytes, uint64_t seed)
+size_t pattern_mismatches(const void *part, size_t bytes, size_t offset, uint64_t seed)
 {
-	const uint64_t *words = address;
-	size_t count = 0;
+	const uint64_t *words = part;
+	size_t first = offset / sizeof(*words), count = 0;
 
 	for (size_t index = 0; index < bytes / sizeof(*words); index++)
-		count += different_bytes(words[index] ^ word(seed, index));
+		count += different_bytes(words[index] ^ word(seed, first + index));
 	return count;
 }

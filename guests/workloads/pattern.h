@@ -6,9 +6,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-void pattern_fill(void *address, size_t bytes, uint64_t seed);
+/* `offset` (bytes, a multiple of 8) is where the part begins in the whole. */
+void pattern_fill(void *part, size_t bytes, size_t offset, uint64_t seed);
 
 /* How many bytes differ from the pattern. */
-size_t pattern_mismatches(const void *address, size_t bytes, uint64_t seed);
+size_t pattern_mismatches(const void *part, size_t bytes, size_t offset, uint64_t seed);
 
 #endif

@@ -147,4 +147,5 @@ static bool report(void *pin, FILE *text)
 	return true;
 }
 
-const struct pin_path pin_kmod = {"kmod", pin, unpin, report};
+const struct pin_path pin_kmod = {
+	.name = "kmod", .pin = pin, .unpin = unpin, .report = report};

@@ -77,4 +77,4 @@ static void *pin(const struct pin_request *request, struct pin_result *result)
 	return NULL;
 }
 
-const struct pin_path pin_mediated = {"mediated", pin, unpin, NULL};
+const struct pin_path pin_mediated = {.name = "mediated", .pin = pin, .unpin = unpin};

@@ -7,10 +7,13 @@
 
 #include "answers.h"
 #include "pins.h"
+#include "rdma_loop.h"
 
 struct regions {
 	struct ibv_context *device;
 	struct ibv_pd *domain;
+	struct rdma_loop *loop; /* made for the first transfer */
+	char *start;
 	size_t count;
 	struct ibv_mr *region[];
 };
@@ -56,6 +59,8 @@ static void unpin(void *pin)
 {
 	struct regions *regions = pin;
 
+	if (regions->loop)
+		rdma_loop_close(regions->loop);
 	while (regions->count)
 		ibv_dereg_mr(regions->region[--regions->count]);
 	if (regions->domain)
@@ -83,6 +88,7 @@ static void *pin(const struct pin_request *request, struct pin_result *result)
 		failed("calloc");
 		return NULL;
 	}
+	regions->start = request->address;
 	if (open_domain(regions, pin_device(request, "rxe0")) &&
 	    pin_parts(regions, request, 0, register_part, result))
 		return regions;
@@ -90,4 +96,43 @@ static void *pin(const struct pin_request *request, struct pin_result *result)
 	return NULL;
 }
 
-const struct pin_path pin_rdma = {"rdma", pin, unpin, NULL};
+static const struct ibv_mr *region_of(const struct regions *regions, const char *address)
+{
+	for (size_t index = 0; index < regions->count; index++) {
+		const struct ibv_mr *region = regions->region[index];
+
+		if (address >= (char *)region->addr && address < (char *)region->addr + region->length)
+			return region;
+	}
+	return NULL;
+}
+
+static bool transfer(void *pin, size_t offset, void *bytes, size_t length,
+		     enum dma_direction direction)
+{
+	struct regions *regions = pin;
+
+	if (!regions->loop)
+		regions->loop = rdma_loop_open(regions->device, regions->domain);
+	if (!regions->loop)
+		return false;
+	for (size_t done = 0, part; done < length; done += part) {
+		const char *address = regions->start + offset + done;
+		const struct ibv_mr *region = region_of(regions, address);
+
+		part = (char *)region->addr + region->length - address;
+		if (part > length - done)
+			part = length - done;
+		if (!rdma_loop_move(regions->loop, region, address, (char *)bytes + done, part,
+				    direction)) {
+			/* A queue pair with an error behind it is of no more use. */
+			rdma_loop_close(regions->loop);
+			regions->loop = NULL;
+			return false;
+		}
+	}
+	return true;
+}
+
+const struct pin_path pin_rdma = {
+	.name = "rdma", .pin = pin, .unpin = unpin, .transfer = transfer};

@@ -71,4 +71,4 @@ static void *pin(const struct pin_request *request, struct pin_result *result)
 	return NULL;
 }
 
-const struct pin_path pin_udmabuf = {"udmabuf", pin, unpin, NULL};
+const struct pin_path pin_udmabuf = {.name = "udmabuf", .pin = pin, .unpin = unpin};

@@ -74,4 +74,4 @@ static void *pin(const struct pin_request *request, struct pin_result *result)
 	return NULL;
 }
 
-const struct pin_path pin_uring = {"uring", pin, unpin, NULL};
+const struct pin_path pin_uring = {.name = "uring", .pin = pin, .unpin = unpin};

@@ -74,4 +74,4 @@ static void *pin(const struct pin_request *request, struct pin_result *result)
 	return NULL;
 }
 
-const struct pin_path pin_vmsplice = {"vmsplice", pin, unpin, NULL};
+const struct pin_path pin_vmsplice = {.name = "vmsplice", .pin = pin, .unpin = unpin};

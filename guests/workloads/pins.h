@@ -31,16 +31,25 @@ struct pin_result {
 	double seconds; /* spent in those calls */
 };
 
+/* Bytes moved through a device at once. */
+#define DMA_CHUNK 65536
+
+enum dma_direction { TO_MEMORY, FROM_MEMORY };
+
 /*
  * `pin` returns what `unpin` takes to undo it, or NULL after failed(). Several pins may be held
  * at once. `report`, where there is one, writes where the kernel says the pinned pages lie, as
  * lists [pfn, count, node, "zone", order] with commas between them; false after failed().
+ * `transfer`, where there is one, has the device write to the pinned range or read from it, at
+ * most DMA_CHUNK bytes at `offset` in the range; false after failed().
  */
 struct pin_path {
 	const char *name;
 	void *(*pin)(const struct pin_request *request, struct pin_result *result);
 	void (*unpin)(void *pin);
 	bool (*report)(void *pin, FILE *text);
+	bool (*transfer)(void *pin, size_t offset, void *bytes, size_t length,
+			 enum dma_direction direction);
 };
 
 extern const struct pin_path pin_kmod, pin_mediated, pin_rdma, pin_udmabuf, pin_umem, pin_uring,

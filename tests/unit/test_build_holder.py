@@ -3,6 +3,7 @@
 
 import json
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -99,6 +100,11 @@ def test_vmsplice_counts_what_it_holds(hold):
         ("fill", "command"),
         ("report", "command"),
         ("rubbish", "command"),
+        ("advise well", "no such advice"),
+        ("dma-fill 1", "command"),
+        ("dma-verify 1", "command"),
+        ("child pages", "command"),
+        ("reap", "command"),
         ("pin rdma device=none", "ibv_open_device"),
         ("pin udmabuf", "udmabuf needs --memory memfd"),
     ],
@@ -109,6 +115,34 @@ def test_what_fails_is_told_and_survived(hold, command, call):
     assert (answer["event"], answer["call"]) == ("error", call)
     assert answer["errno"] > 0
     assert holder.ask("pages")["event"] == "pages"
+
+
+def test_a_child_shares_what_fork_shares(hold):
+    holder = hold("--bytes", str(MIB))
+    holder.ask("fill 1")
+    assert holder.ask("fork")["event"] == "forked"
+    assert holder.ask("child verify 1")["mismatches"] == 0
+    assert holder.ask("child fill 2") == {"event": "filled"}
+    assert holder.ask("verify 1")["mismatches"] == 0
+    assert holder.ask("fork")["event"] == "error"
+    assert holder.ask("reap") == {"event": "reaped", "status": 0}
+    holder.ask("advise dontfork")
+    holder.ask("fork")
+    assert holder.ask("child verify 1")["event"] == "error"
+    assert holder.ask("reap")["status"] == 11
+
+
+def test_advice(hold):
+    holder = hold("--bytes", str(MIB), "--faulted")
+    assert holder.ask("advise dontneed") == {"event": "advised"}
+    assert holder.ask("pages")["present"] == 0
+
+
+def test_pages_locked_on_fault(hold):
+    holder = hold("--bytes", str(MIB), "--lock-on-fault")
+    assert holder.ask("pages")["present"] == 0
+    status = Path(f"/proc/{holder.mapped['pid']}/status").read_text()
+    assert "VmLck:\t    1024 kB" in status
 
 
 def test_quit_and_end_of_input(hold):

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "commands.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "answers.h"
+#include "pagemap.h"
+#include "pattern.h"
+#include "words.h"
+
+struct memory memory;
+bool pins_read_only;
+
+static void command_pages(void)
+{
+	if (!pagemap_answer(memory.address, memory.bytes))
+		answer_failure();
+}
+
+static void command_fault(void)
+{
+	memory_fault(&memory);
+	answer("{\"event\": \"faulted\"}");
+}
+
+static void command_advise(void)
+{
+	const char *advice = strtok(NULL, " ");
+
+	if (memory_advise(&memory, advice ? advice : ""))
+		answer("{\"event\": \"advised\"}");
+	else
+		answer_failure();
+}
+
+static bool take_seed(unsigned long long *seed)
+{
+	const char *word = strtok(NULL, " ");
+
+	if (word && parse_number(word, seed))
+		return true;
+	answer_misunderstood("SEED is not a number");
+	return false;
+}
+
+static void command_fill(void)
+{
+	unsigned long long seed;
+
+	if (!take_seed(&seed))
+		return;
+	pattern_fill(memory.address, memory.bytes, 0, seed);
+	answer("{\"event\": \"filled\"}");
+}
+
+static void command_verify(void)
+{
+	unsigned long long seed;
+
+	if (!take_seed(&seed))
+		return;
+	answer("{\"event\": \"verified\", \"mismatches\": %zu}",
+	       pattern_mismatches(memory.address, memory.bytes, 0, seed));
+}
+
+static void command_quit(void)
+{
+	exit(0);
+}
+
+static const struct command {
+	const char *name;
+	void (*run)(void);
+} commands[] = {
+	{"pin", command_pin},
+	{"unpin", command_unpin},
+	{"pages", command_pages},
+	{"report", command_report},
+	{"fault", command_fault},
+	{"advise", command_advise},
+	{"fill", command_fill},
+	{"verify", command_verify},
+	{"dma-fill", command_dma_fill},
+	{"dma-verify", command_dma_verify},
+	{"fork", command_fork},
+	{"child", command_child},
+	{"reap", command_reap},
+	{"quit", command_quit},
+};
+
+static void run(char *line)
+{
+	const char *name;
+
+	line[strcspn(line, "\n")] = '\0';
+	name = strtok(line, " ");
+	if (!name)
+		return;
+	for (size_t index = 0; index < sizeof(commands) / sizeof(commands[0]); index++)
+		if (!strcmp(commands[index].name, name))
+			return commands[index].run();
+	answer_misunderstood("no such command");
+}
+
+void commands_run(void)
+{
+	char *line = NULL;
+	size_t size = 0;
+
+	while (getline(&line, &size, stdin) > 0)
+		run(line);
+	free(line);
+}
