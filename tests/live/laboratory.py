@@ -27,6 +27,9 @@ import pytest
 def test_works(guest):
     assert guest.control.check("echo fine") == "fine\\n"
 """
+# A shell's background job, as in CI, hands down that interrupts are ignored.
+INTERRUPTIBLE = ("env", "--default-signal=INT")
+
 WAITS = """
 import os
 from pathlib import Path
@@ -106,7 +109,8 @@ class Laboratory:
         (folder / "conftest.py").write_text((CHECKOUT / "conftest.py").read_text())
         text = source.read_text() if isinstance(source, Path) else source
         (folder / "test_it.py").write_text(text)
-        command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--color=no"]
+        command = [*INTERRUPTIBLE, sys.executable, "-m", "pytest", "-p", "no:cacheprovider"]
+        command += ["--color=no"]
         command += ["--artifacts", "artifacts", *words, "test_it.py"]
         output = folder / "output.txt"
         with output.open("wb") as file:

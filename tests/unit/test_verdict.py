@@ -161,8 +161,9 @@ def test_the_lineage_is_sound():
     assert all(len(commit) == 12 for commit in hashes)
     assert find_change("d1e153fea2a8").mainline == "5.13"
     for change in changes():
-        if change.breaks:
+        if change.until:
             assert find_change(change.until)
+        assert bool(change.breaks) == bool(change.until or change.mended)
     for commit in ("000000000000", "d1e1"):
         with pytest.raises(UsageProblem, match="not a change of the lineage"):
             find_change(commit)
@@ -185,6 +186,13 @@ def test_the_lineage_is_sound():
         ((6, 12, 36), 22, None),
         ((6, 15, 3), 22, "1aaf8c122918"),
         ((7, 2, 12), 22, None),
+        ((6, 1, 129), 20, None),
+        ((6, 1, 134), 20, "c8070b787519"),
+        ((6, 1, 135), 20, None),
+        ((6, 5, 0), 20, None),
+        ((6, 11, 0), 26, "53ba78de064b"),
+        ((6, 12, 4), 25, "94efde1d1539"),
+        ((6, 12, 5), 25, None),
         ((6, 1, 192), 28, "89c1905d9c14"),
         ((6, 12, 117), 28, None),
     ],

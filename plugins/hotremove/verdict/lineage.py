@@ -28,6 +28,8 @@ class Change:
         mends: rows of docs/scenarios.md that fail without it.
         breaks: rows that fail with it.
         until: hash of the change that mends what it breaks.
+        mended: first releases of series whose own change mends what it breaks; a mainline
+            release among them stands for all from there on.
         tells: how it shows from inside a guest.
     """
 
@@ -39,6 +41,7 @@ class Change:
     mends: tuple[int, ...] = ()
     breaks: tuple[int, ...] = ()
     until: str = ""
+    mended: tuple[str, ...] = ()
     tells: str = ""
 
     def __str__(self) -> str:
@@ -46,10 +49,11 @@ class Change:
 
     def is_in(self, version: Version) -> bool:
         """Whether an upstream or stable release has it, by its number."""
-        for release in map(_parse, self.stable):
-            if release[:2] == version[:2]:
-                return version >= release
-        return version >= _parse(self.mainline)
+        return _reached(version, self.stable, self.mainline)
+
+    def is_mended_in(self, version: Version) -> bool:
+        """Whether what it breaks is whole again in a release, by its number alone."""
+        return bool(self.mended) and _reached(version, self.mended, self.mended[-1])
 
 
 @dataclass(frozen=True)
@@ -78,9 +82,15 @@ class Lineage:
             present = self.includes(change)
             if row in change.mends and not present:
                 return change
-            if row in change.breaks and present and not self.includes(find_change(change.until)):
+            if row in change.breaks and present and not self.has_mended(change):
                 return change
         return None
+
+    def has_mended(self, change: Change) -> bool:
+        """Whether the kernel should have what mends a change."""
+        if change.until and self.includes(find_change(change.until)):
+            return True
+        return change.is_mended_in(self.version)
 
 
 @cache
@@ -106,6 +116,14 @@ def find_change(commit: str) -> Change:
 def _change(row: dict[str, Any]) -> Change:
     values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in row.items()}
     return Change(**values)
+
+
+def _reached(version: Version, stable: tuple[str, ...], mainline: str) -> bool:
+    """Whether a release is as new as the first of its series, or else as mainline's."""
+    for release in map(_parse, stable):
+        if release[:2] == version[:2]:
+            return version >= release
+    return version >= _parse(mainline)
 
 
 def _parse(text: str) -> Version:
