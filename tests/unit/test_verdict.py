@@ -93,6 +93,20 @@ def test_a_removal_without_pins_blames_none():
     assert "nothing was pinned" in told
 
 
+@pytest.mark.parametrize(
+    ("changed", "shows"),
+    [
+        ({}, True),
+        ({"outcome": REMOVED}, False),
+        ({"pins": ()}, False),
+        ({"pins": (make_pin(frames=PfnRuns.of([(0x8000, 32768)])),)}, False),
+        ({"pins": (make_pin(long_term=False),)}, False),
+    ],
+)
+def test_only_long_term_pins_in_the_memory_show_that_the_fix_is_missing(changed, shows):
+    assert make_removal(**changed).shows_missing_fix is shows
+
+
 @pytest.mark.parametrize(("outcome", "wanted"), [(REMOVED, STUCK), (STUCK, REMOVED)])
 def test_an_unexpected_outcome_fails(outcome, wanted):
     removal = make_removal(outcome=outcome)

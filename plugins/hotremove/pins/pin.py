@@ -11,6 +11,10 @@ from hotremove.observe.pagemap import PAGE_BYTES, PfnRuns
 MIB = 1 << 20
 
 
+class PinnedInMovable(AssertionError):
+    """Pages of a long-term pin lie in ZONE_MOVABLE: what the fix is there to prevent."""
+
+
 @dataclass(frozen=True)
 class Pin:
     """Memory that a process holds in place.
@@ -58,12 +62,15 @@ class Pin:
         """Require that no page of it lies in `movable`; pagemap is the authority.
 
         Raises:
-            AssertionError: with how many pages do, and where.
+            PinnedInMovable: with how many pages do, and where.
+            AssertionError: nothing was looked at.
         """
         __tracebackhide__ = True
         inside = self.frames & movable
         assert self.frames, f"pagemap shows no page of {self.holder}: nothing was looked at"
-        assert not inside, f"{inside.pages} pages of {self.holder} lie in ZONE_MOVABLE: {inside}"
+        if inside:
+            told = f"{inside.pages} pages of {self.holder} lie in ZONE_MOVABLE: {inside}"
+            raise PinnedInMovable(told)
 
     def expect_migrated_from(self, movable: PfnRuns) -> None:
         """Require what a fixed kernel does with pages that lay in `movable` before the pin.
@@ -73,6 +80,7 @@ class Pin:
         movable node, by as many pages at least as were pinned.
 
         Raises:
+            PinnedInMovable: pages lie in `movable`.
             AssertionError: with the counters that say otherwise.
         """
         __tracebackhide__ = True

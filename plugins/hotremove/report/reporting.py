@@ -14,6 +14,7 @@ from hotremove.allowances import AllowanceBook, Settled
 from hotremove.dimensions import row_of
 from hotremove.errors import HotremoveError
 from hotremove.pins.buffer import PinRefused
+from hotremove.pins.pin import PinnedInMovable
 from hotremove.report.environment import describe
 from hotremove.report.junit import properties
 from hotremove.report.outputs import write_beside
@@ -142,11 +143,18 @@ def _against_expectations(
     options = item.config.stash[FARM].options
     row = row_of(item)
     if not _parameter(item, "fix", True):
-        return with_fix_off(found, isinstance(error, UnexpectedOutcome), row)
+        return with_fix_off(found, shows_missing_fix(error), row)
     if options.expect == "lineage":
         version = _parameter(item, "kernel", None).point_release
         return against_lineage(found, row, Lineage(version, options.has, options.lacks))
     return found
+
+
+def shows_missing_fix(error: BaseException | None) -> bool:
+    """Whether a scenario failed by what the fix is there for, and not by something else."""
+    if isinstance(error, UnexpectedOutcome):
+        return error.removal.shows_missing_fix
+    return isinstance(error, PinnedInMovable)
 
 
 def _restate(item: pytest.Item, report: pytest.TestReport, found: Finding) -> None:

@@ -69,6 +69,12 @@ class Removal:
             return None
         return next((pin for pin in self.pins if dump.pfn in pin.frames), None)
 
+    @property
+    def shows_missing_fix(self) -> bool:
+        """Whether the memory stayed, and long-term pins lay in it."""
+        held = any(pin.long_term and pin.frames & self.frames for pin in self.pins)
+        return self.outcome in (Outcome.STUCK, Outcome.REFUSED) and held
+
     def expect(self, wanted: Outcome) -> None:
         """Raise unless it ended as wanted.
 
