@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import hotremove.guest.command
 import hotremove.kernels.command
 import hotremove.observe.command
+import hotremove.report.bisect_command
 import hotremove.report.command
 import hotremove.report.compare_command
 import hotremove.report.history_command
@@ -18,10 +19,12 @@ from hotremove.errors import DataProblem, HotremoveError
 
 USAGE = 4
 UNUSABLE = 2
+ABORT = 128
 COMMANDS = (
     hotremove.guest.command,
     hotremove.kernels.command,
     hotremove.observe.command,
+    hotremove.report.bisect_command,
     hotremove.report.command,
     hotremove.report.compare_command,
     hotremove.report.history_command,
@@ -40,7 +43,8 @@ def make_parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; gives its exit code: 2 for a useless data file, 4 for other wrong input."""
-    options = make_parser().parse_args(arguments)
+    words = sys.argv[1:] if arguments is None else list(arguments)
+    options = _parse(words)
     try:
         return int(options.func(options))
     except HotremoveError as error:
@@ -48,6 +52,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return UNUSABLE if isinstance(error, DataProblem) else USAGE
     except KeyboardInterrupt:
         return 130
+
+
+def _parse(words: list[str]) -> argparse.Namespace:
+    """The options; `git bisect run` would take argparse's own exit code, 2, for a verdict."""
+    try:
+        return make_parser().parse_args(words)
+    except SystemExit as end:
+        if end.code and words[:1] == ["bisect-step"]:
+            sys.exit(ABORT)
+        raise
 
 
 if __name__ == "__main__":

@@ -149,13 +149,14 @@ def suite(monkeypatch: pytest.MonkeyPatch):
         def run(self, command: list[str]) -> int:
             self.commands.append(command)
             if self.results:
-                folder = Path(command[command.index("--artifacts") + 1])
+                (word,) = (word for word in command if word.startswith("--artifacts="))
+                folder = Path(word.partition("=")[2])
                 folder.mkdir()
                 write_record(folder, self.results)
             return self.code
 
     made = Suite()
-    monkeypatch.setattr(qualify_command, "_run_suite", made.run)
+    monkeypatch.setattr(qualify_command, "run_suite", made.run)
     return made
 
 
@@ -186,6 +187,14 @@ def test_the_command_does_not_mix_runs(suite, tmp_path: Path, capsys):
 def test_the_command_ends_as_pytest_does_when_nothing_ran(suite, tmp_path: Path):
     suite.results, suite.code = [], 4
     assert main(["qualify", "debian:nosuch", "--output", str(tmp_path / "out")]) == 4
+    assert not (tmp_path / "out.tar.zst").exists()
+
+
+@pytest.mark.parametrize("code", [2, 3, -15])
+def test_a_suite_that_was_broken_off_signs_nothing_off(suite, tmp_path: Path, capsys, code: int):
+    suite.code = code
+    assert main(["qualify", "debian:bookworm", "--output", str(tmp_path / "out")]) == 3
+    assert "qualifies" not in capsys.readouterr().out
     assert not (tmp_path / "out.tar.zst").exists()
 
 

@@ -4,9 +4,6 @@
 from __future__ import annotations
 
 import re
-import shlex
-import subprocess
-import sys
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +12,6 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from hotremove.build.sources import source_folder
 from hotremove.errors import UsageProblem
 from hotremove.report import bundle
 from hotremove.report.command import RUN
@@ -23,12 +19,15 @@ from hotremove.report.files import write_all
 from hotremove.report.qualification import Decision, Qualification, qualify
 from hotremove.report.record import FILE, Record
 from hotremove.report.source import opened
+from hotremove.report.suite import run_suite, split_words, suite_command
 from hotremove.report.text import one_line
 from hotremove.verdict.lineage import find_change
 
 if TYPE_CHECKING:
     from argparse import _SubParsersAction
 
+# What pytest ends with when it has run every test.
+_WHOLE = (0, 1)
 _CODES = {Decision.FIT: 0, Decision.UNFIT: 1, Decision.OPEN: 3}
 
 
@@ -73,9 +72,12 @@ def run(options: Namespace) -> int:
         _show(found)
         return _CODES[found.decision]
     folder = _folder(options)
-    ended = _run_suite(_command(options, folder))
+    ended = run_suite(_command(options, folder))
     if not (folder / FILE).is_file():
         return ended or _CODES[Decision.OPEN]
+    if ended not in _WHOLE:
+        print(f"no verdict: the suite was broken off (pytest ended with {ended})")
+        return _CODES[Decision.OPEN]
     with opened(folder) as source:
         found = _judge(options, source.record, has, lacks)
         _write(folder, found, source.record)
@@ -104,29 +106,9 @@ def _folder(options: Namespace) -> Path:
 
 
 def _command(options: Namespace, folder: Path) -> list[str]:
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-m", "hotremove"]
-    command += [str(source_folder("scenarios")), "--artifacts", str(folder)]
-    for kernel in (options.kernel, options.baseline):
-        command += ["--kernel", kernel] if kernel else []
-    command += [] if options.no_prove else ["--prove"]
-    return [*command, "--expect", "strict", *_words(options.pytest)]
-
-
-def _words(text: str) -> list[str]:
-    try:
-        return shlex.split(text)
-    except ValueError as error:
-        raise UsageProblem(f"--pytest {text!r}: {error}") from error
-
-
-def _run_suite(command: list[str]) -> int:
-    """Run pytest to its end; Ctrl-C is for it to handle, which ends its guests."""
-    with subprocess.Popen(command) as child:
-        while True:
-            try:
-                return child.wait()
-            except KeyboardInterrupt:
-                continue
+    kernels = [kernel for kernel in (options.kernel, options.baseline) if kernel]
+    words = [] if options.no_prove else ["--prove"]
+    return suite_command(folder, kernels, *words, *split_words(options.pytest))
 
 
 def _write(folder: Path, found: Qualification, record: Record) -> None:
