@@ -23,7 +23,7 @@ from pathlib import Path
 
 from bare_qemu import Bare
 
-from hotremove.farm import Farm
+from hotremove.farm.farm import Farm
 from hotremove.guest.plan import GuestPlan
 from hotremove.guest.stable import Stable
 from hotremove.options import Options

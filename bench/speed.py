@@ -24,7 +24,7 @@ from pathlib import Path
 from bare_qemu import Bare, hot_remove
 
 from hotremove.cache import Cache
-from hotremove.farm import Farm
+from hotremove.farm.farm import Farm
 from hotremove.guest.plan import GuestPlan
 from hotremove.options import Options
 

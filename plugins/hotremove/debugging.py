@@ -13,7 +13,7 @@ import pytest
 from _pytest.terminal import TerminalReporter
 
 from hotremove.guest.clock import CLOCK
-from hotremove.stash import FAILED, FARM
+from hotremove.stash import FAILED, FARM, KEPT
 
 if TYPE_CHECKING:
     from hotremove.guest.machine import Guest
@@ -58,11 +58,16 @@ def should_keep(item: pytest.Item) -> bool:
     return item.config.stash[FARM].options.keep_guest and item.stash.get(FAILED, False)
 
 
+def kept_guests(config: pytest.Config) -> list[str]:
+    """How to reach the guests that live on, workers' guests too."""
+    return [*config.stash[KEPT], *map(attach_command, config.stash[FARM].kept)]
+
+
 def pytest_terminal_summary(terminalreporter: TerminalReporter, config: pytest.Config) -> None:
     """Say how to reach the kept guests, and how to end them."""
-    kept = config.stash[FARM].kept
+    kept = kept_guests(config)
     if kept:
         terminalreporter.section("kept guests")
-        for guest in kept:
-            terminalreporter.line(attach_command(guest))
+        for command in kept:
+            terminalreporter.line(command)
         terminalreporter.line("`hotremove reap --kept` ends them")

@@ -23,7 +23,7 @@ from typing import Protocol
 import pytest
 
 from hotremove.debugging import should_keep
-from hotremove.farm import Farm
+from hotremove.farm.farm import Farm
 from hotremove.guest.accelerator import Accelerator
 from hotremove.guest.machine import Guest
 from hotremove.guest.topology import Topology, load_topology

@@ -218,4 +218,6 @@ def _port(config: pytest.Config) -> int | None:
     port: int | None = config.getoption("gdb")
     if port is not None and not 0 < port < 65536:
         raise UsageProblem(f"--gdb {port}: a port is 1 to 65535")
+    if port is not None and getattr(config.option, "tx", None):
+        raise UsageProblem(f"--gdb {port}: only one guest can have the port: leave out -n")
     return port

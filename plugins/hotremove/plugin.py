@@ -13,10 +13,15 @@ from hotremove import debugging, dimensions, fixtures, options, progress, quiet
 from hotremove.allowances import AllowanceBook
 from hotremove.cache import host_errors
 from hotremove.errors import HotremoveError
-from hotremove.farm import Farm
+from hotremove.farm.farm import Farm
+from hotremove.farm.workers import worker_id
 from hotremove.report import reporting
 from hotremove.report.screen import uncaptured
-from hotremove.stash import BOOK, FARM, PROBLEM, RESULTS
+from hotremove.stash import BOOK, FARM, KEPT, PROBLEM, RESULTS
+
+pytest_plugins = [
+    "hotremove.farm.workers"
+]  # it has to be there before the command line is acted on
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -26,16 +31,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Register the markers and make the farm, which starts nothing yet."""
-    progress.show_through(partial(uncaptured, config))
+    progress.show_through(partial(uncaptured, config), worker_id(config))
     for marker in options.MARKERS:
         config.addinivalue_line("markers", marker)
     config.pluginmanager.register(fixtures, "hotremove-fixtures")
     config.pluginmanager.register(debugging, "hotremove-debugging")
+    config.stash[KEPT] = []
     config.stash[BOOK] = AllowanceBook()
     config.stash[RESULTS] = reporting.Results(config.stash[BOOK])
     config.pluginmanager.register(config.stash[RESULTS], "hotremove-results")
     try:
-        config.stash[FARM] = Farm(options.read_options(config))
+        config.stash[FARM] = Farm(options.read_options(config), worker_id(config))
     except HotremoveError as error:
         raise pytest.UsageError(str(error)) from error
 
@@ -73,6 +79,8 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         config.stash[FARM].prepare()
     except HotremoveError as error:
         raise pytest.UsageError(str(error)) from error
+    if worker_id(config) == "gw0":  # the controller collects nothing, and shows no header
+        reporting.say_header(config.stash[FARM])
 
 
 def pytest_report_collectionfinish(config: pytest.Config, items: list[pytest.Item]) -> list[str]:

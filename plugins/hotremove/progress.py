@@ -20,12 +20,18 @@ from rich.progress import (
 )
 
 _uncaptured: Callable[[], AbstractContextManager[None]] = nullcontext
+_worker = ""
 
 
-def show_through(uncaptured: Callable[[], AbstractContextManager[None]] = nullcontext) -> None:
-    """Wrap all that is shown in `uncaptured()`: pytest would keep it for failing tests' reports."""
-    global _uncaptured
-    _uncaptured = uncaptured
+def show_through(
+    uncaptured: Callable[[], AbstractContextManager[None]] = nullcontext, worker: str = ""
+) -> None:
+    """Wrap all that is shown in `uncaptured()`: pytest would keep it for failing tests' reports.
+
+    One of several workers, named by `worker`, shows lines: bars would write over each other.
+    """
+    global _uncaptured, _worker
+    _uncaptured, _worker = uncaptured, worker
 
 
 @cache
@@ -56,7 +62,7 @@ def say(text: str) -> None:
 def waiting(what: str) -> Iterator[None]:
     """Say `what` is being waited for; a spinner on a terminal, one line elsewhere."""
     with _uncaptured():
-        if not _console().is_terminal:
+        if _shows_lines():
             _print(f"{what} …")
             yield
             return
@@ -72,13 +78,19 @@ def transfer(what: str, total: int | None) -> Iterator[Transfer]:
     text = TextColumn("{task.description}")
     columns = (text, BarColumn(), DownloadColumn(), TimeElapsedColumn())
     with _uncaptured():
-        quiet = not _console().is_terminal
+        quiet = _shows_lines()
         if quiet:
             _print(f"{what} …")
         with Progress(*columns, console=_console(), transient=True, disable=quiet) as progress:
             yield Transfer(progress, progress.add_task(escape(what), total=total))
 
 
+def _shows_lines() -> bool:
+    """Whether there is no terminal, or others write to it at the same time."""
+    return bool(_worker) or not _console().is_terminal
+
+
 def _print(text: str) -> None:
     """One line however long, and no markup: paths and test ids hold brackets."""
-    _console().print(f"hotremove: {text}", highlight=False, markup=False, soft_wrap=True)
+    name = f"hotremove {_worker}" if _worker else "hotremove"
+    _console().print(f"{name}: {text}", highlight=False, markup=False, soft_wrap=True)

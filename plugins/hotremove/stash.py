@@ -10,7 +10,7 @@ import pytest
 if TYPE_CHECKING:
     from hotremove.allowances import AllowanceBook, Settled, Terms
     from hotremove.errors import HotremoveError
-    from hotremove.farm import Farm
+    from hotremove.farm.farm import Farm
     from hotremove.guest.machine import Guest
     from hotremove.report.evidence import Evidence
     from hotremove.report.reporting import Results
@@ -31,5 +31,7 @@ FAILED: pytest.StashKey[bool] = pytest.StashKey()
 """On an item: whether a phase of it has failed."""
 GUEST: pytest.StashKey[Guest] = pytest.StashKey()
 """On an item: the guest of its running test."""
+KEPT: pytest.StashKey[list[str]] = pytest.StashKey()
+"""On the config: how to reach guests of workers that live on."""
 EVIDENCE: pytest.StashKey[Evidence] = pytest.StashKey()
 """On an item: where its evidence goes."""

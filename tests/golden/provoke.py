@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from hotremove.errors import HotremoveError
-from hotremove.farm import Farm
+from hotremove.farm.farm import Farm
 from hotremove.fixtures import Pinner
 from hotremove.guest.machine import Guest
 from hotremove.kernels.kernel import Kernel

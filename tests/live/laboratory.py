@@ -9,13 +9,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from hotremove.cache import Cache
 from hotremove.guest.reaper import emulators_of
-from hotremove.report.record import Result, read_record
+from hotremove.report.record import Result, read_record, read_whole
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 # What a run takes from the cache besides saved guests and locks; it may be shared.
@@ -80,6 +80,11 @@ class Run:
     def rows(self) -> tuple[Result, ...]:
         """What the record says."""
         return read_record(self.folder / "artifacts/results.json")
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """What the record says it was made on and with."""
+        return read_whole(self.folder / "artifacts/results.json").environment
 
     @property
     def results(self) -> dict[str, Result]:

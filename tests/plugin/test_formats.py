@@ -40,7 +40,7 @@ def test_plain():
 @pytest.fixture
 def finished(run, pytester: pytest.Pytester, kernel_image: Path, tmp_path: Path, monkeypatch):
     """A finished run of scenarios that boot nothing."""
-    monkeypatch.setattr("hotremove.farm.Farm.prepare", lambda farm: None)
+    monkeypatch.setattr("hotremove.farm.farm.Farm.prepare", lambda farm: None)
     monkeypatch.setattr("hotremove.report.reporting.header", lambda farm: [])
     pytester.makepyfile(test_it=SCENARIOS)
     words = ("--artifacts", tmp_path / "kept", "--junitxml", tmp_path / "junit.xml")
@@ -78,7 +78,7 @@ def test_the_record_and_the_reports_lie_in_artifacts(finished: Path) -> None:
 def test_a_test_that_is_tried_again_is_told_as_flaky(
     run, pytester: pytest.Pytester, kernel_image: Path, tmp_path: Path, monkeypatch
 ) -> None:
-    monkeypatch.setattr("hotremove.farm.Farm.prepare", lambda farm: None)
+    monkeypatch.setattr("hotremove.farm.farm.Farm.prepare", lambda farm: None)
     monkeypatch.setattr("hotremove.report.reporting.header", lambda farm: [])
     pytester.makepyfile(
         test_it="""

@@ -51,16 +51,18 @@ def choose(wanted: str, emulator: str, kernel: Path, cache: Cache) -> Accelerato
 
 
 def _remembered(emulator: str, kernel: Path, cache: Cache) -> Accelerator:
-    file = cache.directory("accelerators") / f"{_machine_key(emulator)}.json"
-    if file.is_file():
-        try:
-            return Accelerator(**json.loads(file.read_text()))
-        except (ValueError, TypeError):
-            file.unlink(missing_ok=True)
-    found = probe(emulator, kernel)
-    aside = file.with_suffix(f".{os.getpid()}")
-    aside.write_text(json.dumps(asdict(found)))
-    aside.rename(file)
+    key = _machine_key(emulator)
+    file = cache.directory("accelerators") / f"{key}.json"
+    with cache.lock("accelerators", key):  # of several workers one tries
+        if file.is_file():
+            try:
+                return Accelerator(**json.loads(file.read_text()))
+            except (ValueError, TypeError):
+                file.unlink(missing_ok=True)
+        found = probe(emulator, kernel)
+        aside = file.with_suffix(f".{os.getpid()}")
+        aside.write_text(json.dumps(asdict(found)))
+        aside.rename(file)
     return found
 
 

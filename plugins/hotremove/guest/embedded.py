@@ -7,6 +7,8 @@ import grp
 import os
 import pwd
 import shutil
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from hotremove.cache import Cache
@@ -46,6 +48,15 @@ def prepare_root(root: Path, cache: Cache) -> str:
         # Probing QEMU takes 4 s in a root that knows nothing; libvirt checks what it finds here.
         shutil.copytree(known, root / _CAPABILITIES)
     return f"qemu:///embed?root={root}"
+
+
+@contextmanager
+def first_to_learn(cache: Cache) -> Iterator[None]:
+    """Where nothing is known of QEMU, let one process ask and the others wait for it."""
+    with ExitStack() as stack:
+        if not (cache.directory("libvirt") / "capabilities").is_dir():
+            stack.enter_context(cache.lock("libvirt", "capabilities"))
+        yield
 
 
 def keep_capabilities(root: Path, cache: Cache) -> None:

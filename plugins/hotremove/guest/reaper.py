@@ -27,7 +27,7 @@ _ROUNDS = 50  # a tenth of a second apart
 def runs_folder() -> Path:
     """Where run directories lie: short, because a unix socket's path has at most 107 bytes."""
     folder = Path(tempfile.gettempdir())
-    return folder if len(str(folder)) <= 40 else Path("/tmp")  # noqa: S108
+    return folder if len(str(folder)) <= 20 else Path("/tmp")  # noqa: S108
 
 
 def start_time(pid: int) -> str | None:

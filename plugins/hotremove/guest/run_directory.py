@@ -26,14 +26,15 @@ class RunDirectory:
     _guardian: subprocess.Popen[bytes]
 
     @classmethod
-    def make(cls) -> RunDirectory:
-        """A new directory, mode 0700, with a guardian of its own.
+    def make(cls, worker: str = "") -> RunDirectory:
+        """A new directory, mode 0700, with a guardian of its own; `worker` is part of its name.
 
         Raises:
             HostProblem: the temporary folder is full or not writable.
         """
         with host_errors(f"making a directory in {reaper.runs_folder()}"):
-            made = tempfile.mkdtemp(prefix=reaper.PREFIX, dir=reaper.runs_folder())
+            prefix = f"{reaper.PREFIX}{worker}-" if worker else reaper.PREFIX
+            made = tempfile.mkdtemp(prefix=prefix, dir=reaper.runs_folder())
             path = Path(made)
             reaper.sign(path, os.getpid())
         return cls(path, _start_guardian(path))

@@ -14,7 +14,7 @@ from hotremove.errors import GuestDied, GuestLost, HotremoveError
 from hotremove.guest import snapshot
 from hotremove.guest.clock import CLOCK
 from hotremove.guest.domain import Channels
-from hotremove.guest.embedded import keep_capabilities, prepare_root
+from hotremove.guest.embedded import first_to_learn, keep_capabilities, prepare_root
 from hotremove.guest.hypervisor import Hypervisor
 from hotremove.guest.machine import Guest
 from hotremove.guest.plan import GuestPlan
@@ -39,11 +39,12 @@ class Stable:
         fresh_boot: bool = False,
         boot_deadline: float = BOOT_DEADLINE,
         gdb: int | None = None,
+        worker: str = "",
     ) -> None:
         """Connect to `uri`, by default to libvirt's embedded driver in a directory of its own.
 
         `fresh_boot` boots each guest; `boot_deadline` is in seconds; `gdb` is a port on loopback
-        for QEMU's stub.
+        for QEMU's stub; `worker` names one of several processes of the run, and its guests.
 
         Raises:
             HostProblem: libvirt does not answer, or a directory cannot be made.
@@ -52,7 +53,7 @@ class Stable:
         self.fresh_boot = fresh_boot
         self.boot_deadline = boot_deadline
         self.gdb = gdb
-        self.directory = RunDirectory.make()
+        self.directory = RunDirectory.make(worker)
         self._root = self.directory.path / "root"
         self._numbers = count(1)
         self._guests: list[Guest] = []
@@ -61,11 +62,20 @@ class Stable:
         self._farewells: list[threading.Thread] = []
         self._verified: set[Path] = set()
         try:
-            uri = uri or prepare_root(self._root, cache)
-            self.hypervisor = Hypervisor(uri, self.directory.path / "libvirt.log")
+            self.hypervisor = self._open(uri)
         except BaseException:
             self.directory.remove()
             raise
+
+    def _open(self, uri: str | None) -> Hypervisor:
+        log = self.directory.path / "libvirt.log"
+        if uri:
+            return Hypervisor(uri, log)
+        with first_to_learn(self.cache):
+            opened = Hypervisor(prepare_root(self._root, self.cache), log)
+            opened.version()  # asks QEMU what it can do
+            keep_capabilities(self._root, self.cache)
+        return opened
 
     @property
     def guests(self) -> tuple[Guest, ...]:
@@ -125,7 +135,7 @@ class Stable:
     def boot(self, plan: GuestPlan, gdb: int | None = None) -> Guest:
         """A guest booted from power-on."""
         number = next(self._numbers)
-        guest = self._new(plan, f"hotremove-{self.directory.path.name[-8:]}-{number}", "booted")
+        guest = self._new(plan, f"{self.directory.path.name}-{number}", "booted")
         try:
             xml = plan.xml(guest.name, guest.channels, gdb)
             guest.adopt(self.hypervisor.create(xml), self._pid_file(guest.name))

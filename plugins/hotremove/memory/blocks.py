@@ -12,10 +12,14 @@ from hotremove.observe.counters import Counters, Zone, parse_meminfo, parse_vmst
 from hotremove.observe.pagemap import MemoryBlock, parse_block, parse_block_bytes
 
 SYSFS = "/sys/devices/system/memory"
-# One shell command for all blocks: some hundred files, in one round trip.
-_LIST = (
+# One shell command for all blocks: some hundred files, in one round trip. valid_zones only of
+# blocks that are online: one that is just being added is there before it has a node, and
+# valid_zones_show() then follows a null pointer (drivers/base/memory.c, seen in 6.1.192). The
+# reader dies in sysfs, and the block's removal waits for it for ever.
+LIST = (
     f"cd {SYSFS} 2>/dev/null && cat block_size_bytes && "
-    "grep -s . memory*/phys_index memory*/state memory*/valid_zones; "
+    "grep -s . memory*/phys_index memory*/state; "
+    "grep -ls online memory*/state | sed s/state/valid_zones/ | xargs -r grep -s . /dev/null; "
     "ls -d memory*/node* 2>/dev/null"
 )
 _FILE = re.compile(r"memory(\d+)/(\w+):(.*)")
@@ -46,7 +50,7 @@ def read_blocks(control: Control) -> tuple[MemoryBlock, ...]:
     Raises:
         CapabilityAbsent: the kernel has no memory hotplug.
     """
-    listed = control.run(_LIST)
+    listed = control.run(LIST)
     if not listed.stdout:
         raise CapabilityAbsent(f"the kernel lacks CONFIG_MEMORY_HOTPLUG: no {SYSFS}")
     return parse_listing(listed.text)

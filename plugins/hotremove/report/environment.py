@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from hotremove.errors import HotremoveError
 
 if TYPE_CHECKING:
-    from hotremove.farm import Farm
+    from hotremove.farm.farm import Farm
 
 
 def describe(farm: Farm) -> dict[str, str]:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from _pytest.terminal import TerminalReporter
 
+from hotremove import progress
 from hotremove.allowances import AllowanceBook, Settled
 from hotremove.dimensions import row_of
 from hotremove.errors import HotremoveError
@@ -29,11 +31,12 @@ from hotremove.verdict.removal import UnexpectedOutcome
 from hotremove.verdict.splats import KernelSplat
 
 if TYPE_CHECKING:
-    from hotremove.farm import Farm
+    from hotremove.farm.farm import Farm
     from hotremove.kernels.kernel import Kernel
 
 _ATTRIBUTE = "hotremove"
 _ALLOWANCES = "hotremove_allowances"
+_ENVIRONMENT = "hotremove_environment"
 _PHASES = ("setup", "call", "teardown")
 # Errors that carry their own explanation; the farm's frames would only hide it.
 _SELF_EXPLAINING = (HotremoveError, UnexpectedOutcome, KernelSplat, PinRefused)
@@ -49,13 +52,21 @@ class Results:
         self._begun: dict[str, Result] = {}
         self._seconds: dict[str, float] = {}
         self._tried: dict[str, tuple[str, ...]] = {}
+        self._order: dict[str, int] = {}
+        self.environment: dict[str, str] = {}
         self.started = datetime.now(UTC).isoformat(timespec="seconds")
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_node_collection_finished(self, ids: Sequence[str]) -> None:
+        """Note in which order the tests stand, as workers end them in another."""
+        self._order = {test: place for place, test in enumerate(ids)}
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Take the result out of a phase's report; a bad teardown overrides a good call."""
         test = report.nodeid
         self._seconds[test] = self._seconds.get(test, 0.0) + report.duration
         self._book.enter(Settled(**getattr(report, _ALLOWANCES, {})))
+        self.environment.update(getattr(report, _ENVIRONMENT, {}))
         if report.when == "setup" and test in self._by_test:
             before = self._by_test.pop(test)  # the test is tried again, which must not hide it
             self._tried[test] = (*self._tried.get(test, ()), before.verdict)
@@ -71,14 +82,18 @@ class Results:
             self._by_test[test] = replace(begun, verdict=str(Verdict.LOST), message=told)
 
     def all(self) -> list[Result]:
-        """Every result, with the test's whole duration and the verdicts of earlier tries."""
+        """Every result, with the test's whole duration and the verdicts of earlier tries.
+
+        In the order of collection where workers ran them, else in that of running.
+        """
+        rows = self._by_test.items()
         return [
             replace(
                 result,
                 duration_s=round(self._seconds[test], 3),
                 attempts=self._tried.get(test, ()),
             )
-            for test, result in self._by_test.items()
+            for test, result in sorted(rows, key=lambda row: self._order.get(row[0], 0))
         ]
 
 
@@ -109,6 +124,12 @@ def header(farm: Farm) -> list[str]:
     ]
 
 
+def say_header(farm: Farm) -> None:
+    """Tell the header at once, from a worker: the controller would have it from nobody."""
+    for line in header(farm):
+        progress.say(line.removeprefix("hotremove: "))
+
+
 def annotate(item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport) -> None:
     """Give a phase's report its result, and say it in the scenario's terms."""
     error = call.excinfo.value if call.excinfo else None
@@ -124,6 +145,8 @@ def annotate(item: pytest.Item, call: pytest.CallInfo[None], report: pytest.Test
         _restate(item, report, found)
     result = _result(item, found, error)
     setattr(report, _ATTRIBUTE, asdict(result))
+    if call.when == "setup":
+        setattr(report, _ENVIRONMENT, describe(item.config.stash[FARM]))
     _tell_properties(item, report, result)
     if call.when == "call" and SETTLED in item.stash:
         setattr(report, _ALLOWANCES, asdict(item.stash[SETTLED]))
@@ -229,7 +252,8 @@ def write(config: pytest.Config) -> None:
     directory = farm.options.artifacts
     if directory and results.all() and not hasattr(config, "workerinput"):
         directory.mkdir(parents=True, exist_ok=True)
-        write_beside(write_record(directory, results.all(), results.started, describe(farm)))
+        environment = {**describe(farm), **results.environment}
+        write_beside(write_record(directory, results.all(), results.started, environment))
 
 
 def summarize(reporter: TerminalReporter, config: pytest.Config) -> None:

@@ -22,9 +22,10 @@ from hotremove.options import Options
 class Farm:
     """Kernels are resolved, images built and libvirt opened when first asked for."""
 
-    def __init__(self, options: Options) -> None:
-        """Nothing is fetched or started yet."""
+    def __init__(self, options: Options, worker: str = "") -> None:
+        """Nothing is fetched or started yet; `worker` is the name of one of several."""
         self.options = options
+        self.worker = worker
         self.cache = Cache.default()
         self._images: dict[Kernel, BootImage] = {}
 
@@ -52,6 +53,7 @@ class Farm:
             self.options.fresh_boot,
             self.options.boot_deadline,
             self.options.gdb,
+            self.worker,
         )
 
     def image(self, kernel: Kernel) -> BootImage:

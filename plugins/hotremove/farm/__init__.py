@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The farm: what one process works with, several workers, several machines."""

@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Several workers, by pytest-xdist: how many, who gets which tests, what they tell the controller.
+
+Each worker is a process with a farm of its own; what is fetched or built they share through the
+cache's locks. The controller boots nothing: it has the workers' reports.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import Any
+
+import pytest
+
+from hotremove.debugging import kept_guests
+from hotremove.farm import capacity
+from hotremove.guest.topology import load_topology
+from hotremove.stash import KEPT
+
+_PROBLEM = "hotremove_problem"
+_KEPT = "hotremove_kept"
+
+
+def worker_id(config: pytest.Config) -> str:
+    """`gw0` and so on in a worker; empty elsewhere."""
+    told: dict[str, Any] = getattr(config, "workerinput", {})
+    return str(told.get("workerid", ""))
+
+
+def is_controller(config: pytest.Config) -> bool:
+    """Whether this process gives its tests to workers."""
+    return bool(getattr(config.option, "tx", None)) and not worker_id(config)
+
+
+def _output(config: pytest.Config) -> dict[str, Any]:
+    """What xdist hands to the controller at a worker's end."""
+    output: dict[str, Any] = config.workeroutput  # type: ignore[attr-defined]
+    return output
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_cmdline_main(config: pytest.Config) -> Generator[None, object, object]:
+    """Let each worker begin with a share of tests that follow each other, unless --dist is given.
+
+    Tests are collected kernel by kernel, so that a worker stays with a kernel and its saved guest;
+    one that is done early takes over from the slowest.
+    """
+    option = config.option
+    if getattr(option, "numprocesses", None) and option.dist == "no":
+        option.dist = "worksteal"
+    return (yield)
+
+
+@pytest.hookimpl(optionalhook=True, tryfirst=True)  # before xdist's own
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
+    """The workers of `-n auto`: no more than have a core and memory for a guest."""
+    if not _is_about_guests(config):
+        return None
+    name = config.getoption("topology") or config.getini("hotremove_topology")
+    each = capacity.worker_mib(load_topology(name).boot_mib)
+    return capacity.workers_that_fit(capacity.cores(), capacity.free_mib(), each)
+
+
+def _is_about_guests(config: pytest.Config) -> bool:
+    """Whether the command says so, before anything is collected."""
+    return "hotremove" in (config.option.markexpr or "") or bool(config.getoption("kernel"))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection(session: pytest.Session) -> Generator[None, object, object]:
+    """In a worker, keep what is wrong with the input for the controller to tell."""
+    try:
+        return (yield)
+    except pytest.UsageError as problem:
+        if worker_id(session.config):
+            _output(session.config)[_PROBLEM] = "\n".join(map(str, problem.args))
+        raise
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """In a worker, tell the controller how to reach the guests that live on."""
+    config = session.config
+    if worker_id(config):
+        _output(config)[_KEPT] = kept_guests(config)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """On the controller, take in what a worker leaves; end the run if its input was wrong."""
+    told: dict[str, Any] = getattr(node, "workeroutput", {})
+    node.config.stash[KEPT].extend(told.get(_KEPT, ()))
+    if _PROBLEM in told:
+        raise pytest.UsageError(told[_PROBLEM])
