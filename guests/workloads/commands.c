@@ -7,8 +7,8 @@
 
 #include "answers.h"
 #include "pagemap.h"
+#include "part.h"
 #include "pattern.h"
-#include "words.h"
 
 struct memory memory;
 bool pins_read_only;
@@ -35,34 +35,26 @@ static void command_advise(void)
 		answer_failure();
 }
 
-static bool take_seed(unsigned long long *seed)
-{
-	const char *word = strtok(NULL, " ");
-
-	if (word && parse_number(word, seed))
-		return true;
-	answer_misunderstood("SEED is not a number");
-	return false;
-}
-
 static void command_fill(void)
 {
-	unsigned long long seed;
+	struct part part;
+	const char *wrong = part_take(&part, memory.bytes);
 
-	if (!take_seed(&seed))
-		return;
-	pattern_fill(memory.address, memory.bytes, 0, seed);
+	if (wrong)
+		return answer_misunderstood(wrong);
+	pattern_fill(memory.address + part.offset, part.bytes, part.offset, part.seed);
 	answer("{\"event\": \"filled\"}");
 }
 
 static void command_verify(void)
 {
-	unsigned long long seed;
+	struct part part;
+	const char *wrong = part_take(&part, memory.bytes);
 
-	if (!take_seed(&seed))
-		return;
+	if (wrong)
+		return answer_misunderstood(wrong);
 	answer("{\"event\": \"verified\", \"mismatches\": %zu}",
-	       pattern_mismatches(memory.address, memory.bytes, 0, seed));
+	       pattern_mismatches(memory.address + part.offset, part.bytes, part.offset, part.seed));
 }
 
 static void command_quit(void)

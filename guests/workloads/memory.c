@@ -118,6 +118,7 @@ static int advice_number(const char *name)
 		{"dontneed", MADV_DONTNEED},   {"hugepage", MADV_HUGEPAGE},
 		{"nohugepage", MADV_NOHUGEPAGE}, {"mergeable", MADV_MERGEABLE},
 		{"cold", MADV_COLD},	       {"pageout", MADV_PAGEOUT},
+		{"remove", MADV_REMOVE},
 	};
 
 	for (size_t index = 0; index < sizeof(known) / sizeof(known[0]); index++)

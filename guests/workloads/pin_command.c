@@ -6,6 +6,7 @@
 
 #include "answers.h"
 #include "commands.h"
+#include "part.h"
 #include "pattern.h"
 #include "pins.h"
 #include "words.h"
@@ -141,94 +142,59 @@ void command_report(void)
 	free(runs);
 }
 
-/* A part of the last pin, to be moved through the device that holds it. */
-struct dma {
-	unsigned long long seed;
-	size_t offset; /* from the start of the pinned range */
-	size_t bytes;
-};
-
-static bool take_dma_key(const char *key, const char *value, void *into)
+/* Of the last pin made. Returns what is wrong with the command, or NULL. */
+static const char *take_part(struct part *part)
 {
-	struct dma *dma = into;
-	unsigned long long number;
-
-	if (!parse_number(value, &number) || number % sizeof(uint64_t))
-		return false;
-	if (!strcmp(key, "offset"))
-		dma->offset = number;
-	else if (!strcmp(key, "bytes"))
-		dma->bytes = number;
-	else
-		return false;
-	return true;
-}
-
-/* Returns what is wrong with the command, or NULL. */
-static const char *take_dma(struct dma *dma)
-{
-	const char *seed = strtok(NULL, " "), *wrong;
-	size_t most = held_count ? held[held_count - 1].bytes : 0;
-
 	if (!held_count || !held[held_count - 1].path->transfer)
 		return "no device can be made to use the last pin";
-	if (!seed || !parse_number(seed, &dma->seed))
-		return "SEED is not a number";
-	wrong = take_keys(take_dma_key, dma);
-	if (wrong)
-		return wrong;
-	if (dma->offset >= most)
-		return "offset lies behind the pin";
-	if (!dma->bytes)
-		dma->bytes = most - dma->offset;
-	return dma->bytes > most - dma->offset ? "offset and bytes reach behind the pin" : NULL;
+	return part_take(part, held[held_count - 1].bytes);
 }
 
 /* Move the part chunk by chunk; counts the bytes that are not as the pattern says. */
-static bool move(const struct dma *dma, enum dma_direction direction, size_t *mismatches)
+static bool move(const struct part *part, enum dma_direction direction, size_t *mismatches)
 {
 	static char chunk[DMA_CHUNK];
 	const struct pin_path *path = held[held_count - 1].path;
 	void *pin = held[held_count - 1].pin;
 
 	*mismatches = 0;
-	for (size_t done = 0, length; done < dma->bytes; done += length) {
-		size_t place = held[held_count - 1].offset + dma->offset + done;
+	for (size_t done = 0, length; done < part->bytes; done += length) {
+		size_t place = held[held_count - 1].offset + part->offset + done;
 
-		length = dma->bytes - done < DMA_CHUNK ? dma->bytes - done : DMA_CHUNK;
+		length = part->bytes - done < DMA_CHUNK ? part->bytes - done : DMA_CHUNK;
 		if (direction == TO_MEMORY)
-			pattern_fill(chunk, length, place, dma->seed);
-		if (!path->transfer(pin, dma->offset + done, chunk, length, direction))
+			pattern_fill(chunk, length, place, part->seed);
+		if (!path->transfer(pin, part->offset + done, chunk, length, direction))
 			return false;
 		if (direction == FROM_MEMORY)
-			*mismatches += pattern_mismatches(chunk, length, place, dma->seed);
+			*mismatches += pattern_mismatches(chunk, length, place, part->seed);
 	}
 	return true;
 }
 
 void command_dma_fill(void)
 {
-	struct dma dma = {0};
-	const char *wrong = take_dma(&dma);
+	struct part part;
+	const char *wrong = take_part(&part);
 	size_t mismatches;
 
 	if (wrong)
 		return answer_misunderstood(wrong);
-	if (!move(&dma, TO_MEMORY, &mismatches))
+	if (!move(&part, TO_MEMORY, &mismatches))
 		return answer_failure();
-	answer("{\"event\": \"dma-filled\", \"bytes\": %zu}", dma.bytes);
+	answer("{\"event\": \"dma-filled\", \"bytes\": %zu}", part.bytes);
 }
 
 void command_dma_verify(void)
 {
-	struct dma dma = {0};
-	const char *wrong = take_dma(&dma);
+	struct part part;
+	const char *wrong = take_part(&part);
 	size_t mismatches;
 
 	if (wrong)
 		return answer_misunderstood(wrong);
-	if (!move(&dma, FROM_MEMORY, &mismatches))
+	if (!move(&part, FROM_MEMORY, &mismatches))
 		return answer_failure();
-	answer("{\"event\": \"dma-verified\", \"bytes\": %zu, \"mismatches\": %zu}", dma.bytes,
+	answer("{\"event\": \"dma-verified\", \"bytes\": %zu, \"mismatches\": %zu}", part.bytes,
 	       mismatches);
 }

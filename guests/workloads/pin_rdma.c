@@ -79,6 +79,19 @@ static bool open_domain(struct regions *regions, const char *name)
 	return regions->domain || failed("ibv_alloc_pd");
 }
 
+/* Up to 6.14 rxe has none of it; 5.10 would take the region and pin it all the same. */
+static bool check_on_demand(const struct regions *regions, const struct pin_request *request)
+{
+	struct ibv_device_attr_ex attributes;
+
+	if (!request->on_demand)
+		return true;
+	if (ibv_query_device_ex(regions->device, NULL, &attributes))
+		return failed("ibv_query_device_ex");
+	return (attributes.odp_caps.general_caps & IBV_ODP_SUPPORT) ||
+	       failed_with("IBV_ODP_SUPPORT", EOPNOTSUPP);
+}
+
 static void *pin(const struct pin_request *request, struct pin_result *result)
 {
 	size_t most = pin_part_count(request, 0);
@@ -90,6 +103,7 @@ static void *pin(const struct pin_request *request, struct pin_result *result)
 	}
 	regions->start = request->address;
 	if (open_domain(regions, pin_device(request, "rxe0")) &&
+	    check_on_demand(regions, request) &&
 	    pin_parts(regions, request, 0, register_part, result))
 		return regions;
 	unpin(regions);

@@ -10,18 +10,21 @@ Dimensions, each with a default that an option or a marker changes:
 | `accelerator`| kvm or tcg             | auto             | `--accel`                     |
 | `pinner`     | the pin path           | none             | `mark.pins("rdma", "vfio")`   |
 
-Nouns, each fresh for every test: `guest`, `movable_dimm`, `rdma`, `vfio`, `uring`, `vmsplice`,
-`pin_hold`.
+Nouns, each fresh for every test: `guest`; memory (`movable_dimm`, `normal_dimm`, `dax_kmem`,
+`boot_node`, `virtio_mem`); pin paths (`rdma`, `vfio`, `uring`, `vmsplice`, `pin_hold`, `udmabuf`,
+`edu`); and what looks or interferes (`traffic`, `leaks`, `objector`, `rounds`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
+from random import Random
 from typing import Protocol
 
 import pytest
 
+from hotremove.chance import Rounds
 from hotremove.debugging import should_keep
 from hotremove.farm.farm import Farm
 from hotremove.guest.accelerator import Accelerator
@@ -29,17 +32,25 @@ from hotremove.guest.machine import Guest
 from hotremove.guest.topology import Topology, load_topology
 from hotremove.kernels.kernel import Kernel
 from hotremove.memory.blocks import reserve_huge_pages
+from hotremove.memory.boot_node import BootNode
+from hotremove.memory.daxkmem import DaxKmem
 from hotremove.memory.dimm import Dimm
+from hotremove.memory.leaks import Leaks
+from hotremove.memory.normal_dimm import NormalDimm
+from hotremove.memory.notifier import Objector
 from hotremove.memory.virtio_mem import VirtioMem
 from hotremove.pins.buffer import Buffer
+from hotremove.pins.edu import Edu
 from hotremove.pins.kmod import PinHold, turn_off
 from hotremove.pins.pin import Pin
 from hotremove.pins.rdma import Rdma
+from hotremove.pins.traffic import Range, Traffic
+from hotremove.pins.udmabuf import Udmabuf
 from hotremove.pins.uring import Uring
 from hotremove.pins.vfio import Vfio
 from hotremove.pins.vmsplice import Vmsplice
 from hotremove.report.evidence import Evidence
-from hotremove.stash import EVIDENCE, FARM, GUEST
+from hotremove.stash import EVIDENCE, FARM, GUEST, ROUNDS
 
 DIMM_MIB = 512
 # Shorter than a verdict on a kernel may be: a proof also asks where the pinned pages lie.
@@ -53,8 +64,15 @@ class Pinner(Protocol):
         """Pin all of it."""
 
 
+class Mover(Pinner, Protocol):
+    """A way to pin a buffer, by a device that can move what is in it."""
+
+    def reach(self, size: int, chance: Random) -> tuple[Range, ...]:
+        """What the device moves of `size` bytes."""
+
+
 # Names of the fixtures below that pin.
-PIN_PATHS = ("rdma", "vfio", "uring", "vmsplice", "pin_hold")
+PIN_PATHS = ("rdma", "vfio", "uring", "vmsplice", "pin_hold", "edu", "udmabuf")
 
 
 @pytest.fixture(scope="session")
@@ -98,7 +116,8 @@ def guest(
     evidence = Evidence.open(farm.options.artifacts, request.node.nodeid)
     request.node.stash[EVIDENCE] = evidence
     words = map(str, request.config.invocation_params.args)
-    more = [] if fix else ["--prove"]
+    more = ["--seed", str(farm.options.seed), "--rounds", str(farm.options.rounds)]
+    more += [] if fix else ["--prove"]
     # By its whole path: below --pyargs an id names no file that pytest would find again.
     test = "::".join((str(request.node.path), request.node.nodeid.partition("::")[2]))
     evidence.before(test, plan, request.config.rootpath, words, more)
@@ -132,15 +151,46 @@ def virtio_mem(guest: Guest, farm: Farm, fix: bool) -> VirtioMem:
 
 
 @pytest.fixture
+def dax_kmem(guest: Guest, farm: Farm, fix: bool) -> DaxKmem:
+    """Soft-reserved memory that kmem has onlined; wants `mark.topology("dax")`."""
+    return DaxKmem(guest, removal_deadline(farm, fix))
+
+
+@pytest.fixture
+def boot_node(guest: Guest, farm: Farm, fix: bool) -> BootNode:
+    """A node that is movable from boot; wants `mark.topology("movable-boot")`."""
+    return BootNode(guest, removal_deadline(farm, fix))
+
+
+@pytest.fixture
 def huge_pages(guest: Guest) -> Callable[[int, int], None]:
     """Reserve huge pages of 2 MiB on a node: `huge_pages(node, count)`."""
     return partial(reserve_huge_pages, guest.control)
 
 
 @pytest.fixture
-def map_on_node(guest: Guest) -> Callable[[int, int], Buffer]:
+def map_on_node(guest: Guest) -> Callable[..., Buffer]:
     """Map and fault memory on a node: `map_on_node(0, 128 * MIB)`."""
-    return lambda node, size: Buffer(guest, size, node)
+    return lambda node, size, kind="anon": Buffer(guest, size, node, kind)
+
+
+@pytest.fixture
+def normal_dimm(guest: Guest, farm: Farm, fix: bool) -> NormalDimm:
+    """A DIMM on the movable node, online in ZONE_NORMAL."""
+    node = guest.plan.topology.movable_node
+    return NormalDimm(guest, node, DIMM_MIB, removal_deadline(farm, fix))
+
+
+@pytest.fixture
+def objector(guest: Guest) -> Objector:
+    """Who objects, when told to, to memory going offline."""
+    return Objector(guest)
+
+
+@pytest.fixture
+def leaks(guest: Guest) -> Leaks:
+    """An account of the guest's memory, opened when a test first asks for it."""
+    return Leaks(guest)
 
 
 @pytest.fixture
@@ -156,9 +206,21 @@ def vfio(guest: Guest) -> Vfio:
 
 
 @pytest.fixture
+def edu(guest: Guest) -> Edu:
+    """A device that does DMA, under vfio-pci; wants `mark.topology("dma")`."""
+    return Edu(guest)
+
+
+@pytest.fixture
 def uring(guest: Guest) -> Uring:
     """The guest's io_uring."""
     return Uring(guest)
+
+
+@pytest.fixture
+def udmabuf(guest: Guest) -> Udmabuf:
+    """The guest's maker of DMA buffers out of memfds."""
+    return Udmabuf(guest)
 
 
 @pytest.fixture
@@ -171,6 +233,22 @@ def vmsplice(guest: Guest) -> Vmsplice:
 def pin_hold(guest: Guest, farm: Farm, kernel: Kernel) -> PinHold:
     """The module pin_hold, built for the kernel and loaded."""
     return PinHold(guest, farm.kmods(kernel).find("pin_hold"))
+
+
+@pytest.fixture
+def rounds(request: pytest.FixtureRequest, farm: Farm) -> Rounds:
+    """The rounds of a test in which chance decides: `for chance in rounds`."""
+    name = str(getattr(request.node, "originalname", request.node.name))
+    made = Rounds(farm.options.seed, farm.options.rounds, name)
+    request.node.stash[ROUNDS] = made
+    return made
+
+
+@pytest.fixture
+def traffic(rounds: Rounds) -> Callable[[Mover, Buffer], Traffic]:
+    """Fill a buffer with data for a device to move: `traffic(rdma, buffer)`."""
+    chance = rounds.chance()
+    return lambda device, buffer: Traffic(buffer, device.reach(buffer.size, chance), chance)
 
 
 @pytest.fixture

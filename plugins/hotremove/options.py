@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from hotremove.chance import new_seed
 from hotremove.errors import UsageProblem
 from hotremove.guest.accelerator import CHOICES
 from hotremove.guest.stable import BOOT_DEADLINE
@@ -49,6 +50,8 @@ class Options:
         has: changes of the lineage that the kernels have, whatever their version says.
         lacks: likewise, that they lack.
         prove: run sensitive scenarios again with the fix turned off.
+        seed: what decides in scenarios with chance.
+        rounds: how often a scenario tries what depends on chance.
     """
 
     kernels: tuple[str, ...]
@@ -66,6 +69,8 @@ class Options:
     has: frozenset[str] = frozenset()
     lacks: frozenset[str] = frozenset()
     prove: bool = False
+    seed: int = 0
+    rounds: int = 1
 
 
 def add_options(parser: pytest.Parser) -> None:
@@ -142,6 +147,19 @@ def add_options(parser: pytest.Parser) -> None:
         action="store_true",
         help="run sensitive scenarios again with the fix turned off and require them to fail",
     )
+    group.addoption(
+        "--seed",
+        type=int,
+        metavar="NUMBER",
+        help="repeat a run of scenarios in which chance decides; default: a new one, told at start",
+    )
+    group.addoption(
+        "--rounds",
+        type=int,
+        metavar="NUMBER",
+        help="how often such a scenario tries (ini: hotremove_rounds)",
+    )
+    parser.addini("hotremove_rounds", "rounds of scenarios with chance", default="3")
     parser.addini("hotremove_expect", "strict or lineage", default="strict")
     parser.addini("hotremove_allow_files", "lists of allowed reports", type="paths", default=[])
     parser.addini("hotremove_kernels", "kernel specs", type="linelist", default=[DEFAULT_KERNEL])
@@ -182,6 +200,8 @@ def read_options(config: pytest.Config) -> Options:
         has=_hashes(config, "has"),
         lacks=_hashes(config, "lacks"),
         prove=bool(config.getoption("prove")),
+        seed=_seed(config),
+        rounds=_rounds(config),
     )
 
 
@@ -196,6 +216,23 @@ def _seconds(config: pytest.Config, option: str) -> float:
     if not 0 < deadline < 86400:
         raise UsageProblem(f"a {option.replace('_', ' ')} of {deadline:g} s makes no sense")
     return deadline
+
+
+def _seed(config: pytest.Config) -> int:
+    """The seed given, else a new one, kept as the option's value: xdist sends it to its workers."""
+    seed: int | None = config.getoption("seed")
+    if seed is not None and seed < 0:
+        raise UsageProblem(f"--seed {seed}: a seed is not negative")
+    config.option.seed = new_seed() if seed is None else seed
+    return int(config.option.seed)
+
+
+def _rounds(config: pytest.Config) -> int:
+    given = config.getoption("rounds")
+    text = str(given if given is not None else config.getini("hotremove_rounds"))
+    if not text.isdecimal() or not 0 < int(text) <= 100_000:
+        raise UsageProblem(f"hotremove_rounds = {text}: a number from 1 to 100000")
+    return int(text)
 
 
 def _expectation(config: pytest.Config) -> str:

@@ -9,7 +9,7 @@ from functools import partial
 import pytest
 from _pytest.terminal import TerminalReporter
 
-from hotremove import debugging, dimensions, fixtures, options, progress, quiet
+from hotremove import chance, debugging, dimensions, fixtures, options, progress, quiet
 from hotremove.allowances import AllowanceBook
 from hotremove.cache import host_errors
 from hotremove.errors import HotremoveError
@@ -100,7 +100,7 @@ def _boots_guests(config: pytest.Config, items: list[pytest.Item]) -> bool:
 @pytest.hookimpl(wrapper=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
     """Hold a scenario that went well against what its kernel reported."""
-    with quiet.expected_death(pyfuncitem):
+    with chance.told(pyfuncitem), quiet.expected_death(pyfuncitem):
         yield
     quiet.settle_reports(pyfuncitem)
     return True

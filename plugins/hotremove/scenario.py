@@ -7,5 +7,16 @@ from hotremove.pins.rdma import PINNED
 from hotremove.verdict.outcome import GUEST_DIED, REFUSED, REMOVED, STUCK
 
 GIB = 1 << 30
+PAGE = 4096
 
-__all__ = ["GIB", "GUEST_DIED", "MIB", "PINNED", "REFUSED", "REMOVED", "STUCK", "PinRefused"]
+__all__ = [
+    "GIB",
+    "GUEST_DIED",
+    "MIB",
+    "PAGE",
+    "PINNED",
+    "REFUSED",
+    "REMOVED",
+    "STUCK",
+    "PinRefused",
+]

@@ -9,6 +9,7 @@ import pytest
 
 if TYPE_CHECKING:
     from hotremove.allowances import AllowanceBook, Settled, Terms
+    from hotremove.chance import Rounds
     from hotremove.errors import HotremoveError
     from hotremove.farm.farm import Farm
     from hotremove.guest.machine import Guest
@@ -35,3 +36,5 @@ KEPT: pytest.StashKey[list[str]] = pytest.StashKey()
 """On the config: how to reach guests of workers that live on."""
 EVIDENCE: pytest.StashKey[Evidence] = pytest.StashKey()
 """On an item: where its evidence goes."""
+ROUNDS: pytest.StashKey[Rounds] = pytest.StashKey()
+"""On an item: its rounds, where chance decides in them."""

@@ -78,6 +78,11 @@ def test_pattern(hold):
     assert holder.ask("fill 7") == {"event": "filled"}
     assert holder.ask("verify 7") == {"event": "verified", "mismatches": 0}
     assert holder.ask("verify 8")["mismatches"] > MIB // 2
+    assert holder.ask("fill 8 offset=4096 bytes=64") == {"event": "filled"}
+    assert holder.ask("verify 8 offset=4096 bytes=64")["mismatches"] == 0
+    assert holder.ask("verify 7 bytes=4096")["mismatches"] == 0
+    assert holder.ask("verify 7 offset=4160")["mismatches"] == 0
+    assert 50 < holder.ask("verify 7")["mismatches"] <= 64
 
 
 def test_vmsplice_counts_what_it_holds(hold):

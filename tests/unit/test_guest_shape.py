@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Topologies, domain XML, clock and accelerator: what needs no guest."""
 
+import re
 import time
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from hotremove.errors import HostProblem, UsageProblem
 from hotremove.guest import accelerator
 from hotremove.guest.clock import Clock
 from hotremove.guest.domain import Boot, Channels, dimm_xml, domain_xml, move_channels
-from hotremove.guest.plan import GuestPlan
+from hotremove.guest.plan import GuestPlan, soft_reserve
 from hotremove.guest.polling import wait_until
 from hotremove.guest.topology import load_topology, parse_topology
 from hotremove.kernels.kernel import Kernel
@@ -28,11 +29,10 @@ TABLE = {
 }
 
 
-def make_xml(kind="tcg", gdb=None):
+def make_xml(kind="tcg", gdb=None, topology="movable-node"):
     boot = Boot(Path("/c/vmlinux"), Path("/c/initramfs"), 'quiet dyndbg="a +p"')
     channels = Channels(Path("/run/g"))
-    topology = load_topology("movable-node")
-    return domain_xml("g1", topology, boot, channels, "/usr/bin/qemu", kind, gdb)
+    return domain_xml("g1", load_topology(topology), boot, channels, "/usr/bin/qemu", kind, gdb)
 
 
 @pytest.mark.parametrize(
@@ -40,6 +40,17 @@ def make_xml(kind="tcg", gdb=None):
 )
 def test_domain_xml_is_as_reviewed(name, options):
     assert make_xml(**options) == (GOLDEN / f"{name}.xml").read_text()
+
+
+def test_an_edu_device_is_given_to_qemu_itself():
+    words = make_xml(topology="dma", gdb=1234).partition("<qemu:commandline")[2]
+    values = re.findall(r'value="([^"]*)"', words)
+    assert values == ["-device", "edu,bus=pcie.0,addr=0x10", "-gdb", "tcp:127.0.0.1:1234"]
+
+
+def test_soft_reserved_memory_begins_where_its_node_does():
+    assert soft_reserve(load_topology("dax")) == ["memmap=512M%512M-1+0xefffffff"]
+    assert soft_reserve(load_topology("movable-node")) == []
 
 
 def test_channels_move_and_nothing_else_does():

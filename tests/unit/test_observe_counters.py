@@ -6,6 +6,7 @@ from hotremove.observe.counters import (
     Counters,
     delta,
     find_zone,
+    parse_cached_pages,
     parse_meminfo,
     parse_vmstat,
     parse_zoneinfo,
@@ -82,6 +83,11 @@ def test_meminfo_is_in_bytes() -> None:
     assert counters["HugePages_Total"] == 3
     assert counters["Active(anon)"] == 1024
     assert counters["MemTotal"] == 2048
+
+
+def test_pages_that_processors_keep() -> None:
+    assert parse_cached_pages(ZONEINFO) == 5
+    assert parse_cached_pages(ZONEINFO + ZONEINFO.replace("count: 5", "count: 63")) == 68
 
 
 def test_zoneinfo() -> None:

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Verdicts and their explanations, from evidence as real kernels gave it."""
 
+from dataclasses import replace
+
 import pytest
 
 from hotremove.errors import CapabilityAbsent, GuestDied, GuestLost, HostProblem, UsageProblem
@@ -116,9 +118,13 @@ def test_an_unexpected_outcome_fails(outcome, wanted):
 
 
 def test_a_refusal_gives_the_kernels_reason():
-    assert "memory32: Device or resource busy" in str(
-        make_removal(outcome=REFUSED, remark="memory32: Device or resource busy")
-    )
+    busy = make_removal(outcome=REFUSED, remark="memory32: Device or resource busy")
+    assert "memory32: Device or resource busy" in str(busy)
+    removal = replace(busy, reasons=("signal backoff", "notifier failure"))
+    assert str(removal).endswith("busy (offlining failed due to notifier failure)")
+    removal.expect_reason("notifier failure")
+    with pytest.raises(AssertionError, match=r"for no reason \(expected: notifier failure\)"):
+        busy.expect_reason("notifier failure")
 
 
 @pytest.mark.parametrize(

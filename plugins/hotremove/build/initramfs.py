@@ -37,6 +37,7 @@ BOOT_MODULES = (
 SPARE_MODULES = (
     "memory_notifier_error_inject",
     "device_dax",
+    "dax_hmem",
     "kmem",
     "nfit",
     "nd_pmem",
@@ -47,6 +48,7 @@ SPARE_MODULES = (
     "mdev",
     "vfio_mdev",  # binds mediated devices on 5.10
     "rdma_ucm",
+    "udmabuf",
 )
 
 _FOLDERS = ("bin", "dev", "etc/hotremove", "proc", "run", "sys", "tmp", "usr", "var/log")
@@ -159,7 +161,7 @@ def _build(parts: _Parts, target: Path) -> None:
         lay_out(parts.kernel.modules, parts.carried, parts.extra, release, root)
     _add_programs(parts, root)
     _add_settings(parts, root)
-    _archive(root, target / "initramfs")
+    archive(root, target / "initramfs")
     shutil.rmtree(root)
 
 
@@ -183,7 +185,7 @@ def _add_settings(parts: _Parts, root: Path) -> None:
     (root / "etc/hotremove/modules").write_text("\n".join(parts.loaded.names) + "\n")
 
 
-def _archive(root: Path, image: Path) -> None:
+def archive(root: Path, image: Path) -> None:
     """Pack `root` so that equal trees give equal images: sorted, owned by root, without times."""
     if not shutil.which("cpio"):
         raise HostProblem("cpio is missing: install the package cpio")

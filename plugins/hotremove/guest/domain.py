@@ -83,8 +83,9 @@ def domain_xml(
         _devices(topology, channels, emulator),
         type="kvm" if accelerator == "kvm" else "qemu",
     )
-    if gdb is not None:
-        domain.append(_gdb(gdb))
+    words = [*_edu(topology.edu), *_gdb(gdb)]
+    if words:
+        domain.append(_command_line(words))
     return etree.tostring(domain, pretty_print=True, encoding="unicode")
 
 
@@ -171,10 +172,23 @@ def _endpoints(number: int) -> list[etree._Element]:
     return [_e("controller", type="usb", index=str(n), model="qemu-xhci") for n in range(number)]
 
 
-def _gdb(port: int) -> etree._Element:
+def _edu(wanted: bool) -> list[str]:
+    """QEMU's words for its edu device, which libvirt does not know (QEMU's docs/specs/edu.txt).
+
+    libvirt gives its own devices slots from both ends of the bus.
+    """
+    return ["-device", "edu,bus=pcie.0,addr=0x10"] if wanted else []
+
+
+def _gdb(port: int | None) -> list[str]:
+    return ["-gdb", f"tcp:127.0.0.1:{port}"] if port is not None else []
+
+
+def _command_line(words: list[str]) -> etree._Element:
+    """Words for QEMU itself."""
     namespace = "http://libvirt.org/schemas/domain/qemu/1.0"
     commandline = etree.Element(f"{{{namespace}}}commandline", nsmap={"qemu": namespace})
-    for value in ("-gdb", f"tcp:127.0.0.1:{port}"):
+    for value in words:
         etree.SubElement(commandline, f"{{{namespace}}}arg", value=value)
     return commandline
 

@@ -7,10 +7,12 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from hotremove.build.early import with_early_file
 from hotremove.build.initramfs import BootImage
 from hotremove.build.vmlinux import boot_file
 from hotremove.cache import Cache, digest
 from hotremove.errors import HostProblem
+from hotremove.guest import firmware
 from hotremove.guest.domain import Boot, Channels, domain_xml
 from hotremove.guest.topology import Topology
 
@@ -50,6 +52,7 @@ class GuestPlan:
         return digest(
             self.image.key,
             self.boot.kernel.parent.name,
+            self.boot.initramfs.parent.name,
             self.boot.cmdline,
             self.topology.fingerprint,
             self.accelerator,
@@ -70,10 +73,24 @@ def make_plan(image: BootImage, topology: Topology, accelerator: str, cache: Cac
     Raises:
         HostProblem: there is no QEMU.
     """
-    words = [*_CMDLINE, "intel_iommu=on" if topology.iommu else "", topology.cmdline]
-    cmdline = " ".join(word for word in words if word)
-    boot = Boot(boot_file(image.kernel, cache), image.initramfs, cmdline)
+    words = [*_CMDLINE, "intel_iommu=on" if topology.iommu else "", *soft_reserve(topology)]
+    cmdline = " ".join(word for word in (*words, topology.cmdline) if word)
+    initramfs = image.initramfs
+    if any(node.hotpluggable for node in topology.nodes):
+        initramfs = with_early_file(image, firmware.PATH, firmware.srat(topology), cache)
+    boot = Boot(boot_file(image.kernel, cache), initramfs, cmdline)
     return GuestPlan(image, boot, topology, accelerator, find_emulator())
+
+
+def soft_reserve(topology: Topology) -> list[str]:
+    """The kernel parameter that makes memory soft-reserved, where the topology has some.
+
+    memmap=SIZE%START-OLD+NEW turns memory (1) into soft-reserved memory (asm/e820/types.h).
+    """
+    if not topology.soft_reserved_mib:
+        return []
+    start = sum(node.mib for node in topology.nodes[: topology.movable_node])
+    return [f"memmap={topology.soft_reserved_mib}M%{start}M-1+0xefffffff"]
 
 
 def _host_processor() -> str:

@@ -16,10 +16,17 @@ from hotremove.errors import UsageProblem
 
 @dataclass(frozen=True)
 class Node:
-    """A NUMA node at boot: `mib` of memory (MiB) and a CPU list as libvirt writes it, `0-1`."""
+    """A NUMA node at boot.
+
+    Attributes:
+        mib: its memory, MiB.
+        cpus: its CPUs as libvirt lists them, `0-1`.
+        hotpluggable: whether the firmware says that its memory can be unplugged.
+    """
 
     mib: int
     cpus: str = ""
+    hotpluggable: bool = False
 
 
 @dataclass(frozen=True)
@@ -36,7 +43,10 @@ class Topology:
         max_mib: most memory the guest can have, boot memory and DIMMs together, in MiB.
         iommu: whether there is an intel-iommu with interrupt remapping and caching mode.
         endpoints: PCI functions nobody uses, for vfio-pci.
+        edu: whether there is QEMU's edu device, which moves bytes by DMA, behind the IOMMU.
         virtio_mem_mib: size of a virtio-mem device on the movable node, unplugged at boot, in MiB.
+        soft_reserved_mib: memory of the movable node that the kernel leaves to dax_hmem, in MiB;
+            from the node's first byte on.
         cmdline: kernel parameters this topology needs.
     """
 
@@ -49,7 +59,9 @@ class Topology:
     max_mib: int
     iommu: bool = False
     endpoints: int = 0
+    edu: bool = False
     virtio_mem_mib: int = 0
+    soft_reserved_mib: int = 0
     cmdline: str = ""
 
     @property

@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 import re
-import time
+from collections.abc import Callable
+from functools import partial
 
-from hotremove.errors import GuestLost
+from hotremove.errors import GuestLost, HotremoveError
 from hotremove.guest.machine import Guest
+from hotremove.guest.polling import wait_until
 from hotremove.memory.blocks import read_blocks, read_node_memory, read_zones
-from hotremove.memory.offline import Offline, offline_command
+from hotremove.memory.offline import Offline
 from hotremove.memory.removable import DEADLINE, MIB, End, Removable
 from hotremove.observe.counters import find_zone
 from hotremove.observe.pagemap import PfnRuns
@@ -35,19 +37,21 @@ class Dimm(Removable):
         self._asked = False
         super().__init__(guest, node, mib, lambda: guest.plug_dimm(alias, mib, node), deadline)
 
-    def eject(self, deadline: float | None = None) -> Removal:
-        """Ask for the DIMM by ACPI eject, as an administrator's libvirt does."""
-        return self._observe("ACPI eject", deadline, self._eject)
+    def eject(
+        self, deadline: float | None = None, meanwhile: Callable[[], None] | None = None
+    ) -> Removal:
+        """Ask for the DIMM by ACPI eject, as an administrator's libvirt does.
 
-    def offline(self, deadline: float | None = None) -> Removal:
-        """Offline its blocks one by one through sysfs; a child that is killed at the deadline."""
-        return self._observe("sysfs offline", deadline, self._offline)
+        `meanwhile` is called once the kernel has begun; something has to hold it up until then.
+
+        Raises:
+            HotremoveError: the eject ended before `meanwhile` could be called.
+        """
+        return self._observe("ACPI eject", deadline, partial(self._eject, meanwhile=meanwhile))
 
     def start_offline_of_pinned_block(self) -> Offline:
         """Begin to offline, in the background, the block that holds most pages of the pins."""
-        pinned = PfnRuns.of(
-            run for buffer in self.buffers for pin in buffer.pins for run in pin.frames.runs
-        )
+        pinned = PfnRuns.of(run for pin in self.pins for run in pin.frames.runs)
         block = max(self.blocks, key=lambda block: block.frames.inside(pinned))
         return Offline(self.guest, block, self.node, self.counters())
 
@@ -66,11 +70,14 @@ class Dimm(Removable):
         boot = self.guest.plan.topology.nodes[self.node].mib * MIB
         assert total <= boot, f"node {self.node} has {total} bytes, more than it booted with"
 
-    def _eject(self, deadline: float) -> End:
+    def _eject(self, deadline: float, meanwhile: Callable[[], None] | None) -> End:
         if not self._asked:
             # A request stays with the guest until it is answered; a second one would be refused.
             self.guest.request_removal(self.alias)
         self._asked = True
+        if meanwhile:
+            self._await_attempt(deadline)
+            meanwhile()
         event = self.guest.wait_for_removal(self.alias, deadline)
         if event is None:
             self._require_attempt()
@@ -83,34 +90,28 @@ class Dimm(Removable):
             return End(Outcome.REFUSED, f"DEVICE_REMOVED came, but blocks {sorted(left)} exist")
         return End(Outcome.REMOVED)
 
+    def _await_attempt(self, deadline: float) -> None:
+        """Wait until the kernel has begun to offline the DIMM, and see that it has not ended."""
+        wait_until(self._is_tried, deadline, self.guest.check)
+        if self.guest.wait_for_removal(self.alias, 0):
+            raise HotremoveError("the eject ended before anything could be done meanwhile")
+
+    def _is_tried(self) -> bool:
+        mine = {block.index for block in self.blocks}
+        states = {b.state for b in read_blocks(self.guest.control) if b.index in mine}
+        return states != {"online"}
+
     def _require_attempt(self) -> None:
         """A kernel that is stuck has a block `going-offline`, or some offline already.
 
         Raises:
             GuestLost: it does not try; the request may never have reached it.
         """
-        mine = {block.index for block in self.blocks}
-        states = {b.state for b in read_blocks(self.guest.control) if b.index in mine}
-        if states == {"online"}:
+        if not self._is_tried():
             raise GuestLost(
                 "the DIMM was asked back, but the guest's kernel has not begun to offline it: "
                 "the ACPI event may have been lost, and nothing can be said of the kernel"
             )
-
-    def _offline(self, deadline: float) -> End:
-        end = time.monotonic() + deadline
-        for block in self.blocks:
-            left = max(end - time.monotonic(), 0.1)
-            done = self.guest.control.run(offline_command(block.index), left)
-            if done.ending == "deadline":
-                return End(Outcome.STUCK, f"memory{block.index}")
-            if not done.ok:
-                said = done.stderr.decode(errors="replace").strip()
-                return End(Outcome.REFUSED, f"memory{block.index}: {said}")
-        online = {block.index for block in self.movable_blocks()}
-        if any(block.index in online for block in self.blocks):
-            return End(Outcome.REFUSED, "the blocks are online after a successful offline")
-        return End(Outcome.REMOVED)
 
     def _acpi_message(self) -> str:
         lines = self.guest.dmesg(self._dmesg_start).splitlines()

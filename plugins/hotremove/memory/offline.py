@@ -43,8 +43,19 @@ class Offline:
     def is_stuck(self, after: float) -> bool:
         """Whether it is still under way `after` seconds from now."""
         with self.guest.timeline.span(f"offline memory{self.block.index}"):
-            self._done = self.guest.control.wait(self._job, after)
-        return self._done is None
+            return not self.ends(after)
+
+    def ends(self, within: float) -> bool:
+        """Whether it ends within so many seconds, well or not."""
+        self._done = self._done or self.guest.control.wait(self._job, within)
+        return self._done is not None
+
+    @property
+    def ending(self) -> str:
+        """How it ended, in a word: `offline` or the errno's name; `stuck` as long as it has not."""
+        if self._done is None:
+            return "stuck"
+        return errno.errorcode[self._done.status] if self._done.status else "offline"
 
     def terminate(self) -> None:
         """Send SIGTERM and wait for the end.

@@ -14,6 +14,7 @@ _VMSTAT = re.compile(r"(\w+) (-?\d+)")
 _MEMINFO = re.compile(r"(?:Node \d+ )?([\w()]+):\s+(\d+)( kB)?")
 _ZONE = re.compile(r"Node (\d+), zone\s+(\S+)")
 _ZONE_FIELD = re.compile(r"\s+(?:pages )?(\w+):?\s+(\d+)\s*")
+_CACHED = re.compile(r"^ +count: +(\d+)$", re.MULTILINE)
 _SECTION = re.compile(r"  (\w[\w-]*)")
 
 
@@ -138,6 +139,14 @@ def parse_zoneinfo(text: str) -> tuple[Zone, ...]:
         if found:
             zones[-1][2].setdefault(found[1], int(found[2]))
     return tuple(_zone(*zone) for zone in zones)
+
+
+def parse_cached_pages(text: str) -> int:
+    """Free pages that processors keep in lists of their own, from /proc/zoneinfo.
+
+    They are not in MemFree, and newer kernels keep more the busier a processor was.
+    """
+    return sum(map(int, _CACHED.findall(text)))
 
 
 def find_zone(zones: tuple[Zone, ...], node: int, name: str) -> Zone:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import errno
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from itertools import count
 from typing import Any
 
@@ -21,6 +21,10 @@ from hotremove.pins.pin import Pin
 DEADLINE = 120.0
 
 
+# Kinds of memory whose pages belong to a file and outlive the mapping.
+_FILES = ("shmem", "memfd", "file")
+
+
 class PinRefused(OSError):
     """The kernel refused a pin; `errno` and the call are its own."""
 
@@ -33,6 +37,7 @@ class Buffer:
         node: the node it is bound to, if any.
         size: bytes mapped.
         kind: `anon`, `thp`, `hugetlb2m`, `hugetlb1g`, `shmem`, `memfd` or `file`.
+        file: what it maps, for the kind `file`.
         pins: pins taken and not released.
     """
 
@@ -45,6 +50,7 @@ class Buffer:
         faulted: bool = True,
         read_only: bool = False,
         prefer: bool = False,
+        file: str | None = None,
     ) -> None:
         """Map `size` bytes bound to `node`, or only preferring it.
 
@@ -56,10 +62,12 @@ class Buffer:
         words += ["--prefer"] if prefer else []
         words += ["--faulted"] if faulted else []
         words += ["--read-only"] if read_only else []
+        words += ["--file", file] if file else []
         self.guest = guest
         self.size = size
         self.node = node
         self.kind = kind
+        self.file = file
         self.pins: list[Pin] = []
         self._numbers = count(1)
         self._job: Job = guest.control.start(" ".join(["exec", *words]))
@@ -78,23 +86,35 @@ class Buffer:
         Raises:
             PinRefused: with the kernel's errno.
         """
+        return self.start_pin(path, label, long_term, **keys)()
+
+    def start_pin(
+        self, path: str, label: str, long_term: bool = True, **keys: object
+    ) -> Callable[[], Pin]:
+        """Begin to pin as `pin` does; what it returns waits for the pin, and raises as `pin`."""
         words = [f"{key}={value}" for key, value in keys.items() if value is not None]
+        command = " ".join(["pin", path, *words])
         before = read_counters(self.guest.control, self.node or 0)
-        with self.guest.timeline.span(f"pin through {path}"):
-            answer = self._ask(" ".join(["pin", path, *words]))
-        pin = Pin(
-            path=path,
-            label=label,
-            long_term=long_term,
-            pid=self.pid,
-            size=int(answer["bytes"]),
-            calls=int(answer["calls"]),
-            seconds=float(answer["seconds"]),
-            frames=self.frames(),
-            counted=delta(before, read_counters(self.guest.control, self.node or 0)),
-        )
-        self.pins.append(pin)
-        return pin
+        self._send(command)
+
+        def finish() -> Pin:
+            with self.guest.timeline.span(f"pin through {path}"):
+                answer = self._answer(command)
+            pin = Pin(
+                path=path,
+                label=label,
+                long_term=long_term,
+                pid=self.pid,
+                size=int(answer["bytes"]),
+                calls=int(answer["calls"]),
+                seconds=float(answer["seconds"]),
+                frames=self.frames(),
+                counted=delta(before, read_counters(self.guest.control, self.node or 0)),
+            )
+            self.pins.append(pin)
+            return pin
+
+        return finish
 
     def unpin(self) -> None:
         """Release every pin of this holder."""
@@ -106,13 +126,48 @@ class Buffer:
         """The page frames the range is made of now, from /proc/PID/pagemap."""
         return PfnRuns.of(self._ask("pages")["runs"])
 
-    def fill(self, seed: int) -> None:
-        """Write a pattern that `seed` names."""
-        self._ask(f"fill {seed}")
+    def first_frame(self) -> int:
+        """The page frame of its first page, which has to be there."""
+        return int(self._ask("pages")["runs"][0][0])
 
-    def mismatches(self, seed: int) -> int:
-        """Bytes that differ from the pattern `seed`."""
-        return int(self._ask(f"verify {seed}")["mismatches"])
+    def fault(self) -> None:
+        """Write to each page."""
+        self._ask("fault")
+
+    def advise(self, advice: str) -> None:
+        """madvise(2) the range: `dontneed` and `remove` (of a file) give its pages back.
+
+        Raises:
+            PinRefused: madvise's errno.
+        """
+        self._ask(f"advise {advice}")
+
+    def renew(self) -> None:
+        """Give its pages back, pins of this holder first, and have new ones in their place."""
+        if self.pins:
+            self.unpin()
+        self.advise("remove" if self.kind in _FILES else "dontneed")
+        self.fault()
+
+    def fill(self, seed: int, offset: int = 0, size: int = 0) -> None:
+        """Write the pattern `seed`, by the processor, to `size` bytes (0: to the end)."""
+        self._ask(_about("fill", seed, offset, size))
+
+    def mismatches(self, seed: int, offset: int = 0, size: int = 0) -> int:
+        """Bytes that the processor finds different from the pattern `seed`."""
+        return int(self._ask(_about("verify", seed, offset, size))["mismatches"])
+
+    def device_fill(self, seed: int, offset: int = 0, size: int = 0) -> None:
+        """As `fill`, by the device that holds the last pin.
+
+        Raises:
+            PinRefused: the device refuses or does not end; `errno` and the call are its own.
+        """
+        self._ask(_about("dma-fill", seed, offset, size))
+
+    def device_mismatches(self, seed: int, offset: int = 0, size: int = 0) -> int:
+        """As `mismatches`, of what the device that holds the last pin reads."""
+        return int(self._ask(_about("dma-verify", seed, offset, size))["mismatches"])
 
     def status(self) -> Counters:
         """The holder's /proc/PID/status sizes in bytes: VmPin, VmLck, VmRSS."""
@@ -133,8 +188,11 @@ class Buffer:
         self.pins.clear()
 
     def _ask(self, command: str) -> Mapping[str, Any]:
-        self.guest.control.send(self._job, f"{command}\n".encode())
+        self._send(command)
         return self._answer(command)
+
+    def _send(self, command: str) -> None:
+        self.guest.control.send(self._job, f"{command}\n".encode())
 
     def _answer(self, command: str) -> Mapping[str, Any]:
         line = self.guest.control.read_line(self._job, DEADLINE)
@@ -156,3 +214,8 @@ class Buffer:
             )
         said = done.stderr.decode(errors="replace").strip()
         return GuestLost(f"the holder ended at `{command}` ({done.ending} {done.status}): {said}")
+
+
+def _about(command: str, seed: int, offset: int, size: int) -> str:
+    """A command about a pattern in a part of the range; the holder takes no `bytes=0`."""
+    return f"{command} {seed} offset={offset}" + (f" bytes={size}" if size else "")

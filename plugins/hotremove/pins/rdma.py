@@ -4,14 +4,21 @@
 from __future__ import annotations
 
 import errno
+import time
+from collections.abc import Callable, Sequence
+from random import Random
 
 from hotremove.errors import CapabilityAbsent
 from hotremove.guest.machine import Guest
 from hotremove.pins.buffer import Buffer, PinRefused
 from hotremove.pins.pin import Pin
+from hotremove.pins.traffic import Range, pieces
 
 PINNED = 0
 DEVICE = "rxe0"
+_LABEL = "rxe memory region"
+# Between two pins that are to overlap, seconds at most; one of 16 MiB takes 0.03 s under TCG.
+_APART = 0.02
 _PRESENT = f"test -e /sys/class/infiniband/{DEVICE}"
 _SET_UP = (
     "ip link add rdma0 type dummy && ip addr add 192.0.2.1/24 dev rdma0 && "
@@ -56,7 +63,51 @@ class Rdma:
             PinRefused: ibv_reg_mr's errno.
         """
         part = {"offset": offset, "bytes": size}
-        return buffer.pin("rdma", "rxe memory region", True, device=DEVICE, batch=batch, **part)
+        return buffer.pin("rdma", _LABEL, True, device=DEVICE, batch=batch, **part)
+
+    def begin(self, buffer: Buffer) -> Callable[[], Pin]:
+        """Begin to register the buffer; what it returns waits for the end, and raises as `pin`."""
+        return buffer.start_pin("rdma", _LABEL, device=DEVICE)
+
+    def pin_at_once(self, buffers: Sequence[Buffer], chance: Random) -> tuple[list[Pin], int]:
+        """Register each buffer by its own process, begun within some milliseconds of each other.
+
+        A page that one of them looks at cannot be migrated by another at that moment; the kernel
+        gives up after some tries, with -ENOMEM (mm/gup.c, migrate_longterm_unpinnable_folios()).
+        Who is refused so tries again when the others are done.
+
+        Returns:
+            The pins, and how often one was refused at first.
+
+        Raises:
+            PinRefused: ibv_reg_mr's errno, where it is another one, or the second time.
+        """
+        begun = []
+        for buffer in buffers:
+            begun.append(self.begin(buffer))
+            time.sleep(chance.uniform(0, _APART))
+        tried = [_try(finish) for finish in begun]
+        pairs = zip(buffers, tried, strict=True)
+        return [pin or self.pin(buffer) for buffer, pin in pairs], tried.count(None)
+
+    def pin_on_demand(self, buffer: Buffer) -> Pin:
+        """Register the buffer as a region whose pages are looked up when the device uses them.
+
+        Raises:
+            CapabilityAbsent: rxe has no such regions.
+            PinRefused: ibv_reg_mr's errno.
+        """
+        try:
+            return buffer.pin("rdma", "on-demand memory region", False, device=DEVICE, odp=1)
+        except PinRefused as refusal:
+            if "IBV_ODP_SUPPORT" not in str(refusal):
+                raise
+            raise CapabilityAbsent("the kernel's rxe has no on-demand paging (6.15 has)") from None
+
+    def reach(self, size: int, chance: Random) -> tuple[Range, ...]:
+        """What the device moves of `size` bytes: all of it."""
+        del chance
+        return pieces(size)
 
     def try_to_pin(self, buffer: Buffer) -> int:
         """Pin the buffer where either is right: `PINNED` (0), or the errno of the refusal."""
@@ -69,6 +120,15 @@ class Rdma:
     def pinned_bytes(self, buffer: Buffer) -> int:
         """What the kernel accounts to the holder: VmPin, umem's pinned_vm, bytes."""
         return buffer.status()["VmPin"]
+
+
+def _try(finish: Callable[[], Pin]) -> Pin | None:
+    try:
+        return finish()
+    except PinRefused as refusal:
+        if refusal.errno != errno.ENOMEM:
+            raise
+        return None
 
 
 _OPTION = {"rdma_rxe": "RDMA_RXE", "ib_uverbs": "INFINIBAND_USER_ACCESS", "dummy": "DUMMY"}

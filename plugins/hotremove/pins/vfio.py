@@ -8,8 +8,6 @@ from hotremove.guest.machine import Guest
 from hotremove.pins.buffer import Buffer
 from hotremove.pins.pin import Pin
 
-# PCI class 0c0330: an xHCI controller, which the topologies give as endpoints.
-_FIND = "grep -ls 0x0c0330 /sys/bus/pci/devices/*/class"
 _MODULES = {
     "vfio_pci": "VFIO_PCI",
     "vfio_iommu_type1": "VFIO_IOMMU_TYPE1",
@@ -25,7 +23,11 @@ class Vfio:
     Attributes:
         address: the endpoint's PCI address.
         group: its IOMMU group.
+        find: the command that finds it in sysfs, by a file in its folder.
     """
+
+    # PCI class 0c0330: an xHCI controller, which the topologies give as endpoints.
+    find = "grep -ls 0x0c0330 /sys/bus/pci/devices/*/class"
 
     def __init__(self, guest: Guest) -> None:
         """Bind the endpoint through driver_override.
@@ -54,7 +56,7 @@ class Vfio:
         return buffer.status()["VmLck"]
 
     def _find(self) -> str:
-        found = self.guest.control.run(_FIND).text.split()
+        found = self.guest.control.run(self.find).text.split()
         if not found:
             raise CapabilityAbsent(f"topology {self.guest.plan.topology.name} has no endpoint")
         return found[0].split("/")[-2]

@@ -19,10 +19,10 @@ class Vmsplice:
         """Nothing to set up: every kernel has it."""
         self.guest = guest
 
-    def pin(self, buffer: Buffer) -> Pin:
-        """Splice the buffer into pipes that nobody reads.
+    def pin(self, buffer: Buffer, size: int | None = None) -> Pin:
+        """Splice the first `size` bytes of the buffer, or all, into pipes that nobody reads.
 
         Raises:
             PinRefused: vmsplice's errno.
         """
-        return buffer.pin("vmsplice", "vmsplice'd pipe buffer", long_term=False)
+        return buffer.pin("vmsplice", "vmsplice'd pipe buffer", long_term=False, bytes=size)

@@ -133,6 +133,7 @@ def removal_facts(removal: Removal) -> dict[str, object]:
         "seconds": round(removal.seconds, 3),
         "deadline": removal.deadline,
         "explanation": str(removal),
+        "reasons": list(removal.reasons),
         "node": removal.node,
         "frames": str(removal.frames),
         "pins": [

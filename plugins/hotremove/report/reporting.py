@@ -121,6 +121,7 @@ def header(farm: Farm) -> list[str]:
         f"hotremove: kernels: {kernels}",
         f"hotremove: guests under {accelerator.kind.upper()}, because {accelerator.reason}; "
         f"libvirt at {farm.stable.hypervisor.uri}",
+        f"hotremove: --seed {farm.options.seed} --rounds {farm.options.rounds}",
     ]
 
 
@@ -243,7 +244,9 @@ def _message(error: BaseException | None) -> str:
     if error is None:
         return ""
     text = str(error) or type(error).__name__
-    return text if isinstance(error, _SELF_EXPLAINING) else text.splitlines()[0]
+    told = text if isinstance(error, _SELF_EXPLAINING) else text.splitlines()[0]
+    notes = "".join(f" ({note})" for note in getattr(error, "__notes__", ()))
+    return told + notes
 
 
 def write(config: pytest.Config) -> None:

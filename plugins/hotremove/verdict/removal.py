@@ -36,6 +36,7 @@ class Removal:
         before: the node's counters before, and `after` it.
         dumps: page dumps the kernel printed meanwhile, of pages in `frames`.
         migrates_pins: whether the kernel knows the migration reason `longterm_pin`, so has the fix.
+        reasons: why offlining failed, each time it did, in the kernel's words.
         remark: what the mechanism itself said: an errno, ACPI's message, the guest's death.
     """
 
@@ -51,6 +52,7 @@ class Removal:
     dumps: tuple[PageDump, ...]
     migrates_pins: bool
     remark: str = ""
+    reasons: tuple[str, ...] = ()
 
     @property
     def counted(self) -> Counters:
@@ -85,6 +87,16 @@ class Removal:
         if self.outcome is not wanted:
             raise UnexpectedOutcome(self, wanted)
 
+    def expect_reason(self, wanted: str) -> None:
+        """Require that the kernel gave this reason for not offlining the memory.
+
+        Raises:
+            AssertionError: with the reasons it gave.
+        """
+        __tracebackhide__ = True
+        told = ", ".join(self.reasons) or "no reason"
+        assert wanted in self.reasons, f"offlining failed for {told} (expected: {wanted})"
+
     def __str__(self) -> str:
         """One line for a maintainer."""
         if self.outcome is Outcome.REMOVED:
@@ -92,7 +104,7 @@ class Removal:
         if self.outcome is Outcome.STUCK:
             return f"stuck: {self._why()}"
         if self.outcome is Outcome.REFUSED:
-            return f"refused: {explain_refusal(self.mechanism, self.remark)}"
+            return f"refused: {explain_refusal(self.mechanism, self.remark, self.reasons)}"
         return f"guest-died: {self.remark}"
 
     def _why(self) -> str:

@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Soft-reserved memory as a DAX device, given to the kernel by the kmem driver and taken back."""
+
+from __future__ import annotations
+
+from hotremove.errors import CapabilityAbsent, HotremoveError
+from hotremove.guest.machine import Guest
+from hotremove.memory.removable import DEADLINE, End, Removable
+from hotremove.verdict.outcome import Outcome
+from hotremove.verdict.removal import Removal
+
+_DEVICE = "dax0.0"
+_DRIVERS = "/sys/bus/dax/drivers"
+_OPTIONS = {
+    "device_dax": "DEV_DAX",
+    "dax_hmem": "DEV_DAX_HMEM",
+    "kmem": "DEV_DAX_KMEM",
+}
+# dax_hmem makes a device of memory that the firmware calls Soft Reserved. device_dax takes it
+# first, or kmem at once: newer kernels prefer kmem where it is loaded.
+_BIND = (
+    f"modprobe -a {' '.join(_OPTIONS)} && cd {_DRIVERS} && "
+    f"{{ ! test -e device_dax/{_DEVICE} || echo {_DEVICE} >device_dax/unbind; }} && "
+    f"{{ test -e kmem/{_DEVICE} || echo {_DEVICE} >kmem/new_id; }} && test -e kmem/{_DEVICE}"
+)
+
+
+class DaxKmem(Removable):
+    """Memory that a DAX device has and the kmem driver adds to a node."""
+
+    def __init__(self, guest: Guest, deadline: float = DEADLINE) -> None:
+        """Bind the device to kmem and wait until all of it is online; see `Removable`.
+
+        Raises:
+            CapabilityAbsent: the kernel lacks a driver, or the topology soft-reserved memory.
+        """
+        topology = guest.plan.topology
+        for module, option in _OPTIONS.items():
+            if module in guest.plan.image.absent:
+                raise CapabilityAbsent(f"the kernel lacks CONFIG_{option}: no {module}")
+        if not topology.soft_reserved_mib:
+            raise CapabilityAbsent(f"topology {topology.name} has no soft-reserved memory")
+        super().__init__(
+            guest, topology.movable_node, topology.soft_reserved_mib, self._bind, deadline
+        )
+
+    def unbind(self, deadline: float | None = None) -> Removal:
+        """Offline its blocks, then unbind the driver, which removes them."""
+        return self._observe("dax/kmem unbind", deadline, self._unbind)
+
+    def _bind(self) -> None:
+        bound = self.guest.control.run(_BIND)
+        if not bound.ok:
+            said = bound.stderr.decode(errors="replace").strip()
+            raise HotremoveError(f"kmem does not take {_DEVICE}: {said or 'there is none'}")
+
+    def _unbind(self, deadline: float) -> End:
+        """Unbinding with a block online would keep the memory until the next boot (kmem.c)."""
+        end = self._offline(deadline)
+        if end.outcome is not Outcome.REMOVED:
+            return end
+        unbound = self.guest.control.run(f"echo {_DEVICE} >{_DRIVERS}/kmem/unbind", deadline)
+        if unbound.ending == "deadline":
+            return End(Outcome.STUCK, f"unbinding {_DEVICE}")
+        left = {block.index for block in self.blocks} & self._indexes()
+        if left:
+            return End(Outcome.REFUSED, f"kmem is unbound, but blocks {sorted(left)} exist")
+        return End(Outcome.REMOVED)

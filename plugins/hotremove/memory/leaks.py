@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Keeps account of a guest's memory over many cycles."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from hotremove.guest.machine import Guest
+from hotremove.observe.counters import parse_cached_pages, parse_meminfo, parse_vmstat
+from hotremove.observe.ledger import MIB, Ledger
+from hotremove.observe.pagemap import PAGE_BYTES
+from hotremove.pins.buffer import Buffer
+
+_FILES = ("/proc/vmstat", "/proc/meminfo", "/proc/zoneinfo")
+# What the kernel may keep of slabs and page tables: 0.3 MiB were seen after six cycles on 7.3.
+TOLERANCE = 2 * MIB
+_QUIESCE = (
+    "echo 3 >/proc/sys/vm/drop_caches; echo 1 >/proc/sys/vm/compact_memory; "
+    "cat /proc/sys/vm/stat_refresh"
+)
+
+
+class Leaks:
+    """Compares what a guest has with what it had when this was made."""
+
+    def __init__(self, guest: Guest) -> None:
+        """Take the first account."""
+        self.guest = guest
+        self._before = self._account()
+
+    def expect_none(self, buffer: Buffer, tolerance: int = TOLERANCE) -> None:
+        """End the holder of `buffer`, which has unpinned, and require that nothing stays behind.
+
+        Raises:
+            AssertionError: with what does.
+        """
+        __tracebackhide__ = True
+        charged = buffer.status().only("VmPin", "VmLck").values
+        buffer.close()
+        found = self._account(charged).leaks_since(self._before, tolerance)
+        assert not found, "; ".join(found)
+
+    def _account(self, charged: Mapping[str, int] | None = None) -> Ledger:
+        control = self.guest.control
+        control.check(_QUIESCE)
+        vmstat, meminfo, zones = control.read_all(_FILES)
+        counters = parse_vmstat(vmstat)
+        free = parse_meminfo(meminfo)["MemFree"] + parse_cached_pages(zones) * PAGE_BYTES
+        return Ledger(counters.pinned, counters.isolated, free, charged or {})

@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A subscriber to memory notifications who objects (lib/memory-notifier-error-inject.c)."""
+
+from __future__ import annotations
+
+import errno
+
+from hotremove.errors import CapabilityAbsent
+from hotremove.guest.machine import Guest
+
+_MODULE = "memory_notifier_error_inject"
+_ERROR = "/sys/kernel/debug/notifier-error-inject/memory/actions/MEM_GOING_OFFLINE/error"
+
+
+class Objector:
+    """Answers MEM_GOING_OFFLINE, once told to, with an error; drivers that use the memory may."""
+
+    def __init__(self, guest: Guest) -> None:
+        """Load the module.
+
+        Raises:
+            CapabilityAbsent: the kernel lacks it.
+        """
+        if _MODULE in guest.plan.image.absent:
+            raise CapabilityAbsent(
+                f"the kernel lacks CONFIG_MEMORY_NOTIFIER_ERROR_INJECT: no {_MODULE}"
+            )
+        self.guest = guest
+        guest.control.check(f"modprobe {_MODULE}")
+
+    def object(self, error: int = errno.EBUSY) -> None:
+        """From now on let no memory go offline."""
+        self._answer(-error)
+
+    def agree(self) -> None:
+        """From now on let memory go."""
+        self._answer(0)
+
+    def _answer(self, value: int) -> None:
+        self.guest.control.write(_ERROR, str(value))

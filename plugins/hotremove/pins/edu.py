@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: Apache-2.0
+"""vfio pins with a device behind them that moves data: QEMU's edu, through the virtual IOMMU."""
+
+from __future__ import annotations
+
+from random import Random
+
+from hotremove.errors import CapabilityAbsent
+from hotremove.guest.machine import Guest
+from hotremove.pins.buffer import Buffer
+from hotremove.pins.pin import Pin
+from hotremove.pins.traffic import Range, scattered
+from hotremove.pins.vfio import Vfio
+
+# What the device copies at once, bytes, in 0.2 s whatever the size (guests/workloads/edu.h).
+_AT_ONCE = 2048
+_PLACES = 3
+
+
+class Edu(Vfio):
+    """The edu device bound to vfio-pci."""
+
+    find = "grep -ls 0x11e8 /sys/bus/pci/devices/*/device"
+
+    def __init__(self, guest: Guest) -> None:
+        """Have the device's registers placed anew, then bind it; see `Vfio`.
+
+        QEMU saves nothing of this device, so that a restored guest's has no addresses any more;
+        the kernel gives it some when it finds it again.
+        """
+        if not guest.plan.topology.edu:
+            raise CapabilityAbsent(f"topology {guest.plan.topology.name} has no edu device")
+        guest.control.check(
+            f"for d in $({self.find}); do echo 1 >${{d%/device}}/remove; done; "
+            "echo 1 >/sys/bus/pci/rescan"
+        )
+        super().__init__(guest)
+
+    def pin(self, buffer: Buffer, batch: int | None = None) -> Pin:
+        """As vfio's, with the device ready to use the mapping."""
+        label = "vfio DMA mapping of an edu device"
+        return buffer.pin("vfio", label, group=self.group, batch=batch, device=self.address)
+
+    def reach(self, size: int, chance: Random) -> tuple[Range, ...]:
+        """What the device moves of `size` bytes: a few places, for it is slow, both ends too."""
+        return scattered(size, _AT_ONCE, _PLACES, chance)

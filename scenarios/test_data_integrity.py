@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Does every byte stay what was last written, while memory moves and goes under a device?"""
+
+import pytest
+
+from hotremove.scenario import MIB, PAGE, REMOVED
+
+pytestmark = [
+    pytest.mark.hotremove,
+    pytest.mark.topology("dma"),
+    pytest.mark.pins("rdma", "edu"),
+]
+
+
+def remove_while_data_moves(dimm, data, hold):
+    """Eject the DIMM; it cannot end before all data has moved, for `hold` keeps a page of it."""
+
+    def move_data_and_let_go():
+        data.exchange()
+        hold.unpin()
+
+    data.check()
+    data.exchange()
+    dimm.eject(meanwhile=move_data_and_let_go).expect(REMOVED)
+    data.check()
+    data.exchange()
+
+
+@pytest.fixture
+def hold(movable_dimm, vmsplice, map_on_node):
+    """A page of the DIMM that no kernel migrates, so that an eject goes on for as long."""
+    page = map_on_node(movable_dimm.node, PAGE)
+    vmsplice.pin(page)
+    assert movable_dimm.pinned_pages(page) == 1
+    return page
+
+
+@pytest.mark.sensitive
+@pytest.mark.scenario(33, "data moved by a device before, during and after")
+def test_data_stays_whole(movable_dimm, pinner, traffic, hold):
+    data = traffic(pinner, movable_dimm.map(4 * MIB))
+    pinner.pin(data.buffer)
+    remove_while_data_moves(movable_dimm, data, hold)
+
+
+@pytest.mark.scenario(33, "the data is on node 0", control=True)
+def test_data_elsewhere_stays_whole(movable_dimm, pinner, traffic, hold, map_on_node):
+    data = traffic(pinner, map_on_node(0, 4 * MIB))
+    pinner.pin(data.buffer)
+    remove_while_data_moves(movable_dimm, data, hold)

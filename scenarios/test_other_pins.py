@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Pins that are not like the others, and an offline that somebody objects to."""
+
+import pytest
+
+from hotremove.scenario import MIB, REFUSED, REMOVED
+
+pytestmark = pytest.mark.hotremove
+
+
+@pytest.mark.sensitive
+@pytest.mark.scenario(28, "udmabuf of a memfd held")
+def test_dimm_leaves_under_a_udmabuf(movable_dimm, udmabuf):
+    pages = udmabuf.pin(movable_dimm.map(32 * MIB, kind="memfd"))
+    movable_dimm.eject().expect(REMOVED)
+    pages.expect_outside(movable_dimm.frames)
+
+
+@pytest.mark.scenario(28, "the memfd is on node 0", control=True)
+def test_dimm_leaves_beside_a_udmabuf_elsewhere(movable_dimm, udmabuf, map_on_node):
+    udmabuf.pin(map_on_node(0, 32 * MIB, kind="memfd"))
+    movable_dimm.eject().expect(REMOVED)
+
+
+@pytest.mark.scenario(30, "a notifier objects, pin held")
+def test_dimm_stays_when_a_notifier_objects(movable_dimm, rdma, objector):
+    rdma.pin(movable_dimm.map(32 * MIB))
+    objector.object()
+    removal = movable_dimm.eject()
+    removal.expect(REFUSED)
+    removal.expect_reason("notifier failure")
+
+
+@pytest.mark.scenario(30, "a notifier objects and gives in, nothing pinned", control=True)
+def test_dimm_leaves_once_the_notifier_agrees(movable_dimm, objector):
+    movable_dimm.map(32 * MIB)
+    objector.object()
+    movable_dimm.eject().expect(REFUSED)
+    objector.agree()
+    movable_dimm.eject().expect(REMOVED)

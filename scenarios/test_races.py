@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What if two things happen at once, or one thing very often? Chance decides; --seed repeats it."""
+
+import errno
+
+import pytest
+
+from hotremove.scenario import MIB, REMOVED
+
+pytestmark = pytest.mark.hotremove
+
+
+@pytest.mark.sensitive
+@pytest.mark.scenario(22, "two pin the same memory at once")
+def test_two_pin_the_same_memory_at_once(movable_dimm, rdma, rounds, record_property):
+    shared = movable_dimm.share(8 * MIB, holders=2)
+    refused = 0
+    for chance in rounds:
+        movable_dimm.renew(*shared)
+        regions, at_first = rdma.pin_at_once(shared, chance)
+        refused += at_first
+        for region in regions:
+            region.expect_outside(movable_dimm.frames)
+    movable_dimm.eject().expect(REMOVED)
+    record_property("pins refused at first", refused)
+
+
+@pytest.mark.scenario(22, "one pins, the other only maps", control=True)
+def test_one_pins_what_two_map(movable_dimm, rdma, rounds):
+    shared = movable_dimm.share(8 * MIB, holders=2)
+    for chance in rounds:
+        movable_dimm.renew(*shared)
+        rdma.pin_at_once(shared[:1], chance)
+    shared[0].unpin()
+    movable_dimm.eject().expect(REMOVED)
+
+
+@pytest.mark.sensitive
+@pytest.mark.scenario(23, "pins race with offlining")
+def test_pins_race_with_offlining(movable_dimm, rdma, rounds):
+    buffer = movable_dimm.map(4 * MIB)
+    for chance in rounds:
+        movable_dimm.renew(buffer)
+        movable_dimm.race(lambda: rdma.begin(buffer), chance).expect(REMOVED)
+        for region in buffer.pins:
+            region.expect_outside(movable_dimm.frames)
+        movable_dimm.online()
+
+
+@pytest.mark.scenario(24, "a pin of isolated memory in ZONE_NORMAL: reported only")
+def test_pin_of_isolated_normal_memory(normal_dimm, rdma, vmsplice, kernel, record_property):
+    hold, buffer = normal_dimm.share(MIB)
+    vmsplice.pin(hold)
+    offline = normal_dimm.isolate_block_of(hold)
+    refusal = rdma.try_to_pin(buffer)
+    hold.unpin()
+    record_property("CONFIG_CMA", kernel.config.get("CMA", "n"))
+    record_property("pin of isolated memory", errno.errorcode.get(refusal, "pinned"))
+    record_property("offline under the pin", offline.ending if offline.ends(2) else "stuck")
+    buffer.unpin()
+    assert offline.ends(10), "the offline goes on with nothing pinned"
+
+
+@pytest.mark.sensitive
+@pytest.mark.scenario(27, "many cycles of pin, offline, online, unpin")
+@pytest.mark.pins("rdma", "vfio")
+def test_cycles_leak_nothing(movable_dimm, pinner, leaks, rounds):
+    buffer = movable_dimm.map(32 * MIB)
+    for _ in rounds:
+        movable_dimm.renew(buffer)
+        pinner.pin(buffer)
+        movable_dimm.offline().expect(REMOVED)
+        movable_dimm.online()
+    buffer.unpin()
+    leaks.expect_none(buffer)
+
+
+@pytest.mark.scenario(27, "cycles without a pin", control=True)
+def test_cycles_without_a_pin_leak_nothing(movable_dimm, leaks, rounds):
+    buffer = movable_dimm.map(32 * MIB)
+    for _ in rounds:
+        movable_dimm.renew(buffer)
+        movable_dimm.offline().expect(REMOVED)
+        movable_dimm.online()
+    leaks.expect_none(buffer)

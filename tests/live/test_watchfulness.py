@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What looks for damage and leaks finds them, in a real guest."""
+
+import pytest
+
+from hotremove.scenario import MIB
+
+pytestmark = [pytest.mark.live, pytest.mark.hotremove]
+
+
+@pytest.mark.topology("dma")
+@pytest.mark.pins("rdma", "edu")
+def test_changed_bytes_are_noticed_by_processor_and_device(pinner, traffic, map_on_node):
+    data = traffic(pinner, map_on_node(0, MIB))
+    pinner.pin(data.buffer)
+    data.exchange()
+    data.check()
+    last = data.reach[-1]
+    data.buffer.fill(1, last.end - 8, 8)
+    with pytest.raises(AssertionError, match=rf"^[5-8] of {last} are not as written"):
+        data.check()
+    assert 5 <= data.buffer.device_mismatches(2, last.end - 8, 8) <= 8
+    assert data.buffer.device_mismatches(1, last.end - 8, 8) == 0
+
+
+def test_a_byte_outside_what_the_device_reaches_is_noticed_too(traffic, map_on_node, rdma):
+    class Half:
+        def reach(self, size, chance):
+            return rdma.reach(size // 2, chance)
+
+    data = traffic(Half(), map_on_node(0, 2 * MIB))
+    rdma.pin(data.buffer)
+    data.check()
+    data.buffer.device_fill(1, 2 * MIB - 8, 8)
+    with pytest.raises(AssertionError, match=r"of bytes 0x100000-0x1fffff are not as written"):
+        data.check()
+
+
+def test_a_pin_that_outlives_its_holder_is_a_leak(leaks, pin_hold, map_on_node):
+    buffer = map_on_node(0, MIB)
+    buffer.pin("kmod", "pin", detached=1)
+    with pytest.raises(AssertionError, match=r"^256 page references of pins are left$"):
+        leaks.expect_none(buffer)
+
+
+def test_memory_that_is_not_given_back_is_a_leak(leaks, rdma, map_on_node):
+    buffer = map_on_node(0, MIB)
+    rdma.pin(buffer)
+    map_on_node(0, 16 * MIB)
+    with pytest.raises(
+        AssertionError, match=r"VmPin is 1048576 bytes .* MiB of free memory are gone"
+    ):
+        leaks.expect_none(buffer)
