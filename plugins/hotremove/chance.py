@@ -13,6 +13,9 @@ import pytest
 from hotremove.errors import CapabilityAbsent
 from hotremove.stash import ROUNDS
 
+SEED = "hotremove_seed"
+"""Under which a worker of pytest-xdist is told the run's seed."""
+
 
 def new_seed() -> int:
     """A seed that nobody chose."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from hotremove.chance import new_seed
+from hotremove.chance import SEED, new_seed
 from hotremove.errors import UsageProblem
 from hotremove.guest.accelerator import CHOICES
 from hotremove.guest.stable import BOOT_DEADLINE
@@ -219,12 +219,14 @@ def _seconds(config: pytest.Config, option: str) -> float:
 
 
 def _seed(config: pytest.Config) -> int:
-    """The seed given, else a new one, kept as the option's value: xdist sends it to its workers."""
+    """The seed given, else what the controller tells its worker, else a new one."""
     seed: int | None = config.getoption("seed")
     if seed is not None and seed < 0:
         raise UsageProblem(f"--seed {seed}: a seed is not negative")
-    config.option.seed = new_seed() if seed is None else seed
-    return int(config.option.seed)
+    if seed is not None:
+        return seed
+    told: int | None = getattr(config, "workerinput", {}).get(SEED)
+    return new_seed() if told is None else told
 
 
 def _rounds(config: pytest.Config) -> int:

@@ -39,6 +39,25 @@ def test_a_wrong_marker_is_told_once(run, pytester: pytest.Pytester, kernel_imag
     assert "mark.dimm" in run("-n", "2", "--kernel", f"image:{kernel_image}").complaint
 
 
+def test_all_workers_have_the_controllers_seed(run, pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        """
+        import pytest
+        from hotremove.farm.workers import worker_id
+        from hotremove.stash import FARM
+
+        @pytest.mark.parametrize("number", range(4))
+        def test_it(number, pytestconfig):
+            seed = pytestconfig.stash[FARM].options.seed
+            open(f"{worker_id(pytestconfig)}.seed", "w").write(str(seed))
+        """
+    )
+    assert run("-n", "2", "--dist", "load").code == 0
+    seeds = [path.read_text() for path in pytester.path.glob("gw*.seed")]
+    assert len(seeds) == 2
+    assert len(set(seeds)) == 1
+
+
 @pytest.mark.parametrize(
     ("words", "free", "workers"),
     [

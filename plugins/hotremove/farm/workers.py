@@ -12,10 +12,11 @@ from typing import Any
 
 import pytest
 
+from hotremove.chance import SEED
 from hotremove.debugging import kept_guests
 from hotremove.farm import capacity
 from hotremove.guest.topology import load_topology
-from hotremove.stash import KEPT
+from hotremove.stash import FARM, KEPT
 
 _PROBLEM = "hotremove_problem"
 _KEPT = "hotremove_kept"
@@ -83,6 +84,12 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     config = session.config
     if worker_id(config):
         _output(config)[_KEPT] = kept_guests(config)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """On the controller, give a worker the run's seed."""
+    node.workerinput[SEED] = node.config.stash[FARM].options.seed
 
 
 @pytest.hookimpl(optionalhook=True)
