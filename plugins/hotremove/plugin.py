@@ -15,7 +15,7 @@ from hotremove.cache import host_errors
 from hotremove.errors import HotremoveError
 from hotremove.farm.farm import Farm
 from hotremove.farm.workers import worker_id
-from hotremove.report import reporting
+from hotremove.report import live, reporting
 from hotremove.report.screen import uncaptured
 from hotremove.stash import BOOK, FARM, KEPT, PROBLEM, RESULTS
 
@@ -44,6 +44,7 @@ def pytest_configure(config: pytest.Config) -> None:
         config.stash[FARM] = Farm(options.read_options(config), worker_id(config))
     except HotremoveError as error:
         raise pytest.UsageError(str(error)) from error
+    live.register(config, config.stash[FARM])
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -3,7 +3,7 @@
 
 import pytest
 
-from hotremove.observe.timeline import Moment, Timeline
+from hotremove.observe.timeline import Doing, Moment, Timeline
 
 
 def test_moments_count_from_the_beginning():
@@ -20,3 +20,15 @@ def test_what_fails_took_time_too():
     with pytest.raises(KeyError), timeline.span("pin through rdma"):
         raise KeyError
     assert [moment.name for moment in timeline.moments] == ["pin through rdma"]
+
+
+def test_what_is_under_way_is_told_the_innermost_first():
+    timeline = Timeline(lambda: 7.0)
+    assert timeline.doing == Doing("boot", 7.0)
+    timeline.until_now("restored")
+    assert timeline.doing is None
+    with timeline.span("remove by ACPI eject", 30.0):
+        with timeline.span("SIGTERM"):
+            assert timeline.doing == Doing("SIGTERM", 7.0)
+        assert timeline.doing == Doing("remove by ACPI eject", 7.0, 30.0)
+    assert timeline.doing is None

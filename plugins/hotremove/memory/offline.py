@@ -42,7 +42,7 @@ class Offline:
 
     def is_stuck(self, after: float) -> bool:
         """Whether it is still under way `after` seconds from now."""
-        with self.guest.timeline.span(f"offline memory{self.block.index}"):
+        with self.guest.timeline.span(f"offline memory{self.block.index}", after):
             return not self.ends(after)
 
     def ends(self, within: float) -> bool:
@@ -64,7 +64,7 @@ class Offline:
             DeadlineExceeded: the signal does not end it.
         """
         self.guest.control.kill(self._job, signal.SIGTERM)
-        with self.guest.timeline.span("SIGTERM"):
+        with self.guest.timeline.span("SIGTERM", INTERRUPTION_DEADLINE):
             self._done = self.guest.control.wait(self._job, INTERRUPTION_DEADLINE)
         if self._done is None:
             raise DeadlineExceeded(

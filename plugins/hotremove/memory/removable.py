@@ -95,7 +95,7 @@ class Removable:
         known = self._known_blocks()
         with guest.timeline.span(f"plug {mib} MiB"):
             plug()
-        with guest.timeline.span("online"):
+        with guest.timeline.span("online", ONLINE_DEADLINE):
             self.blocks = self._await_online(known)
         self.frames: PfnRuns = frames_of(self.blocks)
         self._dmesg_start = guest.evidence.size()
@@ -203,7 +203,7 @@ class Removable:
         before = self.counters()
         start = time.monotonic()
         try:
-            with self.guest.timeline.span(f"remove by {mechanism}"):
+            with self.guest.timeline.span(f"remove by {mechanism}", deadline):
                 end = remove(deadline)
         except GuestDied as death:
             end = End(Outcome.GUEST_DIED, str(death))

@@ -24,6 +24,21 @@ class Moment:
     seconds: float
 
 
+@dataclass(frozen=True)
+class Doing:
+    """Something that is being done at present.
+
+    Attributes:
+        name: what it is, as its moment will be called.
+        since: when it began, on the timeline's clock; seconds.
+        limit: how long it may take, in seconds; None when nobody has said.
+    """
+
+    name: str
+    since: float
+    limit: float | None = None
+
+
 class Timeline:
     """The moments of one guest, in the order in which they ended. Its time begins when made."""
 
@@ -32,6 +47,12 @@ class Timeline:
         self._clock = clock
         self._zero = clock()
         self._moments: list[Moment] = []
+        self._under_way: tuple[Doing, ...] = (Doing("boot", self._zero),)
+
+    @property
+    def doing(self) -> Doing | None:
+        """What is under way, the innermost of it; None while only the test itself is at work."""
+        return next(reversed(self._under_way), None)
 
     @property
     def moments(self) -> tuple[Moment, ...]:
@@ -41,12 +62,16 @@ class Timeline:
     def until_now(self, name: str) -> None:
         """Everything since the beginning was `name`: a boot, for instance."""
         self._moments.append(Moment(name, 0.0, self._clock() - self._zero))
+        self._under_way = ()
 
     @contextmanager
-    def span(self, name: str) -> Iterator[None]:
-        """What the block does is `name`, whether it ends well or not."""
+    def span(self, name: str, limit: float | None = None) -> Iterator[None]:
+        """What the block does is `name`, whether it ends well or not, in `limit` seconds."""
         start = self._clock()
+        doing = Doing(name, start, limit)
+        self._under_way = (*self._under_way, doing)
         try:
             yield
         finally:
+            self._under_way = tuple(one for one in self._under_way if one is not doing)
             self._moments.append(Moment(name, start - self._zero, self._clock() - start))

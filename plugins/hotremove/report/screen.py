@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import pytest
 from _pytest.capture import CaptureManager
 from _pytest.terminal import TerminalReporter
+
+from hotremove.report.live import NAME, Display
 
 
 @contextmanager
@@ -19,7 +21,9 @@ def uncaptured(config: pytest.Config) -> Iterator[None]:
     if manager is None:
         yield
         return
-    with manager.global_and_fixture_disabled():
+    display: Display | None = config.pluginmanager.get_plugin(NAME)
+    alone = display.paused() if display else nullcontext()
+    with manager.global_and_fixture_disabled(), alone:
         if reporter:
             reporter.ensure_newline()
             reporter.flush()

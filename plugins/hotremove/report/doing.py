@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a pytest process is doing at this moment, as lines for a person."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+
+from hotremove.observe.timeline import Doing
+
+_GAP = ".."
+
+
+@dataclass(frozen=True)
+class Activity:
+    """A running test.
+
+    Attributes:
+        test: its node id.
+        guests: what each of its guests waits for; None for one that waits for the test.
+        worker: the xdist worker it runs on, or empty.
+    """
+
+    test: str
+    guests: tuple[Doing | None, ...]
+    worker: str = ""
+
+    def as_json(self) -> str:
+        """For another process of this machine; the monotonic clock is the same for all."""
+        guests = [asdict(doing) if doing else None for doing in self.guests]
+        return json.dumps({"test": self.test, "guests": guests, "worker": self.worker})
+
+    @classmethod
+    def from_json(cls, text: str) -> Activity:
+        """What `as_json` gave.
+
+        Raises:
+            ValueError, KeyError, TypeError: it did not.
+        """
+        facts = json.loads(text)
+        guests = tuple(Doing(**doing) if doing else None for doing in facts["guests"])
+        return cls(facts["test"], guests, facts["worker"])
+
+
+def lines(activities: Iterable[Activity], now: float, width: int) -> list[str]:
+    """A line for each guest, of at most `width` characters; `now` is on the timelines' clock."""
+    told = ((one, words) for one in activities for words in _words(one.guests, now))
+    return [_line(one, words, width) for one, words in told]
+
+
+def _words(guests: Sequence[Doing | None], now: float) -> list[str]:
+    if not guests:
+        return ["getting a guest ready"]
+    return [_phase(doing, now) if doing else "the test is at work" for doing in guests]
+
+
+def _phase(doing: Doing, now: float) -> str:
+    limit = "" if doing.limit is None else f"/{doing.limit:g}"
+    return f"{doing.name} {max(now - doing.since, 0.0):.1f}{limit} s"
+
+
+def _line(activity: Activity, words: str, width: int) -> str:
+    """What it waits for is never cut; the test's name gives way, in its middle."""
+    name = activity.test.rpartition("::")[2] or activity.test
+    head = f"  {activity.worker} " if activity.worker else "  "
+    room = width - len(head) - len(words) - 2
+    return f"{head}{_cut(name, room)}: {words}"[:width]
+
+
+def _cut(name: str, room: int) -> str:
+    """The name without its middle: its parameters, at the end, tell its variants apart."""
+    if len(name) <= room:
+        return name
+    kept = max(room - len(_GAP), 2)
+    return name[: kept // 2] + _GAP + name[len(name) - (kept - kept // 2) :]
