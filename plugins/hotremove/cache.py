@@ -104,6 +104,7 @@ class Cache:
         self.directory(kind)
         with self.lock(kind, key), host_errors(f"writing to the cache at {self.root}"):
             if not entry.is_dir():
+                self._clear_abandoned(kind)
                 _build_aside(entry, build)
         return entry
 
@@ -139,6 +140,13 @@ class Cache:
         if entry.is_dir():
             with self.lock(kind, key):
                 shutil.rmtree(entry, ignore_errors=True)
+
+    def _clear_abandoned(self, kind: str) -> None:
+        """Remove what builds that were killed left of entries that nobody makes now."""
+        for aside in (self.root / kind).glob(".*.*"):
+            lock = FileLock(self.root / "locks" / f"{kind}-{aside.name.split('.')[1]}.lock")
+            with contextlib.suppress(Timeout), lock.acquire(timeout=0):
+                shutil.rmtree(aside, ignore_errors=True)
 
     @contextmanager
     def _usable(self) -> Iterator[None]:

@@ -52,6 +52,23 @@ class Transfer:
         self._progress.update(self._task, completed=done, total=total)
 
 
+class Counter:
+    """Something that happens many times; `count` takes the name of the latest."""
+
+    def __init__(self, progress: Progress, task: TaskID, what: str, unit: str) -> None:
+        self._progress = progress
+        self._task = task
+        self._text = what, unit
+        self._number = 0
+
+    def count(self, latest: str) -> None:
+        """Show one more."""
+        self._number += 1
+        what, unit = self._text
+        text = escape(f"{what}: {self._number} {unit}, {latest}")
+        self._progress.update(self._task, description=text)
+
+
 def say(text: str) -> None:
     """Tell the user something, as one line."""
     with _uncaptured():
@@ -70,6 +87,18 @@ def waiting(what: str) -> Iterator[None]:
         with Progress(*columns, console=_console(), transient=True) as progress:
             progress.add_task(escape(what), total=None)
             yield
+
+
+@contextmanager
+def counting(what: str, unit: str) -> Iterator[Counter]:
+    """Show how many `unit` (a plural) `what` is through with; one line elsewhere."""
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with _uncaptured():
+        quiet = not _console().is_terminal
+        if quiet:
+            _print(f"{what} …")
+        with Progress(*columns, console=_console(), transient=True, disable=quiet) as progress:
+            yield Counter(progress, progress.add_task(escape(what), total=None), what, unit)
 
 
 @contextmanager

@@ -7,9 +7,10 @@ import pytest
 from hotremove.build import kmods
 from hotremove.build.kmods import build_kmods, kmod_names
 from hotremove.build.sources import source_folder
-from hotremove.build.toolchain import _refusal, find_toolchain
+from hotremove.build.toolchain import find_toolchain
 from hotremove.cache import Cache
-from hotremove.errors import CapabilityAbsent
+from hotremove.errors import CapabilityAbsent, HostProblem
+from hotremove.kernels.buildroot import refusal
 from hotremove.kernels.kernel import HeadersSource, Kernel
 
 
@@ -48,9 +49,11 @@ def test_a_folder_without_a_build_tree_is_told(cache, tmp_path):
 
 def test_what_mmdebstrap_says_is_told():
     log = "I: running\nE: Unable to locate package linux-headers-1-amd64\nE: apt-get failed\n"
-    assert "no longer has linux-headers-1-amd64 in sid" in str(_refusal("sid", log))
-    assert "cannot do that" in str(_refusal("sid", "W: x\nE: cannot do that\n"))
-    assert "no reason given" in str(_refusal("sid", ""))
+    assert "no longer has linux-headers-1-amd64 in sid" in str(refusal("sid", log))
+    assert "cannot do that" in str(refusal("sid", "W: x\nE: cannot do that\n"))
+    assert "no reason given" in str(refusal("sid", ""))
+    full = refusal("sid", "E: write failed (28: No space left on device)")
+    assert isinstance(full, HostProblem)
 
 
 def test_every_module_has_sources_and_a_licence():

@@ -43,9 +43,11 @@ def test_a_build_that_fails_leaves_nothing(tmp_path: Path) -> None:
 
 def test_what_a_killed_build_left_goes_with_the_next(tmp_path: Path) -> None:
     cache = Cache(tmp_path)
-    (cache.directory("kind") / ".key.left").mkdir()
-    cache.get("kind", "key", write)
-    assert [path.name for path in (tmp_path / "kind").iterdir()] == ["key"]
+    for name in (".key.left", ".other.left", ".busy.made"):
+        (cache.directory("kind") / name).mkdir()
+    with cache.lock("kind", "busy"):
+        cache.get("kind", "key", write)
+    assert sorted(path.name for path in (tmp_path / "kind").iterdir()) == [".busy.made", "key"]
 
 
 def test_a_discarded_entry_is_made_again(tmp_path: Path) -> None:

@@ -64,7 +64,9 @@ def test_a_spec_is_taken_apart() -> None:
 
 @pytest.mark.parametrize("text", ["ubuntu:noble", "", "6.1", "Debian:bookworm", "/boot/vmlinuz"])
 def test_an_unknown_scheme_names_the_known_ones(text: str) -> None:
-    with pytest.raises(UsageProblem, match=r"debian:SUITE\[/VERSION\], deb:PATH.*dir:PATH.*host"):
+    with pytest.raises(
+        UsageProblem, match=r"debian:SUITE\[/VERSION\], debian-.*deb:PATH.*dir:PATH.*host"
+    ):
         spec.parse(text)
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`hotremove kernels list | fetch | inspect`."""
+"""`hotremove kernels list | fetch | build | inspect`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from rich.console import Console
 from rich.table import Table
 
 from hotremove.cache import Cache
-from hotremove.kernels import entry, inspect, spec
+from hotremove.errors import UsageProblem
+from hotremove.kernels import debian_source, entry, inspect, spec
 from hotremove.kernels.debversion import sort_key
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ def register(subparsers: Subparsers) -> None:
     listing = actions.add_parser("list", help="list the kernels in the cache")
     listing.set_defaults(func=_list)
     _add_spec_command(actions, "fetch", "fetch kernels into the cache", _fetch)
+    _add_spec_command(actions, "build", "compile kernels from source into the cache", _build)
     _add_spec_command(actions, "inspect", "say what kernels can be tested for", _inspect)
 
 
@@ -55,6 +57,15 @@ def _fetch(arguments: argparse.Namespace) -> int:
         kernel = spec.resolve(text, Cache.default())
         print(f"{kernel.spec}: {kernel.version} ({kernel.release}) in {kernel.image.parent}")
     return 0
+
+
+def _build(arguments: argparse.Namespace) -> int:
+    """As fetch, for kernels of which there is something to build; all are checked first."""
+    for text in arguments.spec:
+        if spec.parse(text).scheme != debian_source.SCHEME:
+            wanted = spec.SOURCES[debian_source.SCHEME].spelling
+            raise UsageProblem(f"{text} is built already: there is something to do for {wanted}")
+    return _fetch(arguments)
 
 
 def _inspect(arguments: argparse.Namespace) -> int:

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from hotremove.cache import Cache, digest
 from hotremove.errors import UsageProblem
@@ -42,6 +43,9 @@ _BOOTSTRAP_SETTINGS = re.compile(
     r'|Retries|ForceIPv[46]|Languages\S*) ".+";$',
     re.MULTILINE,
 )
+
+
+T = TypeVar("T")
 
 
 class NotOnMirror(UsageProblem):
@@ -131,7 +135,7 @@ def apt_environment(suite: str, cache: Cache) -> AptEnvironment:
         UsageProblem: the mirror has no such suite.
         HostProblem: no mirror is known or reachable.
     """
-    base = suite.removesuffix("-backports")
+    base = base_suite(suite)
     repositories: list[Repository] = []
     for name in dict.fromkeys((base, suite)):
         with cache.lock("apt", name):
@@ -148,8 +152,13 @@ def apt_environment(suite: str, cache: Cache) -> AptEnvironment:
     )
 
 
-def parse_request(text: str) -> Request:
-    """`SUITE` or `SUITE/VERSION` as a request.
+def base_suite(suite: str) -> str:
+    """The suite that can be bootstrapped: `trixie` for `trixie-backports`."""
+    return suite.removesuffix("-backports")
+
+
+def parse_request(text: str, scheme: str = "debian") -> Request:
+    """`SUITE` or `SUITE/VERSION` as a request; `scheme` is for messages.
 
     Raises:
         UsageProblem: it is neither.
@@ -157,10 +166,10 @@ def parse_request(text: str) -> Request:
     suite, slash, version = text.partition("/")
     if not re.fullmatch(r"[a-z][a-z0-9.-]*", suite) or (slash and not version):
         raise UsageProblem(
-            f"debian:{text} names no suite: write debian:bookworm or debian:bookworm/6.1.176"
+            f"{scheme}:{text} names no suite: write {scheme}:bookworm or {scheme}:bookworm/6.1.176"
         )
     if version and not re.fullmatch(r"[0-9][\w.+~:-]*", version):
-        raise UsageProblem(f"debian:{text}: {version} is not a version: write one like 6.1.176")
+        raise UsageProblem(f"{scheme}:{text}: {version} is not a version: write one like 6.1.176")
     return Request(suite, version or None)
 
 
@@ -199,16 +208,25 @@ def unknown_version(request: Request, stanzas: Sequence[Stanza]) -> NotOnMirror:
     return NotOnMirror(f"{request.spec}: no such version; {request.suite} has {shown}{more}")
 
 
-def _from_mirror(request: Request, cache: Cache) -> Kernel:
-    """With the lists at hand, or with fresh ones if those lack the kernel or are out of date."""
-    apt = _private_apt(request.suite, cache)
-    _update_lists(apt, request.suite, limit=REFRESH_SECONDS)
+def with_lists(suite: str, cache: Cache, take: Callable[[PrivateApt], T]) -> T:
+    """What `take` finds in the suite's lists, or in fresh ones if those are out of date.
+
+    Raises:
+        NotOnMirror, Unreachable: as `take`, or there are no lists to be had.
+    """
+    apt = _private_apt(suite, cache)
+    _update_lists(apt, suite, limit=REFRESH_SECONDS)
     try:
-        kernel = _take(apt, request, cache)
+        return take(apt)
     except (Unreachable, NotOnMirror):
-        if not _update_lists(apt, request.suite, limit=RETRY_SECONDS):
+        if not _update_lists(apt, suite, limit=RETRY_SECONDS):
             raise
-        kernel = _take(apt, request, cache)
+        return take(apt)
+
+
+def _from_mirror(request: Request, cache: Cache) -> Kernel:
+    kernel = with_lists(request.suite, cache, lambda apt: _take(apt, request, cache))
+    apt = _private_apt(request.suite, cache)
     Choices(apt.root / _CHOICES, apt.fetched() or 0).keep(request.version, kernel.image.parent.name)
     return kernel
 

@@ -29,7 +29,7 @@ class Provenance:
     Attributes:
         source: the spec without a version, `debian:bookworm`.
         version: the package's version; None leaves it to the image.
-        headers_suite: the Debian suite whose packages hold its headers.
+        headers_suite: the Debian suite whose packages hold its headers, or built them.
         headers_packages: those packages.
         headers_directory: a build tree outside the cache.
     """
@@ -123,10 +123,10 @@ def present(cache: Cache) -> Iterator[tuple[Path, Record]]:
 
 def _headers(root: Path, record: Record) -> HeadersSource | None:
     tree = root / "headers" / record.release
-    if tree.is_dir() or record.headers_directory:
-        return HeadersSource(directory=Path(record.headers_directory or tree))
-    if record.headers_packages:
-        return HeadersSource(suite=record.headers_suite, packages=record.headers_packages)
+    found = Path(record.headers_directory) if record.headers_directory else tree
+    directory = found if record.headers_directory or tree.is_dir() else None
+    if directory or record.headers_packages:
+        return HeadersSource(record.headers_suite, record.headers_packages, directory)
     return None
 
 

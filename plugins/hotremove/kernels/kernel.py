@@ -14,7 +14,8 @@ class HeadersSource:
     """Where headers for building modules against a kernel come from.
 
     `suite` and `packages` name Debian packages to install in a build root of that suite;
-    `directory` is a ready build tree (a `build` link of lib/modules, or a source tree).
+    `directory` is a ready build tree (a `build` link of lib/modules, or a source tree); one with a
+    `suite` was built in a build root of that suite with `packages`, and needs it.
     """
 
     suite: str | None = None

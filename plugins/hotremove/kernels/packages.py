@@ -10,7 +10,7 @@ from pathlib import Path
 
 from hotremove.cache import Cache, digest
 from hotremove.errors import UsageProblem
-from hotremove.kernels import architecture, entry, files, stream
+from hotremove.kernels import architecture, archive, entry, files, layout, stream
 from hotremove.kernels.kernel import Kernel
 from hotremove.progress import waiting
 
@@ -64,15 +64,15 @@ def read_control(path: Path) -> Control:
     return control
 
 
-def unpack(debs: Sequence[Path], root: Path) -> None:
-    """Unpack what a guest needs from the packages into `root`.
+def unpack(debs: Sequence[Path], root: Path, place: archive.Place = layout.place) -> None:
+    """Unpack what `place` wants from the packages into `root`; by default what a guest needs.
 
     Raises:
         UsageProblem: a package is damaged or holds an unsafe path.
         HostProblem: dpkg-deb is not installed.
     """
     for path in debs:
-        stream.unpack([_dpkg_deb(), "--fsys-tarfile", str(path)], root, path.name)
+        stream.unpack([_dpkg_deb(), "--fsys-tarfile", str(path)], root, path.name, place)
 
 
 def _show(path: Path, template: str) -> str:

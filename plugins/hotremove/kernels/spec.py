@@ -8,7 +8,17 @@ from dataclasses import dataclass
 
 from hotremove.cache import ENVIRONMENT_VARIABLE, Cache, host_errors
 from hotremove.errors import HostProblem, UsageProblem
-from hotremove.kernels import bare, debian, directory, host, packages, rpm, tarball, tree
+from hotremove.kernels import (
+    bare,
+    debian,
+    debian_source,
+    directory,
+    host,
+    packages,
+    rpm,
+    tarball,
+    tree,
+)
 from hotremove.kernels.kernel import Kernel
 
 
@@ -22,6 +32,7 @@ class Source:
 
 SOURCES = {
     "debian": Source("debian:SUITE[/VERSION]", debian.resolve),
+    "debian-source": Source("debian-source:SUITE[/VERSION][+FRAGMENT...]", debian_source.resolve),
     "deb": Source("deb:PATH[,PATH...]", packages.resolve),
     "rpm": Source("rpm:PATH[,PATH...]", rpm.resolve),
     "tar": Source("tar:PATH[,PATH...]", tarball.resolve),

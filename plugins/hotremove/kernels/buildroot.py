@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Build roots: a Debian suite's compiler and packages in a folder, used with or without root.
+
+Nothing is installed on this machine for them. What runs in one sees the machine's /dev and /proc
+and the folders it is given, in namespaces that end with it; and it ends when its caller does.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from hotremove.cache import Cache, digest
+from hotremove.errors import CapabilityAbsent, HostProblem
+from hotremove.kernels import apt
+from hotremove.kernels.debian import AptEnvironment, apt_environment, base_suite
+from hotremove.progress import waiting
+
+KIND = "buildroots"
+
+# Documentation and translations are a third of the packages' size.
+_LEFT_OUT = ("doc", "man", "locale", "info", "lintian")
+# trixie's gcc-14-x86-64-linux-gnu, which backported headers ask for, calls plain `as`.
+_TOOLS = ("make", "binutils")
+_COMPILER = re.compile(r"(?:gcc-\d+|binutils)")
+_UNLOCATED = re.compile(r"E: Unable to locate package (\S+)")
+# Shows the machine's /dev and /proc (objtool reads its limits) and folders, given in pairs before
+# `--`, in the root.
+_ENTER = """
+mount --rbind /dev "$0/dev" && mount --rbind /proc "$0/proc" || exit
+while [ "$1" != -- ]; do mount --rbind "$1" "$0$2" || exit; shift 2; done
+shift
+exec chroot "$0" "$@"
+"""
+_PATH = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8"}
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command for a build root.
+
+    Attributes:
+        words: the command and its arguments.
+        folders: folders of this machine, by the absolute path the command shall see them at.
+        settings: its environment, besides a plain PATH.
+    """
+
+    words: Sequence[str]
+    folders: Mapping[str, Path] = field(default_factory=dict)
+    settings: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Buildroot:
+    """A build root that is there."""
+
+    root: Path
+
+    def run(self, command: Command) -> subprocess.CompletedProcess[str]:
+        """Run a command in it and keep what it prints."""
+        return subprocess.run(
+            self._enter(command),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            env=_PATH | dict(command.settings),
+            check=False,
+        )
+
+    def start(self, command: Command) -> subprocess.Popen[str]:
+        """Start a command in it; all it prints can be read from its `stdout`."""
+        return subprocess.Popen(
+            self._enter(command),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            env=_PATH | dict(command.settings),
+        )
+
+    def compiler(self) -> str:
+        """Names and versions of the compiler's packages, `binutils 2.40-2, gcc-12 12.2.0-14`."""
+        status = (self.root / "var/lib/dpkg/status").read_text(errors="replace")
+        stanzas = apt.parse_stanzas(status)
+        found = {s["Package"]: s["Version"] for s in stanzas if _COMPILER.fullmatch(s["Package"])}
+        return ", ".join(f"{name} {version}" for name, version in sorted(found.items()))
+
+    def _enter(self, command: Command) -> list[str]:
+        identity = [] if os.geteuid() == 0 else ["--map-root-user"]
+        pairs = []
+        for inside, folder in command.folders.items():
+            (self.root / inside.lstrip("/")).mkdir(parents=True, exist_ok=True)
+            pairs += [str(folder), inside]
+        alone = ["setpriv", "--pdeathsig", "KILL", "unshare", "--mount", *identity]
+        alone += ["--pid", "--fork", "--kill-child"]
+        return [*alone, "sh", "-c", _ENTER, str(self.root), *pairs, "--", *command.words]
+
+
+def get(suite: str, packages: Sequence[str], what: str, cache: Cache, key: str = "") -> Buildroot:
+    """The build root of `suite` with `packages`, made if the cache has none for this `key`.
+
+    Raises:
+        CapabilityAbsent: the packages cannot be installed.
+        HostProblem: mmdebstrap is missing, or the cache cannot be written.
+    """
+    content = digest(base_suite(suite), *packages, *([key] if key else []), *_TOOLS, *_LEFT_OUT)
+
+    def build(target: Path) -> None:
+        environment = apt_environment(suite, cache)
+        with waiting(f"making a build root of {suite} for {what} (a minute)"):
+            _bootstrap(environment, packages, target)
+
+    return Buildroot(cache.get(KIND, content, build))
+
+
+def _bootstrap(environment: AptEnvironment, packages: Sequence[str], target: Path) -> None:
+    """Have mmdebstrap write an archive and unpack it here: that also works without root."""
+    if not shutil.which("mmdebstrap"):
+        raise HostProblem("build roots need mmdebstrap: install the package mmdebstrap")
+    settings = dict(os.environ)
+    if os.geteuid() == 0:
+        settings["TMPDIR"] = str(target)
+    with tempfile.TemporaryFile("w+") as log, tempfile.TemporaryFile("w+") as sources:
+        sources.write("\n".join(environment.sources) + "\n")
+        sources.seek(0)
+        with subprocess.Popen(
+            _mmdebstrap(environment, packages),
+            stdin=sources,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            env=settings,
+        ) as bootstrap:
+            unpacked = subprocess.run(
+                ["tar", "-x", "-C", target, "--exclude=./dev/*", "--no-same-owner"],
+                stdin=bootstrap.stdout,
+                capture_output=True,
+                text=True,
+            )
+        log.seek(0)
+        if bootstrap.returncode:
+            raise refusal(environment.suite, log.read())
+    if unpacked.returncode:
+        raise HostProblem(f"the build root cannot be unpacked: {unpacked.stderr.strip()[:200]}")
+
+
+def _mmdebstrap(environment: AptEnvironment, packages: Sequence[str]) -> list[str]:
+    options = [f"--aptopt={option}" for option in environment.options]
+    options += [f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in _LEFT_OUT]
+    include = f"--include={','.join((*_TOOLS, *packages))}"
+    first = ["mmdebstrap", "--variant=apt", "--format=tar", "--quiet", include]
+    return [*first, *options, environment.suite, "-", "-"]
+
+
+def refusal(suite: str, log: str) -> CapabilityAbsent | HostProblem:
+    """The error for a build root that cannot be made, by what mmdebstrap printed."""
+    if "No space left on device" in log:
+        return HostProblem(
+            f"no disk space left while making a build root of {suite}: free some, or set"
+            " HOTREMOVE_CACHE"
+        )
+    if missing := _UNLOCATED.search(log):
+        return CapabilityAbsent(f"the mirror no longer has {missing[1]} in {suite}")
+    errors = [line for line in log.splitlines() if line.startswith("E:")]
+    reason = (errors or log.splitlines() or ["no reason given"])[0].removeprefix("E: ")
+    return CapabilityAbsent(f"no build root of {suite} can be made: {reason}")

@@ -1,0 +1,211 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A kernel compiled from a source archive in a build root: configured, built, laid out.
+
+The tree is thrown away; what is kept is the image, the configuration, the modules and what modules
+are compiled against. ccache remembers the objects, so that a build that was interrupted, or one
+with another fragment, takes a part of the time.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from hotremove.errors import HostProblem, UsageProblem
+from hotremove.kernels import config, kconfig
+from hotremove.kernels.buildroot import Buildroot, Command
+from hotremove.kernels.kconfig import Wish
+from hotremove.progress import counting, say, waiting
+
+PACKAGES = (
+    "gcc",
+    "libc6-dev",
+    "bc",
+    "bison",
+    "flex",
+    "libelf-dev",
+    "libssl-dev",
+    "ccache",
+    "cpio",
+    "kmod",
+    "python3-minimal",
+    "rsync",
+    "xz-utils",
+    "zstd",
+)
+"""What the kernel's build needs, in a build root of its suite."""
+
+CCACHE_SIZE = "2G"
+
+# Where the build root sees the source archive, the tree, the compiler's cache and the result. The
+# tree's place is part of what ccache remembers.
+_SOURCE, _TREE, _CCACHE, _RESULT = "/source", "/kernel", "/ccache", "/result"
+# A third of the files, of no use to any build on x86-64.
+_NOT_NEEDED = ("*/Documentation/*/*", "*/boot/dts/*", "*/tools/testing/*")
+_COMPILED = re.compile(r"^\s+(?:CC|AS|LD|AR|HOSTCC)(?: \[M\])?\s+(\S+)")
+_ERROR = re.compile(r"(?:error: |ERROR: |undefined reference|No space left|\*\*\* )")
+_FULL = re.compile(r"No space left on device|Disk quota exceeded")
+_IMAGE = "arch/x86/boot/bzImage"
+_RELEASE = "include/config/kernel.release"
+# What a module's build reads of a tree, as a package of headers has it.
+_HEADER_FOLDERS = ("include", "scripts", "arch/x86/include", "tools/objtool")
+_HEADER_FILES = ("Makefile*", "Kconfig*", "Kbuild*", "*.lds", "*.sh", "*.pl")
+_HEADER_EXTRA = (".config", "Module.symvers", "arch/x86/kernel/macros.s")
+_LEFTOVERS = (".o", ".cmd", ".c", ".a", ".d")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What to build.
+
+    Attributes:
+        archive: the source, a tar archive.
+        base: the .config to start from, or None for one that has nothing.
+        wishes: what is put on top.
+        suffix: what the release has after the version, `-hotremove-kasan`.
+        what: how messages call it.
+    """
+
+    archive: Path
+    base: str | None
+    wishes: tuple[Wish, ...]
+    suffix: str
+    what: str
+
+
+def build(recipe: Recipe, root: Buildroot, ccache: Path, target: Path) -> None:
+    """Build into `target`: vmlinuz-V, config-V, lib/modules/V and headers/V.
+
+    Raises:
+        UsageProblem: the kernel does not take an option, or does not compile with them.
+        HostProblem: no disk space.
+    """
+    tree = target / "tree"
+    tree.mkdir()
+    folders = {_SOURCE: recipe.archive.parent, _TREE: tree, _CCACHE: ccache, _RESULT: target}
+    work = _Work(recipe, root, folders, tree)
+    work.unpack()
+    work.configure()
+    work.compile()
+    work.lay_out(target)
+    shutil.rmtree(tree)
+
+
+@dataclass(frozen=True)
+class _Work:
+    """A build under way in `tree`."""
+
+    recipe: Recipe
+    root: Buildroot
+    folders: dict[str, Path]
+    tree: Path
+
+    def unpack(self) -> None:
+        words = ["tar", "-x", "--no-same-owner", "--strip-components=1", "-C", _TREE]
+        words += [f"--exclude={pattern}" for pattern in _NOT_NEEDED]
+        with waiting(f"unpacking the source of {self.recipe.what}"):
+            self._run([*words, "-f", f"{_SOURCE}/{self.recipe.archive.name}"])
+
+    def configure(self) -> None:
+        """Have the kernel's make complete the options, and see that none fell out."""
+        wishes = (*self.recipe.wishes, Wish("LOCALVERSION", f'"{self.recipe.suffix}"'))
+        if self.recipe.base is None:
+            (self.tree / "wishes").write_text(kconfig.render(wishes))
+            self._run(["make", "-s", "KCONFIG_ALLCONFIG=wishes", "allnoconfig"])
+        else:
+            (self.tree / ".config").write_text(self.recipe.base + kconfig.render(wishes))
+            self._run(["make", "-s", "olddefconfig"])
+        options = config.read(self.tree / ".config")
+        if lost := kconfig.unmet(wishes, options):
+            self._complain(lost, options)
+
+    def _complain(self, lost: tuple[Wish, ...], options: Mapping[str, str]) -> None:
+        declared = kconfig.declared(self.tree)
+        if needed := [wish for wish in lost if not wish.optional]:
+            told = kconfig.explain(needed, options, declared)
+            raise UsageProblem(f"{self.recipe.what} does not take {told}")
+        told = kconfig.explain(lost, options, declared)
+        say(f"{self.recipe.what} is built without {told}")
+
+    def compile(self) -> None:
+        """Compile, and show how many files it is through with."""
+        jobs = f"-j{os.cpu_count() or 1}"
+        words = ["make", jobs, *_WITH_CCACHE, Path(_IMAGE).name, "modules"]
+        lines: list[str] = []
+        with (
+            counting(f"compiling {self.recipe.what}", "files") as counter,
+            self.root.start(self._command(words)) as process,
+        ):
+            for line in process.stdout or ():
+                lines.append(line.rstrip())
+                if found := _COMPILED.match(line):
+                    counter.count(found[1])
+        if process.returncode:
+            raise failure(self.recipe.what, lines)
+
+    def lay_out(self, target: Path) -> None:
+        release = (self.tree / _RELEASE).read_text().strip()
+        shutil.copyfile(self.tree / _IMAGE, target / f"vmlinuz-{release}")
+        shutil.copyfile(self.tree / ".config", target / f"config-{release}")
+        settings = [f"INSTALL_MOD_PATH={_RESULT}", "INSTALL_MOD_STRIP=1", "DEPMOD=true"]
+        if config.has_modules(config.read(self.tree / ".config")):
+            self._run(["make", "-s", *settings, "modules_install"])
+        for link in (target / "lib/modules" / release / name for name in ("build", "source")):
+            link.unlink(missing_ok=True)
+        copy_headers(self.tree, target / "headers" / release)
+
+    def _run(self, words: list[str]) -> None:
+        done = self.root.run(self._command(words))
+        if done.returncode:
+            raise failure(self.recipe.what, (done.stderr + done.stdout).splitlines())
+
+    def _command(self, words: list[str]) -> Command:
+        in_tree = ["env", "-C", _TREE, *words]
+        return Command(in_tree, self.folders, _SETTINGS)
+
+
+_WITH_CCACHE = ("CC=ccache gcc", "HOSTCC=ccache gcc")
+# Equal sources and options give equal images.
+_SETTINGS = {
+    "CCACHE_DIR": _CCACHE,
+    "CCACHE_MAXSIZE": CCACHE_SIZE,
+    "KBUILD_BUILD_USER": "hotremove",
+    "KBUILD_BUILD_HOST": "lab",
+    "KBUILD_BUILD_TIMESTAMP": "1970-01-01",
+    "KBUILD_BUILD_VERSION": "1",
+}
+
+
+def failure(what: str, lines: list[str]) -> HostProblem | UsageProblem:
+    """The error for a build that failed, by what it printed."""
+    if any(_FULL.search(line) for line in lines):
+        return HostProblem(
+            f"no disk space left while building {what}: free some, or set HOTREMOVE_CACHE"
+        )
+    told = [line.strip() for line in lines if line.strip()] or ["no reason given"]
+    telling = [line for line in told if _ERROR.search(line)] or told[-1:]
+    return UsageProblem(f"{what} does not build: {telling[0]}")
+
+
+def copy_headers(tree: Path, target: Path) -> None:
+    """Copy what a module's build reads of a built tree."""
+    for path in _header_files(tree):
+        copy = target / path.relative_to(tree)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(path, copy, follow_symlinks=False)
+
+
+def _header_files(tree: Path) -> Iterator[Path]:
+    """Files and links, each once; sources and objects of the host's programs are left out."""
+    found: dict[Path, None] = {}
+    for folder in _HEADER_FOLDERS:
+        inside = (tree / folder).rglob("*")
+        found |= dict.fromkeys(path for path in inside if path.suffix not in _LEFTOVERS)
+    for pattern in _HEADER_FILES:
+        found |= dict.fromkeys((*tree.glob(pattern), *(tree / "arch/x86").rglob(pattern)))
+    found |= dict.fromkeys(tree / name for name in _HEADER_EXTRA)
+    yield from (path for path in found if path.is_symlink() or path.is_file())

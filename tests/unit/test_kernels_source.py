@@ -1,0 +1,347 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Kernels built from source: a toy kernel of a signed archive, in real namespaces."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import kernel_samples as samples
+import pytest
+from kernel_samples import Deb, Mirror
+
+from hotremove import cli
+from hotremove.cache import Cache
+from hotremove.errors import CapabilityAbsent, HostProblem, UsageProblem
+from hotremove.kernels import buildroot, debian_source, kbuild, kconfig, spec
+from hotremove.kernels.buildroot import Buildroot, Command
+from hotremove.kernels.debian_source import parse_request
+from hotremove.kernels.kconfig import Wish
+
+VERSION = "6.1.99-1"
+RELEASE = "6.1.99-hotremove"
+NOWHERE = "http://127.0.0.1:9/debian"
+# Knows CONFIG_GOOD and CONFIG_STUCK, and never takes the latter.
+MAKEFILE = """
+allnoconfig:
+	grep -v STUCK $(KCONFIG_ALLCONFIG) | grep -e GOOD -e LOCALVERSION >.config
+olddefconfig:
+	grep -v STUCK .config >.new; mv .new .config
+bzImage modules: .config
+	@echo "  CC      mm/gup.o"
+	@if grep -q BREAK .config; then echo "mm/gup.c:9: error: no luck" >&2; exit 1; fi
+	@mkdir -p arch/x86/boot include/config include/linux scripts
+	@cp image arch/x86/boot/bzImage
+	@echo %s >include/config/kernel.release
+	@touch include/linux/module.h scripts/host.o
+	@date +%%N >include/linux/built.h
+"""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def needs() -> None:
+    if not (shutil.which("apt-get") and shutil.which("gpg")):
+        pytest.skip("needs apt and gpg")
+    tried = ["unshare", "--mount", "--pid", "--fork", "true"]
+    if os.geteuid() != 0:
+        tried.insert(1, "--map-root-user")
+    if subprocess.run(tried, capture_output=True).returncode:
+        pytest.skip("namespaces are not to be had here: run as root or allow user namespaces")
+
+
+def sources(release: str = RELEASE) -> bytes:
+    kconfig = b"config GOOD\n\tbool\nconfig STUCK\n\tbool\nmenuconfig BREAK\n\tbool\n"
+    members = {
+        "linux-source-6.1/Makefile": (MAKEFILE % release).encode(),
+        "linux-source-6.1/Kconfig": kconfig,
+        "linux-source-6.1/image": samples.image(release, "(a@b) #1 SMP"),
+        "linux-source-6.1/Documentation/deep/page": b"not needed",
+    }
+    return samples.tar_bytes(members, "w:xz")
+
+
+def source_deb(version: str = VERSION) -> Deb:
+    files = {"usr/src/linux-source-6.1.tar.xz": sources()}
+    return Deb("linux-source-6.1", files, version, arch="all")
+
+
+def config_deb(folder: Path) -> Deb:
+    (folder / "config").write_text("CONFIG_GOOD=y\nCONFIG_FROM_DEBIAN=y\n")
+    subprocess.run(["xz", "config"], cwd=folder, check=True)
+    name = "usr/src/linux-config-6.1/config.amd64_none_amd64.xz"
+    files = {name: (folder / "config.xz").read_bytes()}
+    return Deb("linux-config-6.1", files, VERSION, arch="all")
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mirror]:
+    mirror = Mirror(tmp_path_factory.mktemp("mirror"))
+    meta = Deb("linux-source", {}, VERSION, depends=f"linux-source-6.1 (= {VERSION})", arch="all")
+    config = config_deb(tmp_path_factory.mktemp("config"))
+    mirror.publish("bookworm", meta, source_deb(), config)
+    mirror.publish("sid", Deb("other", {}))
+    yield mirror
+    mirror.close()
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Buildroot:
+    """A build root that shows the machine's own /usr."""
+    folder = tmp_path / "root"
+    for name in ("dev", "proc", "usr", "etc", "tmp"):
+        (folder / name).mkdir(parents=True)
+    for name in ("bin", "sbin", "lib", "lib64"):
+        (folder / name).symlink_to(f"usr/{name}")
+    status = "Package: gcc-12\nVersion: 12.2.0-14\n\nPackage: make\nVersion: 4.3-4\n"
+    samples.write_tree(folder, {"var/lib/dpkg/status": status.encode()})
+    return Machine(folder)
+
+
+class Machine(Buildroot):
+    """Has the machine's programs."""
+
+    def _enter(self, command: Command) -> list[str]:
+        return super()._enter(replace(command, folders={**command.folders, "/usr": Path("/usr")}))
+
+
+@pytest.fixture
+def fragments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of the fragments, with some for the toy kernel."""
+    folder = tmp_path / "kconfig"
+    texts = {
+        "hotremove": "CONFIG_GOOD=y\nCONFIG_OLD=y # where known\n",
+        "debian": "# CONFIG_MODULE_SIG is not set\n",
+        "stuck": "CONFIG_STUCK=y\n",
+        "unknown": "CONFIG_NOVEL=m\n",
+        "broken": "CONFIG_GOOD_BREAK=y\n",
+    }
+    for name, text in texts.items():
+        samples.write_tree(folder, {f"{name}.config": text.encode()})
+    monkeypatch.setattr(kconfig, "source_folder", lambda name: folder)
+    return folder
+
+
+@pytest.fixture
+def cache(
+    tmp_path: Path,
+    archive: Mirror,
+    root: Buildroot,
+    fragments: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Cache:
+    settings = tmp_path / "apt.conf"
+    settings.write_text('Acquire::Retries "0";\n')
+    for name, value in {
+        "HOTREMOVE_MIRROR": archive.uri,
+        "HOTREMOVE_MIRROR_KEYRING": str(archive.keyring),
+        "APT_CONFIG": str(settings),
+        "HOTREMOVE_CACHE": str(tmp_path / "cache"),
+    }.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("HOTREMOVE_SECURITY_MIRROR", raising=False)
+    monkeypatch.setattr(buildroot, "get", lambda *_, **__: root)
+    return Cache(tmp_path / "cache")
+
+
+def left_in(cache: Cache) -> list[Path]:
+    folder = cache.root / "kernels"
+    return list(folder.iterdir()) if folder.is_dir() else []
+
+
+def test_a_kernel_is_built_once_and_kept_without_its_tree(
+    cache: Cache, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kernel = spec.resolve("debian-source:bookworm", cache)
+    assert (kernel.release, kernel.version, kernel.label) == (RELEASE, VERSION, "6.1.99")
+    assert kernel.config == {"GOOD": "y", "LOCALVERSION": "-hotremove"}
+    assert "built without CONFIG_OLD=y (not known)" in capsys.readouterr().err
+    [folder] = left_in(cache)
+    assert {path.name.partition("-")[0] for path in folder.iterdir()} == {
+        "vmlinuz",
+        "config",
+        "headers",
+        "kernel.json",
+    }
+    assert kernel.headers is not None
+    assert (kernel.headers.suite, kernel.headers.packages) == ("bookworm", kbuild.PACKAGES)
+    tree = kernel.headers.directory
+    assert tree == folder / "headers" / RELEASE
+    assert sorted(path.name for path in tree.rglob("*") if path.is_file()) == [
+        ".config",
+        "Kconfig",
+        "Makefile",
+        "built.h",
+        "kernel.release",
+        "module.h",
+    ]
+    assert spec.resolve("debian-source:bookworm", cache) == kernel
+    assert "compiling" not in capsys.readouterr().err
+
+
+def test_another_version_of_the_text_is_another_kernel(cache: Cache, fragments: Path) -> None:
+    first = spec.resolve("debian-source:bookworm", cache)
+    (fragments / "hotremove.config").write_text("CONFIG_GOOD=y\n# CONFIG_X is not set\n")
+    assert spec.resolve("debian-source:bookworm", cache).image != first.image
+
+
+def test_a_fragment_of_the_users_own(cache: Cache, tmp_path: Path) -> None:
+    (tmp_path / "mine.config").write_text("CONFIG_GOOD_MINE=y\n")
+    with pytest.raises(UsageProblem, match="no file"):
+        spec.resolve(f"debian-source:bookworm+{tmp_path}/none.config", cache)
+    kernel = spec.resolve(f"debian-source:bookworm+{tmp_path}/mine.config", cache)
+    assert kernel.config["GOOD_MINE"] == "y"
+    assert kernel.config["LOCALVERSION"] == "-hotremove-mine"
+
+
+def test_debians_own_configuration(cache: Cache) -> None:
+    kernel = spec.resolve("debian-source:bookworm+debian", cache)
+    assert kernel.config["FROM_DEBIAN"] == "y"
+    assert kernel.config["LOCALVERSION"] == "-debian"
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("bookworm+stuck", r"does not take CONFIG_STUCK=y \(stays unset\)"),
+        ("bookworm+unknown", r"does not take CONFIG_NOVEL=m \(not known\)"),
+        ("bookworm+broken", "does not build: mm/gup.c:9: error: no luck"),
+        ("bookworm+kosan", "no kernel configuration fragment 'kosan': write one of broken, debian"),
+        ("bokworm", "the mirror has no suite bokworm"),
+        ("bookworm/5.4", "no such version; bookworm has 6.1.99-1"),
+        ("sid", "has no package linux-source"),
+        ("bookworm+", "is not a suite|names no suite"),
+        ("+kasan", "names no suite: write debian-source:bookworm"),
+        ("bookworm/+kasan", "names no suite"),
+    ],
+)
+def test_what_cannot_be_built_is_told_and_leaves_nothing(
+    cache: Cache, text: str, told: str
+) -> None:
+    with pytest.raises(UsageProblem, match=told) as caught:
+        spec.resolve(f"debian-source:{text}", cache)
+    assert "\n" not in str(caught.value)
+    assert left_in(cache) == []
+
+
+def test_an_interrupted_build_leaves_nothing(cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(kbuild, "copy_headers", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        spec.resolve("debian-source:bookworm", cache)
+    assert left_in(cache) == []
+
+
+def test_without_a_network_the_cache_serves(
+    cache: Cache, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = spec.resolve("debian-source:bookworm", cache)
+    monkeypatch.setenv("HOTREMOVE_MIRROR", NOWHERE)
+    shutil.rmtree(cache.root / "apt")
+    assert spec.resolve("debian-source:bookworm", cache) == first
+    assert f"using {VERSION} from the cache" in capsys.readouterr().err
+    with pytest.raises(HostProblem, match="fetching the package lists"):
+        spec.resolve("debian-source:bookworm+debian", cache)
+
+
+def test_a_build_root_that_cannot_be_made_ends_the_run(
+    cache: Cache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise CapabilityAbsent("no build root of bookworm can be made: why")
+
+    monkeypatch.setattr(buildroot, "get", refuse)
+    with pytest.raises(HostProblem, match="no build root"):
+        spec.resolve("debian-source:bookworm", cache)
+
+
+def test_only_sources_are_built(cache: Cache, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["kernels", "build", "debian-source:bookworm", "debian:bookworm"]) == 4
+    assert "debian:bookworm is built already" in capsys.readouterr().err
+    assert left_in(cache) == []
+    assert cli.main(["kernels", "build", "debian-source:bookworm"]) == 0
+    assert RELEASE in capsys.readouterr().out
+
+
+def test_a_full_disk_is_told() -> None:
+    full = kbuild.failure("it", ["fs/x.c: fatal error: y: No space left on device", "make: ***"])
+    assert isinstance(full, HostProblem)
+    assert "HOTREMOVE_CACHE" in str(full)
+
+
+def test_specs_are_taken_apart() -> None:
+    plain = parse_request("trixie-backports/7.3.4-1~bpo13+1+lockdep+kasan+lockdep")
+    assert plain.wanted.version == "7.3.4-1~bpo13+1"
+    assert plain.names == ("hotremove", "lockdep", "kasan")
+    assert plain.source == "debian-source:trixie-backports+lockdep+kasan"
+    assert plain.suffix == "-hotremove-lockdep-kasan"
+    assert parse_request("sid+kasan+debian").names == ("debian", "kasan")
+    own = parse_request("bookworm/6.1.192-2+deb12u1+~/lab/my.config+./x")
+    assert own.wanted.version == "6.1.192-2+deb12u1"
+    assert own.names == ("hotremove", "~/lab/my.config", "./x")
+    assert own.suffix == "-hotremove-my-x"
+    assert len(parse_request("sid" + "+a-long-fragment" * 1 + "+b-long" * 1).suffix) <= 44
+    many = "+".join(("sid", *(f"fragment-{letter}" for letter in "abcdef")))
+    assert len(debian_source.parse_request(many).suffix) <= 44
+
+
+def test_fragments() -> None:
+    wishes = kconfig.parse("# words\nCONFIG_A=y # where known\n# CONFIG_B is not set\n", "x")
+    assert wishes == (Wish("A", "y", optional=True), Wish("B", "n"))
+    with pytest.raises(UsageProblem, match=r"x:2: 'A=y' is no line"):
+        kconfig.parse("CONFIG_A=y\nA=y\n", "x")
+    assert kconfig.merged([wishes, [Wish("A", "m")]]) == (Wish("A", "m"), Wish("B", "n"))
+    assert kconfig.render(wishes) == "CONFIG_A=y\n# CONFIG_B is not set\n"
+    met = {"A": "y", "S": "text"}
+    assert kconfig.unmet([Wish("A", "m"), Wish("B", "n"), Wish("S", '"text"')], met) == ()
+    assert kconfig.unmet([Wish("A", "n"), Wish("C", "y")], met) == (Wish("A", "n"), Wish("C", "y"))
+
+
+def test_the_projects_fragments_are_sound() -> None:
+    names = kconfig.known()
+    assert {"hotremove", "debian", "lockdep", "kasan", "debug-vm", "page-owner"} <= set(names)
+    assert {"gup-test", "iommufd", "rdma-siw"} <= set(names)
+    for name in names:
+        assert kconfig.read(name)
+
+
+def test_what_runs_in_a_build_root_ends_with_its_caller(root: Buildroot) -> None:
+    script = (
+        "import sys; sys.path[:0] = sys.argv[2:]\n"
+        "from test_kernels_source import Machine, Command, Path\n"
+        "Machine(Path(sys.argv[1])).start(Command(['sleep', '4711'])).wait()\n"
+    )
+    command = [sys.executable, "-c", script, str(root.root), *sys.path]
+    caller = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    try:
+        _until(lambda: _sleepers(), True)
+    finally:
+        caller.send_signal(signal.SIGKILL)
+        caller.wait()
+    _until(lambda: _sleepers(), False)
+
+
+def _sleepers() -> bool:
+    texts = (path / "cmdline" for path in Path("/proc").iterdir() if path.name.isdecimal())
+    for text in texts:
+        try:
+            if text.read_bytes() == b"sleep\x004711\x00":
+                return True
+        except OSError:
+            continue
+    return False
+
+
+def _until(condition: object, wanted: bool) -> None:
+    end = time.monotonic() + 20
+    while condition() != wanted:  # type: ignore[operator]
+        assert time.monotonic() < end
+        time.sleep(0.05)
