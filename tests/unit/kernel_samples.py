@@ -130,9 +130,12 @@ def deb_of_tar(path: Path, data: bytes, arch: str = "amd64") -> Path:
     return path
 
 
-def rpm_bytes(files: dict[str, bytes], arch: str = "x86_64") -> bytes:
-    """An RPM package: lead, empty signature, header, gzip-compressed cpio."""
-    payload = gzip.compress(_cpio(files))
+def rpm_bytes(files: dict[str, bytes], arch: str = "x86_64", mode: int = 0o100644) -> bytes:
+    """An RPM package: lead, signature header with a digest, header, gzip-compressed cpio.
+
+    With the `mode` of a link (0o120777) the files' contents are where they lead.
+    """
+    payload = gzip.compress(_cpio(files, mode))
     tags = {
         1000: "kernel-core",
         1001: "6.1.0",
@@ -141,7 +144,9 @@ def rpm_bytes(files: dict[str, bytes], arch: str = "x86_64") -> bytes:
         5092: hashlib.sha256(payload).hexdigest(),
     }
     lead = b"\xed\xab\xee\xdb\x03\0".ljust(78, b"\0") + b"\0\x05".ljust(18, b"\0")
-    return lead + _rpm_section({}) + _rpm_section(tags) + payload
+    header = _rpm_section(tags)
+    signature = _rpm_section({273: hashlib.sha256(header).hexdigest()})
+    return lead + signature + bytes(-len(signature) % 8) + header + payload
 
 
 def _rpm_section(tags: dict[int, str]) -> bytes:
@@ -152,11 +157,12 @@ def _rpm_section(tags: dict[int, str]) -> bytes:
     return struct.pack(">4s4xII", b"\x8e\xad\xe8\x01", len(tags), len(data)) + index + data
 
 
-def _cpio(files: dict[str, bytes]) -> bytes:
+def _cpio(files: dict[str, bytes], mode: int) -> bytes:
     archive = b""
     for number, (name, data) in enumerate({**files, "TRAILER!!!": b""}.items(), 1):
         path = name.encode() + b"\0"
-        fields = (number, 0o100644, 0, 0, 1, 0, len(data), 0, 0, 0, 0, len(path), 0)
+        kind = mode if number <= len(files) else 0
+        fields = (number, kind, 0, 0, 1, 0, len(data), 0, 0, 0, 0, len(path), 0)
         archive += b"070701" + b"".join(b"%08x" % field for field in fields) + path
         archive += b"\0" * (-len(archive) % 4) + data
         archive += b"\0" * (-len(archive) % 4)

@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
+import tarfile
 from pathlib import Path
 
 import kernel_samples as samples
@@ -82,6 +84,34 @@ def test_no_rpm_at_all(tmp_path: Path, cache: Cache) -> None:
     assert "is not an RPM package" in refused(f"rpm:{path}", cache)
 
 
+@needs_bsdtar
+@pytest.mark.parametrize("share", [0.3, 0.6, 0.99])
+def test_a_corrupt_rpm(tmp_path: Path, cache: Cache, share: float) -> None:
+    data = bytearray(samples.rpm_bytes(samples.kernel_files()))
+    data[int(len(data) * share)] ^= 1
+    path = write(tmp_path / "k.rpm", bytes(data))
+    assert "k.rpm is damaged or cut short" in refused(f"rpm:{path}", cache)
+
+
+@needs_bsdtar
+def test_rpms_of_two_kernels(tmp_path: Path, cache: Cache) -> None:
+    core = {f"./boot/vmlinuz-{samples.RELEASE}": samples.image()}
+    modules = {"./lib/modules/5.10.1/kernel/a.ko": samples.module()}
+    paths = [
+        write(tmp_path / "core.rpm", samples.rpm_bytes(core)),
+        write(tmp_path / "modules.rpm", samples.rpm_bytes(modules)),
+    ]
+    told = refused("rpm:" + ",".join(map(str, paths)), cache)
+    assert f"mixes kernels: the image is {samples.RELEASE}, other files are of 5.10.1" in told
+
+
+@needs_bsdtar
+def test_links_in_an_rpm_are_never_made(tmp_path: Path, cache: Cache) -> None:
+    link = {f"./lib/modules/{samples.RELEASE}": str(tmp_path).encode()}
+    path = write(tmp_path / "k.rpm", samples.rpm_bytes(link, mode=0o120777))
+    assert "holds no kernel image" in refused(f"rpm:{path}", cache)
+
+
 @pytest.mark.parametrize("mode", ["w:", "w:gz", "w:xz", "w:bz2"])
 @pytest.mark.parametrize("prefix", ["", "./", "linux-6.1.0/"])
 def test_a_tar_archive(tmp_path: Path, cache: Cache, mode: str, prefix: str) -> None:
@@ -113,6 +143,28 @@ def test_a_truncated_tar(tmp_path: Path, cache: Cache, mode: str, share: float) 
     whole = samples.tar_bytes(samples.kernel_files(), mode)
     path = write(tmp_path / "k.tar", whole[: int(len(whole) * share)])
     assert "damaged or cut short" in refused(f"tar:{path}", cache)
+
+
+@pytest.mark.parametrize("share", [0.2, 0.5, 0.8])
+@pytest.mark.parametrize("mode", ["w:gz", "w:xz", "w:bz2"])
+def test_a_corrupt_tar(tmp_path: Path, cache: Cache, mode: str, share: float) -> None:
+    noise = {f"boot/vmlinuz-{samples.RELEASE}": samples.image(payload=os.urandom(4096))}
+    data = bytearray(samples.tar_bytes(samples.kernel_files() | noise, mode))
+    data[int(len(data) * share)] ^= 1
+    path = write(tmp_path / "k.tar", bytes(data))
+    assert "damaged or cut short" in refused(f"tar:{path}", cache)
+
+
+def test_links_and_devices_in_a_tar_are_never_made(tmp_path: Path, cache: Cache) -> None:
+    link = tarfile.TarInfo(f"lib/modules/{samples.RELEASE}")
+    link.type, link.linkname = tarfile.SYMTYPE, str(tmp_path / "outside")
+    hard = tarfile.TarInfo("boot/config")
+    hard.type, hard.linkname = tarfile.LNKTYPE, "/etc/passwd"
+    device = tarfile.TarInfo("boot/vmlinuz-1")
+    device.type = tarfile.CHRTYPE
+    path = write(tmp_path / "k.tar", samples.tar_bytes([link, hard, device]))
+    assert "holds no kernel image" in refused(f"tar:{path}", cache)
+    assert not (tmp_path / "outside").exists()
 
 
 @pytest.mark.parametrize("name", ["../escaped", "/tmp/escaped", "lib/modules/6.1/../../../escaped"])

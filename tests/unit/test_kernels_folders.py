@@ -5,16 +5,20 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import stat
+from dataclasses import replace
 from pathlib import Path
 
 import kernel_samples as samples
 import pytest
 
+from hotremove import suite
 from hotremove.cache import Cache
 from hotremove.errors import UsageProblem
+from hotremove.fixtures import PIN_PATHS
 from hotremove.kernels import command, host, inspect, payload, spec
-from hotremove.kernels.kernel import Kernel
+from hotremove.kernels.kernel import HeadersSource, Kernel
 
 
 @pytest.fixture
@@ -92,6 +96,19 @@ def test_a_folder_with_modules_of_another_kernel(folder: Path, cache: Cache) -> 
     (folder / "boot" / f"vmlinuz-{samples.RELEASE}").write_bytes(samples.image("5.10.1"))
     with pytest.raises(UsageProblem, match=r"a kernel 5.10.1 and modules of 6.1.0-9-amd64"):
         spec.resolve(f"dir:{folder}", cache)
+
+
+def test_a_folder_with_damaged_files(folder: Path, cache: Cache) -> None:
+    image = folder / "boot" / f"vmlinuz-{samples.RELEASE}"
+    whole = samples.image(payload=bytes(4096))
+    image.write_bytes(whole[:-4000])
+    with pytest.raises(UsageProblem, match="is cut short"):
+        spec.resolve(f"dir:{folder}", cache)
+    image.write_bytes(whole)
+    (folder / "lib/modules" / samples.RELEASE / "kernel/drivers/net/dummy.ko").write_bytes(b"not")
+    with pytest.raises(UsageProblem, match=r"depmod cannot read lib/modules/.*dummy\.ko"):
+        spec.resolve(f"dir:{folder}", cache)
+    assert not list((cache.root / "kernels").glob("*"))
 
 
 def test_an_empty_folder_and_none(tmp_path: Path, cache: Cache) -> None:
@@ -174,6 +191,40 @@ def test_fetch_list_and_inspect(
     assert run("inspect", f"dir:{folder}") == 0
     told = capsys.readouterr().out
     assert "needs CONFIG_VFIO, CONFIG_VFIO_PCI, CONFIG_VFIO_IOMMU_TYPE1" in told
+    assert re.search(r"^ *2 vfio DMA mapping held +no: needs .*CONFIG_VFIO", told, re.MULTILINE)
+
+
+def test_which_scenarios_a_kernel_can_run(folder: Path, cache: Cache) -> None:
+    whole = {name: "y" for c in inspect.CAPABILITIES for r in c.requires for name in r.split("|")}
+    found = spec.resolve(f"dir:{folder}", cache)
+    headers = HeadersSource(directory=folder)
+
+    def blocked(without: str, headers: HeadersSource | None = headers) -> dict[str, str]:
+        config = {name: value for name, value in whole.items() if name != without}
+        kernel = replace(found, config=config, headers=headers)
+        wanting = {need.title: need.lacking(kernel) for need in suite.needs(kernel)}
+        return {title: " ".join(lacking) for title, lacking in wanting.items() if lacking}
+
+    assert blocked("NOTHING") == {}
+    assert len(blocked("VIRTIO_PCI")) == len(blocked("MEMORY_HOTREMOVE")) > 20
+    without_rxe = blocked("RDMA_RXE")
+    assert without_rxe["1 rxe memory region held"] == "CONFIG_RDMA_RXE"
+    assert "4 memory never faulted before the pin [rdma]" in without_rxe
+    assert "4 memory never faulted before the pin [vfio]" not in without_rxe
+    assert "1 control: nothing pinned" not in without_rxe
+    assert list(blocked("IO_URING")) == ["3 io_uring registered buffers held"]
+    assert any(title.startswith("14 ") for title in blocked("TRANSPARENT_HUGEPAGE"))
+    without_headers = blocked("NOTHING", None)
+    assert without_headers["34 pin_user_pages_fast by a module held"] == (
+        "headers to build modules with"
+    )
+
+
+def test_each_pin_path_needs_something_or_every_kernel_has_it() -> None:
+    assert set(PIN_PATHS) - {"vmsplice"} <= set(suite._FIXTURES)
+    known = {capability.name for capability in inspect.CAPABILITIES}
+    needed = {*suite._FIXTURES.values(), *suite._ROWS.values()}
+    assert {name for names in needed for name in names} <= known
 
 
 def test_entries_can_be_read_by_others(folder: Path, cache: Cache) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from hotremove.cache import Cache
@@ -80,9 +81,9 @@ def _show(kernel: Kernel) -> None:
     if not kernel.config:
         console.print("Its configuration is not known: probes in the guest will tell.\n")
         return
-    console.print(_facts_table(kernel))
-    console.print()
-    console.print(_capabilities_table(kernel))
+    for table in (_facts_table(kernel), _capabilities_table(kernel), _scenarios_table(kernel)):
+        console.print(table)
+        console.print()
 
 
 def _summary(kernel: Kernel) -> Table:
@@ -125,7 +126,18 @@ def _capabilities_table(kernel: Kernel) -> Table:
     return table
 
 
+def _scenarios_table(kernel: Kernel) -> Table:
+    # Not before it is asked for: this loads pytest and the whole plugin.
+    from hotremove.suite import needs
+
+    table = Table("scenario", "can run", box=None)
+    for need in needs(kernel):
+        lacking = need.lacking(kernel)
+        table.add_row(escape(need.title), f"no: needs {', '.join(lacking)}" if lacking else "yes")
+    return table
+
+
 def _console() -> Console:
     """Wide where the output is not a terminal, so that no cell is cut."""
     console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=200)
+    return console if console.is_terminal else Console(highlight=False, width=500)

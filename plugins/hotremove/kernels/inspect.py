@@ -82,6 +82,7 @@ CAPABILITIES = (
     Capability("io_uring pins", ("IO_URING",)),
     Capability("udmabuf pins", ("UDMABUF",)),
     Capability("hugetlb pins", ("HUGETLBFS",)),
+    Capability("pins of huge pages", ("TRANSPARENT_HUGEPAGE",)),
     Capability("modules of the farm", ("MODULES",)),
     Capability("turning the fix off", ("MODULES", "KPROBES|LIVEPATCH")),
     Capability("notifier failures", ("MEMORY_NOTIFIER_ERROR_INJECT",)),

@@ -23,6 +23,8 @@ _INDEX = struct.Struct(">IIII")
 _HEADER_LIMIT = 256 << 20
 
 _NAME, _VERSION, _RELEASE, _ARCH, _PAYLOAD_SHA256 = 1000, 1001, 1002, 1022, 5092
+# In the signature header: the digest of the whole header, since rpm 4.14.
+_HEADER_SHA256 = 273
 _STRING_TYPES = (6, 8, 9)
 
 
@@ -50,7 +52,9 @@ def read(path: Path) -> RpmHeader:
         try:
             signature = _read_section(file.read)
             file.read(-len(signature) % 8)
-            header = parse(_read_section(file.read))
+            section = _read_section(file.read)
+            _check(signature, section)
+            header = parse(section)
         except (struct.error, ValueError) as error:
             raise UsageProblem(f"{path.name} is damaged or cut short: {error}") from error
         digest = hashlib.file_digest(file, "sha256").hexdigest()
@@ -65,6 +69,24 @@ def parse(section: bytes) -> RpmHeader:
     Raises:
         struct.error, ValueError: the section is not a whole header.
     """
+    tags = _tags(section)
+    wanted = (_NAME, _VERSION, _RELEASE, _ARCH, _PAYLOAD_SHA256)
+    return RpmHeader(*(tags.get(tag, "") for tag in wanted))
+
+
+def _check(signature: bytes, section: bytes) -> None:
+    """Hold a header against the digest that the signature header has of it, if it has one.
+
+    Raises:
+        struct.error, ValueError: it is another one.
+    """
+    digest = _tags(signature).get(_HEADER_SHA256)
+    if digest and digest != hashlib.sha256(section).hexdigest():
+        raise ValueError("its header's digest is wrong")
+
+
+def _tags(section: bytes) -> dict[int, str]:
+    """The tags that hold text."""
     _, count, size = _PREAMBLE.unpack_from(section)
     data = section[_PREAMBLE.size + count * _INDEX.size :]
     if len(data) != size:
@@ -74,8 +96,7 @@ def parse(section: bytes) -> RpmHeader:
         tag, kind, at, _ = _INDEX.unpack_from(section, _PREAMBLE.size + number * _INDEX.size)
         if kind in _STRING_TYPES:
             tags[tag] = data[at : data.index(b"\0", at)].decode(errors="replace")
-    wanted = (_NAME, _VERSION, _RELEASE, _ARCH, _PAYLOAD_SHA256)
-    return RpmHeader(*(tags.get(tag, "") for tag in wanted))
+    return tags
 
 
 def _read_section(read_bytes: Callable[[int], bytes]) -> bytes:

@@ -20,6 +20,7 @@ from hotremove.kernels.kernel import Kernel
 from hotremove.progress import waiting
 
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
+_CHUNK_BYTES = 1 << 20
 _INNER = re.compile(
     r"(?:.*?/)??((?:usr/)?lib/modules/.+|boot/[^/]+|(?:vmlinuz|bzImage|config)[^/]*)"
 )
@@ -64,6 +65,9 @@ def _unpack(path: Path, root: Path) -> None:
         raise UsageProblem(f"{path.name} is neither a kernel image nor a tar archive")
     with archive.damage_is_reported(path.name), tarfile.open(path) as members:
         archive.unpack(members, root, path.name, place)
+        # A compressor's checksum is at the end, behind the padding that ends the archive.
+        while members.fileobj and members.fileobj.read(_CHUNK_BYTES):
+            pass
 
 
 def _begins_with(path: Path, magic: bytes) -> bool:
