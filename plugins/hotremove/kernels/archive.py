@@ -16,7 +16,6 @@ import tarfile
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from gzip import BadGzipFile
 from pathlib import Path
 
 from hotremove.errors import UsageProblem
@@ -24,7 +23,7 @@ from hotremove.kernels import layout
 
 Place = Callable[[str], str | None]
 
-_DAMAGE = (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, BadGzipFile, UnicodeError)
+_DAMAGE = (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, UnicodeError)
 _NAME_ERRORS = (errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.EINVAL)
 _CHUNK_BYTES = 1 << 20
 
@@ -34,7 +33,10 @@ def damage_is_reported(name: str) -> Iterator[None]:
     """Turn an unreadable archive into a `UsageProblem` that names it."""
     try:
         yield
-    except _DAMAGE as error:
+    except (*_DAMAGE, OSError) as error:
+        # bz2 says what is wrong with its data in an OSError that no system call made.
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
         reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(":")
         message = f"{name} is damaged or cut short ({reason}): get a fresh copy"
         raise UsageProblem(message) from error
