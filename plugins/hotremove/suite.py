@@ -27,11 +27,17 @@ from hotremove.verdict.row import Row
 _FIXTURES = {
     "guest": ("boot",),
     "movable_dimm": ("sysfs offline", "DIMM plug and eject"),
+    "normal_dimm": ("sysfs offline", "DIMM plug and eject"),
     "virtio_mem": ("virtio-mem",),
+    "dax_kmem": ("dax/kmem", "sysfs offline"),
+    "boot_node": ("sysfs offline", "movable boot memory"),
+    "objector": ("notifier failures",),
     "huge_pages": ("hugetlb pins",),
     "rdma": ("rdma pins",),
     "vfio": ("vfio pins",),
+    "edu": ("vfio pins",),
     "uring": ("io_uring pins",),
+    "udmabuf": ("udmabuf pins",),
     "pin_hold": ("modules of the farm",),
 }
 # What rows need that no fixture of theirs says.
