@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Throws random requests at the farm's own devices, from processes that are killed in the middle of
- * them: `ioctl_fuzz SECONDS SEED DEVICE...`. Whatever an ioctl returns is fine; the kernel's log is
- * what tells. Ends with status 0 and a count of the requests that succeeded and failed.
+ * them: `ioctl_fuzz SECONDS SEED DEVICE...`. A device is a path, or `vfio:GROUP:NAME` for a vfio
+ * device, whose memory is mapped and unmapped meanwhile. Whatever an ioctl returns is fine; the
+ * kernel's log is what tells. Ends with status 0 and a count of the requests that succeeded and
+ * failed.
  */
 #include <fcntl.h>
 #include <linux/ioctl.h>
+#include <linux/vfio.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdint.h>
@@ -17,6 +20,8 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "vfio.h"
 
 #define PAGE 4096ul
 #define PAGES 256ul
@@ -36,6 +41,7 @@ struct tally {
 
 static struct tally *tally;
 static int device = -1;
+static struct vfio vfio = {.container = -1, .group = -1};
 static char *memory;
 static int memfd;
 
@@ -113,6 +119,9 @@ static unsigned int a_known_command(uint64_t *state)
 		_IOC(_IOC_WRITE, 'p', 0xe3, 8),
 		_IOC(_IOC_READ | _IOC_WRITE, 'p', 0xe9, 96),
 		_IOC(_IOC_NONE, 'p', 0xea, 0),
+		_IOC(_IOC_READ, 'p', 0xf0, 4),
+		_IOC(_IOC_READ | _IOC_WRITE, 'p', 0xf1, 40),
+		_IOC(_IOC_NONE, 'p', 0xf2, 0),
 	};
 
 	return known[next_random(state) % (sizeof(known) / sizeof(known[0]))];
@@ -124,13 +133,20 @@ static void make_likely(uint64_t *words, uint64_t *state)
 	words[0] = an_address(state) & ~(PAGE - 1);
 	words[1] = (1 + next_random(state) % 16) * PAGE;
 	words[2] = next_random(state) % 5;
-	words[3] = next_random(state) % 4 | (next_random(state) % 8) << 32;
+	words[3] = next_random(state) % 3 ? next_random(state) % 4 | (next_random(state) % 8) << 32 : 0;
 	words[4] = words[5] = words[6] = 0;
 }
 
-static void *throw(void *argument)
+/* Takes IOVAs away from under their pins, as many as the kernel lets go. */
+static void remap(void)
 {
-	uint64_t state = (uint64_t)argument | 1;
+	vfio_unmap(&vfio);
+	vfio_map(&vfio, memory, PAGES * PAGE, true);
+}
+
+static _Noreturn void throw(uint64_t seed, bool remaps)
+{
+	uint64_t state = seed | 1;
 
 	for (;;) {
 		unsigned int command =
@@ -145,8 +161,32 @@ static void *throw(void *argument)
 		__atomic_add_fetch(result < 0 ? &tally->bad : &tally->good, 1, __ATOMIC_RELAXED);
 		if (next_random(&state) % 64 == 0)
 			madvise(memory, PAGES * PAGE, MADV_DONTNEED);
+		if (remaps && next_random(&state) % 16 == 0)
+			remap();
 	}
-	return NULL;
+}
+
+static void *throw_beside(void *argument)
+{
+	throw((uint64_t)argument, false);
+}
+
+/* Its IOVAs are the memory's addresses, so that what is likely for other devices is so for it. */
+static int open_vfio(const char *group_and_name)
+{
+	char *name;
+	long group = strtol(group_and_name, &name, 10);
+
+	if (!vfio_open(&vfio, group, (uint64_t)memory))
+		return -1;
+	if (!vfio_map(&vfio, memory, PAGES * PAGE, true))
+		return -1;
+	return ioctl(vfio.group, VFIO_GROUP_GET_DEVICE_FD, name + 1);
+}
+
+static int open_device(const char *path)
+{
+	return strncmp(path, "vfio:", 5) ? open(path, O_RDWR) : open_vfio(path + 5);
 }
 
 static _Noreturn void be_killed(const char *path, uint64_t seed)
@@ -155,13 +195,13 @@ static _Noreturn void be_killed(const char *path, uint64_t seed)
 
 	memory = mmap(NULL, PAGES * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	memfd = memfd_create("fuzz", 0);
-	device = open(path, O_RDWR);
+	device = open_device(path);
 	if (memory == MAP_FAILED || device < 0 || ftruncate(memfd, PAGES * PAGE))
 		_exit(1);
 	for (uint64_t index = 1; index < THREADS; index++)
-		pthread_create(&thread, NULL, throw, (void *)(seed + index * 0x9e3779b97f4a7c15ull));
-	throw((void *)seed);
-	_exit(0);
+		pthread_create(&thread, NULL, throw_beside,
+			       (void *)(seed + index * 0x9e3779b97f4a7c15ull));
+	throw(seed, vfio.container >= 0);
 }
 
 /* Returns false when the process ended before it was killed. */

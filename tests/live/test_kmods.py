@@ -5,21 +5,44 @@ from pathlib import Path
 
 import pytest
 
+from hotremove.cache import Cache
+from hotremove.kernels import spec
+
 pytestmark = pytest.mark.live
 
 CHECKS = Path(__file__).parent / "faults" / "modules.py"
+DEBUG = "debian-source:bookworm+lockdep+kasan+debug-vm"
+# A kernel that checks itself is slow, and the first run compiles it (seconds).
+WITH_A_BUILD = 4 * 3600
+SLOW = ("--boot-deadline", "600")
+
+
+def nightly(*kernel: str):
+    return pytest.param(*kernel, marks=pytest.mark.nightly)
 
 
 @pytest.mark.parametrize(
-    "suite",
+    "kernel",
     [
-        "bullseye",
-        "bookworm",
-        "trixie",
-        pytest.param("trixie-backports", marks=pytest.mark.nightly),
-        pytest.param("forky", marks=pytest.mark.nightly),
+        "debian:bullseye",
+        "debian:bookworm",
+        "debian:trixie",
+        nightly("debian:trixie-backports"),
+        nightly("debian:forky"),
+        nightly("debian-source:bookworm"),
+        nightly(DEBUG),
     ],
 )
-def test_modules(laboratory, suite):
-    run = laboratory.run(CHECKS, "--kernel", f"debian:{suite}", seconds=900)
+def test_modules(laboratory, kernel):
+    run = laboratory.run(CHECKS, "--kernel", kernel, *SLOW, seconds=WITH_A_BUILD)
     assert run.wait() == 0, run.text
+
+
+@pytest.mark.nightly
+def test_minutes_of_random_requests_to_a_kernel_that_checks_itself(laboratory, monkeypatch):
+    config = spec.resolve(DEBUG, Cache.default()).config
+    assert {config[name] for name in ("PROVE_LOCKING", "KASAN", "DEBUG_VM")} == {"y"}
+    monkeypatch.setenv("FUZZ_SECONDS", "300")
+    run = laboratory.run(CHECKS, "--kernel", DEBUG, *SLOW, "-k", "random", seconds=3600)
+    assert run.wait() == 0, run.text
+    assert [row.verdict for row in run.rows] == ["pass"]
