@@ -8,8 +8,9 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -37,6 +38,7 @@ olddefconfig:
 bzImage modules: .config
 	@echo "  CC      mm/gup.o"
 	@if grep -q BREAK .config; then echo "mm/gup.c:9: error: no luck" >&2; exit 1; fi
+	@if grep -q SLOW .config; then sleep 4711; fi
 	@mkdir -p arch/x86/boot include/config include/linux scripts
 	@cp image arch/x86/boot/bzImage
 	@echo %s >include/config/kernel.release
@@ -120,6 +122,7 @@ def fragments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "debian": "# CONFIG_MODULE_SIG is not set\n",
         "stuck": "CONFIG_STUCK=y\n",
         "unknown": "CONFIG_NOVEL=m\n",
+        "slow": "CONFIG_GOOD_SLOW=y\n",
         "broken": "CONFIG_GOOD_BREAK=y\n",
     }
     for name, text in texts.items():
@@ -230,14 +233,18 @@ def test_what_cannot_be_built_is_told_and_leaves_nothing(
     assert left_in(cache) == []
 
 
-def test_an_interrupted_build_leaves_nothing(cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
+def test_an_interrupted_build_leaves_nothing(cache: Cache) -> None:
+    def interrupt() -> None:
+        _until(_sleepers, True)
+        os.kill(os.getpid(), signal.SIGINT)
 
-    monkeypatch.setattr(kbuild, "copy_headers", interrupt)
+    beside = threading.Thread(target=interrupt)
+    beside.start()
     with pytest.raises(KeyboardInterrupt):
-        spec.resolve("debian-source:bookworm", cache)
+        spec.resolve("debian-source:bookworm+slow", cache)
+    beside.join()
     assert left_in(cache) == []
+    assert not _sleepers()
 
 
 def test_without_a_network_the_cache_serves(
@@ -317,16 +324,16 @@ def test_what_runs_in_a_build_root_ends_with_its_caller(root: Buildroot) -> None
     script = (
         "import sys; sys.path[:0] = sys.argv[2:]\n"
         "from test_kernels_source import Machine, Command, Path\n"
-        "Machine(Path(sys.argv[1])).start(Command(['sleep', '4711'])).wait()\n"
+        "Machine(Path(sys.argv[1])).run(Command(['sleep', '4711']))\n"
     )
     command = [sys.executable, "-c", script, str(root.root), *sys.path]
     caller = subprocess.Popen(command, stderr=subprocess.DEVNULL)
     try:
-        _until(lambda: _sleepers(), True)
+        _until(_sleepers, True)
     finally:
         caller.send_signal(signal.SIGKILL)
         caller.wait()
-    _until(lambda: _sleepers(), False)
+    _until(_sleepers, False)
 
 
 def _sleepers() -> bool:
@@ -340,8 +347,8 @@ def _sleepers() -> bool:
     return False
 
 
-def _until(condition: object, wanted: bool) -> None:
+def _until(condition: Callable[[], bool], wanted: bool) -> None:
     end = time.monotonic() + 20
-    while condition() != wanted:  # type: ignore[operator]
+    while condition() != wanted:
         assert time.monotonic() < end
         time.sleep(0.05)

@@ -8,14 +8,29 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Architecture:
-    """One architecture: `uname` as `uname -m` prints it, `debian` and `rpm` as packages name it."""
+    """One architecture.
+
+    Attributes:
+        uname: as `uname -m` prints it.
+        debian: as Debian's packages name it.
+        rpm: as RPM packages name it.
+        folder: its folder in the kernel's tree.
+        image: what a build makes for booting, a target of the kernel's make.
+    """
 
     uname: str
     debian: str
     rpm: str
+    folder: str
+    image: str
+
+    @property
+    def image_file(self) -> str:
+        """Where a build leaves the image in the tree."""
+        return f"{self.folder}/boot/{self.image}"
 
 
-X86_64 = Architecture(uname="x86_64", debian="amd64", rpm="x86_64")
+X86_64 = Architecture("x86_64", "amd64", "x86_64", folder="arch/x86", image="bzImage")
 
 SUPPORTED = (X86_64,)
 

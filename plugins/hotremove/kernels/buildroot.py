@@ -12,7 +12,8 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -74,9 +75,13 @@ class Buildroot:
             check=False,
         )
 
-    def start(self, command: Command) -> subprocess.Popen[str]:
-        """Start a command in it; all it prints can be read from its `stdout`."""
-        return subprocess.Popen(
+    @contextmanager
+    def start(self, command: Command) -> Iterator[subprocess.Popen[str]]:
+        """Start a command in it; all it prints can be read from its `stdout`.
+
+        It is over, and all it started, when the block is left; by an error before it is done.
+        """
+        process = subprocess.Popen(
             self._enter(command),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -85,6 +90,14 @@ class Buildroot:
             errors="replace",
             env=_PATH | dict(command.settings),
         )
+        with process:
+            try:
+                yield process
+            except BaseException:
+                process.kill()
+                # The pipe ends with the last process of the namespace.
+                process.communicate()
+                raise
 
     def compiler(self) -> str:
         """Names and versions of the compiler's packages, `binutils 2.40-2, gcc-12 12.2.0-14`."""

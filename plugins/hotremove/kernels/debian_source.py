@@ -14,7 +14,7 @@ from pathlib import Path
 
 from hotremove.cache import Cache, digest
 from hotremove.errors import CapabilityAbsent, HostProblem, UsageProblem
-from hotremove.kernels import buildroot, debian, entry, kbuild, kconfig, packages
+from hotremove.kernels import architecture, buildroot, debian, entry, kbuild, kconfig, packages
 from hotremove.kernels.apt import PrivateApt, Stanza, Unreachable
 from hotremove.kernels.debian import NotOnMirror, with_lists
 from hotremove.kernels.debversion import sort_key
@@ -31,7 +31,8 @@ _SPEC = re.compile(r"(.*?)((?:\+(?:[a-z][a-z-]*|[./~][^+]*))*)")
 _SOURCE_PACKAGE = re.compile(r"linux-source-\d[\d.]*")
 _DEPENDS = re.compile(r"(linux-source-\d[\d.]*) \(= (\S+)\)")
 _ARCHIVE = re.compile(r"(?:\./)?usr/src/linux-source-[^/]+\.tar\.(\w+)")
-_CONFIG = re.compile(r"(?:\./)?usr/src/linux-config-[^/]+/config\.amd64_none_amd64\.xz")
+_FLAVOUR = architecture.X86_64.debian
+_CONFIG = re.compile(rf"(?:\./)?usr/src/linux-config-[^/]+/config\.{_FLAVOUR}_none_{_FLAVOUR}\.xz")
 _KIND = "sources"
 # Linux has 64 bytes for the whole release (UTS_RELEASE); the version takes a dozen.
 _SUFFIX_LIMIT = 44

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hotremove.errors import HostProblem, UsageProblem
-from hotremove.kernels import config, kconfig
+from hotremove.kernels import architecture, config, kconfig
 from hotremove.kernels.buildroot import Buildroot, Command
 from hotremove.kernels.kconfig import Wish
 from hotremove.progress import counting, say, waiting
@@ -49,12 +49,12 @@ _NOT_NEEDED = ("*/Documentation/*/*", "*/boot/dts/*", "*/tools/testing/*")
 _COMPILED = re.compile(r"^\s+(?:CC|AS|LD|AR|HOSTCC)(?: \[M\])?\s+(\S+)")
 _ERROR = re.compile(r"(?:error: |ERROR: |undefined reference|No space left|\*\*\* )")
 _FULL = re.compile(r"No space left on device|Disk quota exceeded")
-_IMAGE = "arch/x86/boot/bzImage"
+_ARCH = architecture.X86_64
 _RELEASE = "include/config/kernel.release"
 # What a module's build reads of a tree, as a package of headers has it.
-_HEADER_FOLDERS = ("include", "scripts", "arch/x86/include", "tools/objtool")
+_HEADER_FOLDERS = ("include", "scripts", f"{_ARCH.folder}/include", "tools/objtool")
 _HEADER_FILES = ("Makefile*", "Kconfig*", "Kbuild*", "*.lds", "*.sh", "*.pl")
-_HEADER_EXTRA = (".config", "Module.symvers", "arch/x86/kernel/macros.s")
+_HEADER_EXTRA = (".config", "Module.symvers", f"{_ARCH.folder}/kernel/macros.s")
 _LEFTOVERS = (".o", ".cmd", ".c", ".a", ".d")
 
 
@@ -134,7 +134,7 @@ class _Work:
     def compile(self) -> None:
         """Compile, and show how many files it is through with."""
         jobs = f"-j{os.cpu_count() or 1}"
-        words = ["make", jobs, *_WITH_CCACHE, Path(_IMAGE).name, "modules"]
+        words = ["make", jobs, *_WITH_CCACHE, _ARCH.image, "modules"]
         lines: list[str] = []
         with (
             counting(f"compiling {self.recipe.what}", "files") as counter,
@@ -149,7 +149,7 @@ class _Work:
 
     def lay_out(self, target: Path) -> None:
         release = (self.tree / _RELEASE).read_text().strip()
-        shutil.copyfile(self.tree / _IMAGE, target / f"vmlinuz-{release}")
+        shutil.copyfile(self.tree / _ARCH.image_file, target / f"vmlinuz-{release}")
         shutil.copyfile(self.tree / ".config", target / f"config-{release}")
         settings = [f"INSTALL_MOD_PATH={_RESULT}", "INSTALL_MOD_STRIP=1", "DEPMOD=true"]
         if config.has_modules(config.read(self.tree / ".config")):
@@ -206,6 +206,6 @@ def _header_files(tree: Path) -> Iterator[Path]:
         inside = (tree / folder).rglob("*")
         found |= dict.fromkeys(path for path in inside if path.suffix not in _LEFTOVERS)
     for pattern in _HEADER_FILES:
-        found |= dict.fromkeys((*tree.glob(pattern), *(tree / "arch/x86").rglob(pattern)))
+        found |= dict.fromkeys((*tree.glob(pattern), *(tree / _ARCH.folder).rglob(pattern)))
     found |= dict.fromkeys(tree / name for name in _HEADER_EXTRA)
     yield from (path for path in found if path.is_symlink() or path.is_file())

@@ -13,13 +13,12 @@ from pathlib import Path
 
 from hotremove.cache import Cache, digest
 from hotremove.errors import UsageProblem
-from hotremove.kernels import config, entry, files
+from hotremove.kernels import architecture, config, entry, files
 from hotremove.kernels.image import read_image
 from hotremove.kernels.kernel import Kernel
 from hotremove.progress import waiting
 
-# Where each architecture's build leaves its image (KBUILD_IMAGE in arch/*/Makefile).
-_IMAGES = ("arch/x86/boot/bzImage",)
+_IMAGES = tuple(arch.image_file for arch in architecture.SUPPORTED)
 _BUILD_FILES = (".config", "Module.symvers", "modules.order", "include/config/kernel.release")
 
 
