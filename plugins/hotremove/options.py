@@ -12,9 +12,11 @@ from hotremove.chance import SEED, new_seed
 from hotremove.errors import UsageProblem
 from hotremove.guest.accelerator import CHOICES
 from hotremove.guest.stable import BOOT_DEADLINE
+from hotremove.verdict.changelog import Claims, read_changelog
 from hotremove.verdict.lineage import find_change
 
 EXPECTATIONS = ("strict", "lineage")
+_WORDS = ("has", "lacks")
 DEFAULT_KERNEL = "debian:bookworm"
 
 MARKERS = (
@@ -134,14 +136,20 @@ def add_options(parser: pytest.Parser) -> None:
         help="strict: a bug fails; lineage: a bug that the kernel's version is known to have is "
         "green, and red when it does not show (ini: hotremove_expect)",
     )
-    for word, what in (("has", "has"), ("lacks", "lacks")):
+    for word in _WORDS:
         group.addoption(
             f"--{word}",
             action="append",
             default=[],
             metavar="HASH",
-            help=f"an upstream change that the kernels' vendor {what}, repeatable",
+            help=f"an upstream change that the kernels' vendor {word}, repeatable",
         )
+    group.addoption(
+        "--changelog",
+        metavar="FILE",
+        help="the vendor's changelog: Debian's, RPM's, or the text of git log; says likewise what "
+        "the kernels have; --has and --lacks correct it",
+    )
     group.addoption(
         "--prove",
         action="store_true",
@@ -183,6 +191,7 @@ def read_options(config: pytest.Config) -> Options:
     accelerator = config.getoption("accel") or config.getini("hotremove_accel")
     if accelerator not in CHOICES:
         raise UsageProblem(f"hotremove_accel = {accelerator}: one of {', '.join(CHOICES)}")
+    claims = _claims(config)
     artifacts = config.getoption("artifacts") or config.getini("hotremove_artifacts")
     return Options(
         kernels=tuple(dict.fromkeys(kernels)),
@@ -197,8 +206,8 @@ def read_options(config: pytest.Config) -> Options:
         gdb=_port(config),
         allow_files=_allow_files(config),
         expect=_expectation(config),
-        has=_hashes(config, "has"),
-        lacks=_hashes(config, "lacks"),
+        has=claims.has,
+        lacks=claims.lacks,
         prove=bool(config.getoption("prove")),
         seed=_seed(config),
         rounds=_rounds(config),
@@ -244,8 +253,10 @@ def _expectation(config: pytest.Config) -> str:
     return wanted
 
 
-def _hashes(config: pytest.Config, option: str) -> frozenset[str]:
-    return frozenset(find_change(commit).hash for commit in config.getoption(option))
+def _claims(config: pytest.Config) -> Claims:
+    changelog = config.getoption("changelog")
+    said = read_changelog(Path(changelog)) if changelog else Claims()
+    return said.over(*([find_change(one).hash for one in config.getoption(w)] for w in _WORDS))
 
 
 def _allow_files(config: pytest.Config) -> tuple[Path, ...]:

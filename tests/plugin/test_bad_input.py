@@ -66,6 +66,8 @@ def test_a_foreign_package(run, tmp_path: Path) -> None:
         (("--seed", "-1"), "--seed -1: a seed is not negative"),
         (("--rounds", "0"), "hotremove_rounds = 0: a number from 1 to 100000"),
         (("-o", "hotremove_rounds=many"), "hotremove_rounds = many: a number from 1"),
+        (("--changelog", "/nowhere/changelog"), "changelog /nowhere/changelog: No such file"),
+        (("--has", "d1e153fea2a8", "--lacks", "d1e153fea2a8"), "said to be there (--has) and not"),
         (("-o", "hotremove_accel=xen"), "hotremove_accel = xen: one of auto, kvm, tcg"),
     ],
 )

@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 from lxml import etree
 
+from hotremove.cli import main
 from hotremove.report.record import read_whole
 
 pytest_plugins = ["pytester"]
@@ -103,3 +105,40 @@ def pytest_runtest_protocol(item, nextitem):
     run("--kernel", f"image:{kernel_image}", "--artifacts", tmp_path / "kept")
     (result,) = read_whole(tmp_path / "kept" / "results.json").results
     assert (result.verdict, result.attempts, result.flaky) == ("pass", ("fail",), True)
+
+
+def test_every_format_tells_a_retry_as_one(
+    run, pytester: pytest.Pytester, kernel_image: Path, tmp_path: Path, monkeypatch
+) -> None:
+    monkeypatch.setattr("hotremove.farm.farm.Farm.prepare", lambda farm: None)
+    monkeypatch.setattr("hotremove.report.reporting.header", lambda farm: [])
+    pytester.makepyfile(
+        test_it="""
+        import pytest
+        tries = []
+
+        @pytest.mark.scenario(1, "a pin is held")
+        def test_settles(kernel):
+            tries.append(1)
+            assert len(tries) > 1
+        """
+    )
+    kept = tmp_path / "kept"
+    words = ("--artifacts", kept, "--junitxml", tmp_path / "junit.xml", "--reruns=1")
+    done = run("--kernel", f"image:{kernel_image}", *words)
+    assert "1 passed, 1 rerun" in done.out
+    assert "pass, 2 tries" in done.out
+    assert "1 pass; 1 flaky" in done.out
+    assert "6.1.99, 1 a pin is held: fail, then pass" in done.out
+    for form in ("junit", "kcidb"):
+        assert main(["report", str(kept), f"--{form}", str(kept / form)]) == 0
+    for file in (tmp_path / "junit.xml", kept / "junit"):
+        etree.XMLSchema(file=str(JUNIT)).assertValid(etree.parse(file))
+    told = etree.parse(kept / "junit").xpath('//property[@name="attempts"]/@value')
+    assert told == ["fail"]
+    assert json.loads((kept / "kcidb").read_text())["tests"][0]["misc"]["attempts"] == ["fail"]
+    assert ": fail, then pass, " in (kept / "results.ktap").read_text()
+    assert "pass, 2 tries" in (kept / "report.md").read_text()
+    page = (kept / "report.html").read_text()
+    assert "2 tries" in page
+    assert "<dt>earlier tries</dt><dd>fail</dd>" in page

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hotremove.errors import UsageProblem
 from hotremove.report.evidence import readable, safe_name
 from hotremove.report.record import Result, read_record, write_record
-from hotremove.report.terminal import cell, highlights, table, tally
+from hotremove.report.terminal import cell, highlights, table, tally, widths, wrapped
 
 
 def make_result(**changed):
@@ -80,18 +80,59 @@ def test_a_cell_shows_its_gravest_verdict():
     assert cell([make_result(verdict="skip"), good])[0] == "pass"
 
 
-def test_highlights_are_the_gravest_three_without_repetition():
+def test_highlights_are_the_gravest_three_each_cause_once():
     results = [
         make_result(verdict="error", message="a typo"),
-        *(make_result(verdict="fail", message=f"stuck {n % 2}") for n in range(4)),
+        make_result(scenario="15 shared memory", verdict="fail", message="stuck: pfn 0x100200"),
+        make_result(scenario="2 vfio", verdict="fail", message="stuck: pfn 0x100009\nmore"),
+        make_result(verdict="fail", message="a kernel report"),
         make_result(verdict="lost", message="QEMU was killed"),
+        make_result(verdict="fail", kernel_label="5.10.262", message="stuck: pfn 0x100009"),
         make_result(),
     ]
-    assert [message for _, message in highlights(results)] == [
-        "stuck 0",
-        "stuck 1",
-        "QEMU was killed",
+    assert list(highlights(results)) == [
+        ("6.1.192, 1 rxe memory region held: fail", "a kernel report"),
+        ("5.10.262, 1 rxe memory region held: fail", "stuck: pfn 0x100009"),
+        ("6.1.192, 2 vfio: fail (1 more alike)", "stuck: pfn 0x100009"),
     ]
+
+
+def test_failures_for_one_missing_change_are_one_thing():
+    words = "holds 1 pin, held by pid {}, {}; fixed upstream by d1e153fea2a8 (5.13); {} did not end"
+    results = [
+        make_result(verdict="fail", message=words.format(1, "rxe", "ACPI eject")),
+        make_result(verdict="fail", message=words.format(2, "vfio", "sysfs offline")),
+    ]
+    ((heading, _),) = highlights(results)
+    assert heading.endswith("fail (1 more alike)")
+
+
+def test_a_test_that_wavers_is_looked_at_after_what_failed():
+    results = [make_result(attempts=("fail",)), make_result(verdict="lost", message="gone")]
+    headings = [heading for heading, _ in highlights(results)]
+    assert headings == [
+        "6.1.192, 1 rxe memory region held: lost",
+        "6.1.192, 1 rxe memory region held: fail, then pass",
+    ]
+    assert tally(results) == "1 lost, 1 pass; 1 flaky"
+    assert cell(results[:1]) == ("pass, 2 tries", "green")
+
+
+@pytest.mark.parametrize("columns", [60, 80, 120, 1 << 20])
+def test_the_table_fits_the_terminal_and_loses_nothing(columns: int):
+    title = "14 transparent huge pages, all of them or a part of them, and more"
+    labels = ("5.10.262", "6.1.192", "6.12.117")
+    results = [
+        make_result(scenario=title, kernel_label=label, verdict="fail", outcome="stuck")
+        for label in labels
+    ]
+    results.append(make_result(scenario=title, kernel_label=labels[1], fix_off=True))
+    rows = list(wrapped(table(results), columns))
+    assert sum(widths(rows)) + 2 * (len(rows[0]) - 1) < max(columns, 80)
+    words = " ".join(row[0][0].strip() for row in rows[1:])
+    assert words == title
+    assert [text for text, _ in rows[1][1:]] == ["fail (stuck)"] * 3 + ["1 of 1"]
+    assert (len(rows) == 2) is (columns > 80)
 
 
 def test_the_tally_counts_every_result():

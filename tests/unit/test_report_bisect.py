@@ -58,6 +58,12 @@ def test_what_says_nothing_is_neither_good_nor_bad(case, verdict):
     assert "CONFIG_VFIO is not set (1 of 2 tests say nothing)" in step.why
 
 
+def test_a_test_that_wavers_says_nothing(case):
+    step = judge_run(0, [case("pass", attempts=("fail",))])
+    assert step.answer is Answer.SKIP
+    assert "fail, then pass" in step.why
+
+
 def test_a_kernel_that_dies_while_it_boots_is_another_bug(case):
     step = judge_run(1, [case("fail", timeline=[], message="the guest died: panic")])
     assert step.answer is Answer.SKIP

@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
-import json
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import chromium
 import pytest
+from chromium import expect_quiet, open_page, screen
 from report_samples import make_record, write_run
 from selenium import webdriver
 from selenium.webdriver.common.by import By
@@ -16,18 +16,7 @@ from selenium.webdriver.common.keys import Keys
 
 from hotremove.cli import main
 
-CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
-FLAGS = (
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
-pytestmark = pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="no chromium and chromedriver")
+pytestmark = chromium.needed
 
 
 @pytest.fixture(scope="module")
@@ -43,39 +32,16 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM
-    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    driver = webdriver.Chrome(options, webdriver.ChromeService(DRIVER))
-    yield driver
-    driver.quit()
+    with chromium.running(tmp_path_factory.mktemp("profile")) as driver:
+        yield driver
 
 
 @pytest.fixture
 def browser(started: webdriver.Chrome, report: Path) -> webdriver.Chrome:
     """The browser with the report open, and nothing in its logs but what the report caused."""
     screen(started, 1200, 900)
-    started.get("about:blank")
-    started.get_log("performance")
-    started.get_log("browser")
-    started.get(report.as_uri())
+    open_page(started, report)
     return started
-
-
-def screen(browser: webdriver.Chrome, width: int, height: int, scheme: str = "light") -> None:
-    """Be a screen of that size, in pixels, with that preference."""
-    size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
-    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-    feature = {"name": "prefers-color-scheme", "value": scheme}
-    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [feature]})
-
-
-def requests(browser: webdriver.Chrome) -> list[str]:
-    events = (json.loads(entry["message"])["message"] for entry in browser.get_log("performance"))
-    sent = (event for event in events if event["method"] == "Network.requestWillBeSent")
-    return [event["params"]["request"]["url"] for event in sent]
 
 
 def luminance(browser: webdriver.Chrome, element, what: str) -> float:
@@ -88,8 +54,7 @@ def luminance(browser: webdriver.Chrome, element, what: str) -> float:
 
 def test_it_opens_without_a_complaint_or_a_request(browser, report: Path):
     assert browser.title.startswith("Memory hot-remove: 1 fail")
-    assert browser.get_log("browser") == []
-    assert [url for url in requests(browser) if not url.startswith("data:")] == [report.as_uri()]
+    expect_quiet(browser, report)
 
 
 def test_what_a_guest_printed_does_not_run(browser):

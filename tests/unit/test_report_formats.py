@@ -5,13 +5,13 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import kcidb_io
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from ktap_reader import read_ktap
 from lxml import etree
 from report_samples import EVIL, make_record, make_result, old
 
@@ -29,50 +29,6 @@ records = st.builds(
     st.text(),
     st.text(),
 )
-
-
-@dataclass
-class Ktap:
-    """A reader of KTAP, written from ktap.rst alone."""
-
-    results: list[tuple[bool, str, str]] = field(default_factory=list)
-    subtests: dict[str, Ktap] = field(default_factory=dict)
-    planned: int = -1
-
-
-RESULT = re.compile(r"(ok|not ok) (\d+) (?:- )?([^#]+?)(?: # (\w+)\b ?(.*))?$")
-
-
-def read_ktap(lines: list[str]) -> Ktap:
-    test = Ktap()
-    assert lines[0] == "KTAP version 1"
-    at = 1
-    nested: Ktap | None = None
-    while at < len(lines):
-        line = lines[at]
-        if line.startswith("  "):
-            inner = [text[2:] for text in _indented(lines[at:])]
-            nested = read_ktap(inner)
-            at += len(inner)
-            continue
-        if line.startswith("1.."):
-            assert test.planned == -1
-            test.planned = int(line[3:])
-        elif not line.startswith("#"):
-            found = RESULT.fullmatch(line)
-            assert found, f"not KTAP: {line!r}"
-            assert int(found[2]) == len(test.results) + 1
-            test.results.append((found[1] == "ok", found[3], found[4] or ""))
-            if nested:
-                test.subtests[found[3]], nested = nested, None
-        at += 1
-    assert test.planned == len(test.results)
-    return test
-
-
-def _indented(lines: list[str]) -> list[str]:
-    end = next((n for n, line in enumerate(lines) if not line.startswith("  ")), len(lines))
-    return lines[:end]
 
 
 def test_junit_fits_its_schema_and_counts():

@@ -67,6 +67,18 @@ def test_a_row_that_fails_for_another_change_says_nothing():
     assert status(judge(failed, lacks=[ALLOCATION]), ALLOCATION) is Status.MISSING
 
 
+def test_rows_that_ended_alike_are_told_together():
+    stuck = {"verdict": "fail", "outcome": "stuck", "message": LACKS_IT}
+    found = judge(
+        row(14, test="t.py::a[6.1.192-whole]", **stuck),
+        row(14, test="t.py::a[6.1.192-part]", **stuck),
+        row(2, **stuck),
+        row(3, verdict="fail", outcome="", message=LACKS_IT),
+    )
+    (entry,) = (one for one in found.entries if one.change.hash == FIX)
+    assert entry.shown_by == "stuck: 2 a row; 14 a row [whole, part]. fail: 3 a row"
+
+
 def test_what_the_vendor_says_tells_broken_from_missing():
     failed = old(scenario="21 x", verdict="fail", outcome="", message="ENOMEM")
     for has, wanted in (((), Status.MISSING), (("98c6d259319e",), Status.BROKEN)):
@@ -104,6 +116,7 @@ def test_controls_skips_and_lost_guests_show_no_change():
         [make_result(scenario="1 control: nothing pinned")],
         [make_result(), row(2, verdict="lost")],
         [make_result(), row(2, verdict="error")],
+        [make_result(), row(2, attempts=("fail",))],
     ],
 )
 def test_without_evidence_there_is_no_verdict(results):

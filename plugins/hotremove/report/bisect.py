@@ -69,7 +69,7 @@ def judge_run(code: int | None, cases: Sequence[Case]) -> Step:
 
 
 def _judge_without_failure(cases: Sequence[Case]) -> Step:
-    silent = [case for case in cases if case.result.verdict != Verdict.PASS]
+    silent = [case for case in cases if case.result.verdict != Verdict.PASS or case.result.flaky]
     if silent:
         rest = f" ({len(silent)} of {len(cases)} tests say nothing)" if len(cases) > 1 else ""
         boot = "" if _came_up(silent[0]) else "no guest came up: "
@@ -93,4 +93,5 @@ def _came_up(case: Case) -> bool:
 def _told(case: Case) -> str:
     result = case.result
     why = result.message.partition("\n")[0] or result.outcome
-    return f"{result.kernel_version}: {title(result)}: {result.verdict}: {why}"
+    verdicts = ", then ".join((*result.attempts, result.verdict))
+    return f"{result.kernel_version}: {title(result)}: {verdicts}: {why}"

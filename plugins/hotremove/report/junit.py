@@ -34,6 +34,7 @@ def properties(result: Result) -> list[tuple[str, str]]:
         "outcome": result.outcome,
         "verdict": result.verdict,
         "fix_off": "true" if result.fix_off else "",
+        "attempts": ", ".join(result.attempts),
         "evidence": result.evidence,
     }
     return [(name, value) for name, value in told.items() if value]

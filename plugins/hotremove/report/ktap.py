@@ -47,7 +47,8 @@ def _subtest(kernel: str, results: Sequence[Result]) -> Iterator[str]:
 
 def _diagnosis(result: Result) -> Iterator[str]:
     """Lines for a person; none can be taken for a result, whatever a guest printed."""
-    yield f"# {_name(result.test)}: {result.verdict}, {result.duration_s:.3f} s"
+    verdicts = ", then ".join((*result.attempts, result.verdict))
+    yield f"# {_name(result.test)}: {verdicts}, {result.duration_s:.3f} s"
     if result.verdict in (Verdict.FAIL, Verdict.ERROR, Verdict.LOST):
         yield from (f"#   {line}" for line in printable(result.message).split("\n") if line.strip())
     if result.evidence:

@@ -14,8 +14,13 @@ def nameless(result: Result) -> str:
     return re.sub(rf"\[{label}(-|(?=\]))", "[", result.test).removesuffix("[]")
 
 
+def variant(result: Result) -> str:
+    """What a scenario was run over beside the kernel: `memfd`, `rdma`; or nothing."""
+    found = re.search(r"\[(.+)\]$", nameless(result))
+    return found[1] if found else result.pin
+
+
 def title(result: Result) -> str:
     """The scenario with all it was run over, `15 shared memory [memfd]`: one test of a kernel."""
-    variant = re.search(r"\[(.+)\]$", nameless(result))
-    words = variant[1] if variant else result.pin
+    words = variant(result)
     return f"{result.scenario} [{words}]" if words else result.scenario

@@ -8,13 +8,14 @@ there and does not work.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 from hotremove.report.compare import Comparison, compare
-from hotremove.report.naming import title
+from hotremove.report.naming import title, variant
 from hotremove.report.record import Record, Result
+from hotremove.report.terminal import row_order
 from hotremove.verdict.lineage import Change, Lineage, changes
 from hotremove.verdict.outcome import Verdict
 
@@ -197,8 +198,17 @@ def _row(result: Result) -> int:
 
 
 def _shown(results: Sequence[Result]) -> str:
-    told = (f"{title(one)}: {one.outcome or one.verdict}" for one in results)
-    return "; ".join(dict.fromkeys(told))
+    """`stuck: 1 a row; 4 another [rdma, vfio]`: rows by how they ended, variants together."""
+    endings: dict[str, dict[str, dict[str, None]]] = {}
+    for result in sorted(results, key=lambda one: row_order(one.scenario)):
+        rows = endings.setdefault(result.outcome or result.verdict, {})
+        rows.setdefault(result.scenario, {})[variant(result)] = None
+    return ". ".join(f"{ending}: {_rows(rows)}" for ending, rows in endings.items())
+
+
+def _rows(rows: Mapping[str, Iterable[str]]) -> str:
+    told = ((row, ", ".join(filter(None, variants))) for row, variants in rows.items())
+    return "; ".join(f"{row} [{variants}]" if variants else row for row, variants in told)
 
 
 def _untested(results: Iterable[Result], rows: Sequence[int]) -> str:
@@ -214,10 +224,17 @@ def _decide(results: Sequence[Result]) -> Decision:
     verdicts = {result.verdict for result in results}
     if {Verdict.FAIL, Verdict.KNOWN_BUG} & {Verdict(verdict) for verdict in verdicts}:
         return Decision.UNFIT
+    if any(map(_failed_once, results)):
+        return Decision.OPEN
     decisive = any(_row(one) and one.verdict == Verdict.PASS for one in results)
     if {Verdict.LOST, Verdict.ERROR} & {Verdict(v) for v in verdicts} or not decisive:
         return Decision.OPEN
     return Decision.FIT
+
+
+def _failed_once(result: Result) -> bool:
+    """Whether a test failed and then passed: that signs nothing off."""
+    return any(Verdict(verdict) in (Verdict.FAIL, Verdict.KNOWN_BUG) for verdict in result.attempts)
 
 
 def _why(decision: Decision, results: Sequence[Result], entries: Sequence[Entry]) -> str:
@@ -225,7 +242,9 @@ def _why(decision: Decision, results: Sequence[Result], entries: Sequence[Entry]
     ran = [result for result in plain if result.verdict != Verdict.SKIP]
     if decision is Decision.OPEN:
         lost = sum(one.verdict in (Verdict.LOST, Verdict.ERROR) for one in results)
-        return f"{lost} of {len(results)} tests ended without saying anything of the kernel."
+        wavering = sum(map(_failed_once, results))
+        told = f"{wavering} tests failed, and passed when tried again. " if wavering else ""
+        return f"{told}{lost} of {len(results)} tests ended without saying anything of the kernel."
     if decision is Decision.FIT:
         told = f"Pinned memory leaves when it is asked back: all {len(ran)} scenarios passed"
         return f"{told}{_proof(results)}."

@@ -21,6 +21,7 @@ from hotremove.report.record import FILE, Record
 from hotremove.report.source import opened
 from hotremove.report.suite import run_suite, split_words, suite_command
 from hotremove.report.text import one_line
+from hotremove.verdict.changelog import Claims, read_changelog
 from hotremove.verdict.lineage import find_change
 
 if TYPE_CHECKING:
@@ -42,14 +43,20 @@ def register(subparsers: _SubParsersAction[ArgumentParser]) -> None:
     )
     parser.add_argument("kernel", metavar="SPEC", help="the kernel, as for --kernel")
     parser.add_argument("--baseline", metavar="SPEC", help="a kernel to hold it against")
-    for word, what in (("has", "has"), ("lacks", "lacks")):
+    for word in ("has", "lacks"):
         parser.add_argument(
             f"--{word}",
             action="append",
             default=[],
             metavar="HASH",
-            help=f"an upstream change that the kernel {what}, whatever its version says",
+            help=f"an upstream change that the kernel {word}, whatever its version says",
         )
+    parser.add_argument(
+        "--changelog",
+        type=Path,
+        metavar="FILE",
+        help="the vendor's changelog (Debian's, RPM's, git log), which says likewise what it has",
+    )
     parser.add_argument(
         "--output", type=Path, metavar="DIR", help="default: hotremove-qualify-SPEC"
     )
@@ -63,12 +70,10 @@ def register(subparsers: _SubParsersAction[ArgumentParser]) -> None:
 
 def run(options: Namespace) -> int:
     """Run `hotremove qualify`."""
-    has, lacks = (
-        [find_change(one).hash for one in given] for given in (options.has, options.lacks)
-    )
+    claims = _claims(options)
     if options.results:
         with opened(options.results) as source:
-            found = _judge(options, source.record, has, lacks)
+            found = _judge(options, source.record, claims)
         _show(found)
         return _CODES[found.decision]
     folder = _folder(options)
@@ -79,7 +84,7 @@ def run(options: Namespace) -> int:
         print(f"no verdict: the suite was broken off (pytest ended with {ended})")
         return _CODES[Decision.OPEN]
     with opened(folder) as source:
-        found = _judge(options, source.record, has, lacks)
+        found = _judge(options, source.record, claims)
         _write(folder, found, source.record)
     _show(found)
     target = folder.with_name(folder.name + bundle.SUFFIX)
@@ -88,8 +93,18 @@ def run(options: Namespace) -> int:
     return _CODES[found.decision]
 
 
-def _judge(options: Namespace, record: Record, has: list[str], lacks: list[str]) -> Qualification:
-    return qualify(record, options.kernel, options.baseline, has, lacks)
+def _claims(options: Namespace) -> Claims:
+    """What the vendor says of the kernel."""
+    given = ([find_change(one).hash for one in said] for said in (options.has, options.lacks))
+    claims = (read_changelog(options.changelog) if options.changelog else Claims()).over(*given)
+    if options.changelog:
+        told = f"{options.changelog}: {len(claims.has)} changes of the lineage are there"
+        print(f"{told}, {len(claims.lacks)} are taken away")
+    return claims
+
+
+def _judge(options: Namespace, record: Record, claims: Claims) -> Qualification:
+    return qualify(record, options.kernel, options.baseline, claims.has, claims.lacks)
 
 
 def _folder(options: Namespace) -> Path:

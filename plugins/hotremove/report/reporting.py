@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
@@ -21,7 +22,7 @@ from hotremove.report.environment import describe
 from hotremove.report.junit import properties
 from hotremove.report.outputs import write_beside
 from hotremove.report.record import Result, write_record
-from hotremove.report.terminal import highlights, table, tally, widths
+from hotremove.report.terminal import highlights, table, tally, widths, wrapped
 from hotremove.stash import BOOK, EVIDENCE, FARM, GUEST, RESULTS, SETTLED
 from hotremove.verdict.expectation import Finding, against_lineage, with_fix_off
 from hotremove.verdict.judge import judge
@@ -37,6 +38,13 @@ if TYPE_CHECKING:
 _ATTRIBUTE = "hotremove"
 _ALLOWANCES = "hotremove_allowances"
 _ENVIRONMENT = "hotremove_environment"
+_ENDLESS = 1 << 20
+_INDENTED: Any = {
+    "initial_indent": "  ",
+    "subsequent_indent": "  ",
+    "break_on_hyphens": False,
+    "break_long_words": False,
+}
 _PHASES = ("setup", "call", "teardown")
 # Errors that carry their own explanation; the farm's frames would only hide it.
 _SELF_EXPLAINING = (HotremoveError, UnexpectedOutcome, KernelSplat, PinRefused)
@@ -265,15 +273,13 @@ def summarize(reporter: TerminalReporter, config: pytest.Config) -> None:
     if not results:
         return
     reporter.section("hot-remove: kernels by scenarios")
-    rows = table(results)
-    for row in rows:
-        for (text, colour), width in zip(row, widths(rows), strict=False):
-            reporter.write(text.ljust(width + 2), **({colour: True} if colour else {}))
-        reporter.line("")
+    # Wrapped for people only: in a log each row and each explanation is one line, to be searched.
+    columns = reporter._tw.fullwidth if reporter._tw._file.isatty() else _ENDLESS
+    _draw(reporter, list(wrapped(table(results), columns)))
     for heading, message in highlights(results):
         reporter.line("")
         reporter.line(heading, bold=True)
-        reporter.line(f"  {message}")
+        reporter.line(textwrap.fill(message, columns - 1, **_INDENTED))
     reporter.line("")
     reporter.line(tally(results))
     for remark in config.stash[BOOK].remarks():
@@ -281,3 +287,12 @@ def summarize(reporter: TerminalReporter, config: pytest.Config) -> None:
     directory = config.stash[FARM].options.artifacts
     if directory:
         reporter.line(f"evidence: {directory}")
+
+
+def _draw(reporter: TerminalReporter, rows: list[list[tuple[str, str]]]) -> None:
+    wide = widths(rows)
+    for row in rows:
+        for (text, colour), width in zip(row[:-1], wide, strict=False):
+            reporter.write(text.ljust(width + 2), **({colour: True} if colour else {}))
+        text, colour = row[-1]
+        reporter.line(text, **({colour: True} if colour else {}))

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import re
+import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import zip_longest
 
@@ -26,6 +28,10 @@ _COLOURS = {
     Verdict.PASS: "green",
 }
 _SHOWN = 3
+# Heads the column that says how many runs with the fix turned off failed, as they must.
+_FIX_OFF = "proved"
+# The scenario's column, in characters, is no narrower than this on a narrow terminal.
+_NARROWEST = 24
 
 
 def cell(results: Sequence[Result]) -> tuple[str, str]:
@@ -35,6 +41,8 @@ def cell(results: Sequence[Result]) -> tuple[str, str]:
     worst = min(results, key=lambda result: GRAVITY.index(Verdict(result.verdict)))
     told = worst.verdict in (Verdict.FAIL, Verdict.KNOWN_BUG) and worst.outcome
     text = f"{worst.verdict} ({worst.outcome})" if told else worst.verdict
+    tries = max(len(result.attempts) + 1 for result in results)
+    text += f", {tries} tries" if tries > 1 else ""
     return text, _COLOURS.get(Verdict(worst.verdict), "")
 
 
@@ -47,7 +55,7 @@ def table(results: Sequence[Result]) -> list[list[tuple[str, str]]]:
     header = [("scenario", "bold"), *((kernel, "bold") for kernel in kernels)]
     body = [[(row, ""), *(cell(_of(plain, row, kernel)) for kernel in kernels)] for row in rows]
     if proofs:
-        header.append(("noticed with the fix off", "bold"))
+        header.append((_FIX_OFF, "bold"))
         for line in body:
             line.append(sensitivity([proof for proof in proofs if proof.row == line[0][0]]))
     return [header, *body]
@@ -78,16 +86,53 @@ def widths(rows: Sequence[Sequence[tuple[str, str]]]) -> list[int]:
     return [max(len(text) for text, _ in column) for column in columns]
 
 
+def wrapped(
+    rows: Sequence[Sequence[tuple[str, str]]], columns: int
+) -> Iterator[list[tuple[str, str]]]:
+    """The rows for a terminal of so many columns: the scenario's text takes more lines if it must.
+
+    Each row's last lines have text in their first cell only.
+    """
+    others = sum(width + 2 for width in widths(rows)[1:])
+    room = max(columns - others - 1, _NARROWEST)
+    for (name, colour), *cells in rows:
+        first, *more = textwrap.wrap(name, room, subsequent_indent="   ") or [""]
+        yield [(first, colour), *cells]
+        yield from ([(line, colour)] for line in more)
+
+
 def highlights(results: Iterable[Result]) -> Iterator[tuple[str, str]]:
-    """The first things to look at: a heading and its explanation's first line, gravest first."""
-    bad = [r for r in results if r.verdict in (Verdict.FAIL, Verdict.LOST, Verdict.ERROR)]
-    bad.sort(key=lambda result: GRAVITY.index(Verdict(result.verdict)))
-    seen: set[str] = set()
-    for result in bad:
-        told = result.message.partition("\n")[0]
-        if told not in seen and len(seen) < _SHOWN:
-            seen.add(told)
-            yield f"{result.kernel_label}, {result.row}: {result.verdict}", told
+    """The first three things to look at, gravest first: a heading, and why in a line.
+
+    Tests that fail on one kernel for one cause are one thing, told by the first row of them.
+    """
+    groups: dict[tuple[str, ...], list[Result]] = {}
+    for result in sorted(filter(_is_remarkable, results), key=_urgency):
+        groups.setdefault((result.kernel_label, result.verdict, _cause(result)), []).append(result)
+    for first, *alike in list(groups.values())[:_SHOWN]:
+        verdicts = ", then ".join((*first.attempts, first.verdict))
+        more = f" ({len(alike)} more alike)" if alike else ""
+        told = first.message.partition("\n")[0]
+        yield f"{first.kernel_label}, {first.row}: {verdicts}{more}", told or _WAVERS
+
+
+_WAVERS = "tries of one test ended in different ways: the farm is to be suspected before the kernel"
+_NUMBER = re.compile(r"0x[0-9a-f]+|\d+")
+_CHANGE = re.compile(r"(?:fixed upstream by|the kernel has) ([0-9a-f]{12})")
+
+
+def _is_remarkable(result: Result) -> bool:
+    return result.verdict in (Verdict.FAIL, Verdict.LOST, Verdict.ERROR) or result.flaky
+
+
+def _urgency(result: Result) -> tuple[int, tuple[int, str]]:
+    return GRAVITY.index(Verdict(result.verdict)), row_order(result.row)
+
+
+def _cause(result: Result) -> str:
+    """What several failures have in common: the upstream change, or the words but for numbers."""
+    found = _CHANGE.search(result.message)
+    return found[0] if found else _NUMBER.sub("", result.message.partition("\n")[0])
 
 
 def tally(results: Sequence[Result]) -> str:
@@ -95,5 +140,7 @@ def tally(results: Sequence[Result]) -> str:
     plain = [result for result in results if not result.fix_off]
     counts = ((verdict, sum(r.verdict == verdict for r in plain)) for verdict in GRAVITY)
     told = ", ".join(f"{count} {verdict}" for verdict, count in counts if count)
+    flaky = sum(result.flaky for result in results)
+    told += f"; {flaky} flaky" if flaky else ""
     score, _ = sensitivity([result for result in results if result.fix_off])
     return f"{told}; sensitivity proved: {score}" if score else told
