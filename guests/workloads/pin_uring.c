@@ -42,10 +42,12 @@ static bool add_buffer(void *pin, const struct pin_request *request, char *addre
 static bool register_buffers(struct ring *ring, struct pin_result *result)
 {
 	double start = stopwatch();
+	unsigned long long first = processor_ticks();
 
 	if (syscall(SYS_io_uring_register, ring->fd, IORING_REGISTER_BUFFERS, ring->buffers,
 		    ring->count))
 		return failed("IORING_REGISTER_BUFFERS");
+	result->ticks = processor_ticks() - first;
 	result->seconds = stopwatch() - start;
 	return true;
 }

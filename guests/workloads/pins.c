@@ -42,6 +42,7 @@ bool pin_parts(void *pin, const struct pin_request *request, size_t limit, pin_p
 {
 	size_t most = part_bytes(request, limit);
 	double start = stopwatch();
+	unsigned long long first = processor_ticks();
 
 	while (result->bytes < request->bytes) {
 		size_t left = request->bytes - result->bytes;
@@ -52,6 +53,7 @@ bool pin_parts(void *pin, const struct pin_request *request, size_t limit, pin_p
 		result->bytes += bytes;
 		result->calls++;
 	}
+	result->ticks = processor_ticks() - first;
 	result->seconds = stopwatch() - start;
 	return true;
 }

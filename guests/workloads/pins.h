@@ -29,6 +29,7 @@ struct pin_result {
 	size_t bytes; /* really held */
 	unsigned long calls;
 	double seconds; /* spent in those calls */
+	unsigned long long ticks; /* the same by the time stamp counter; 0: not counted */
 };
 
 /* Bytes moved through a device at once. */

@@ -12,12 +12,13 @@ Dimensions, each with a default that an option or a marker changes:
 
 Nouns, each fresh for every test: `guest`; memory (`movable_dimm`, `normal_dimm`, `dax_kmem`,
 `boot_node`, `virtio_mem`); pin paths (`rdma`, `vfio`, `uring`, `vmsplice`, `pin_hold`, `udmabuf`,
-`edu`); and what looks or interferes (`traffic`, `leaks`, `objector`, `rounds`).
+`edu`); what looks or interferes (`traffic`, `leaks`, `objector`, `rounds`); and `meter`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from random import Random
 from typing import Protocol
@@ -29,6 +30,7 @@ from hotremove.debugging import should_keep
 from hotremove.farm.farm import Farm
 from hotremove.guest.accelerator import Accelerator
 from hotremove.guest.machine import Guest
+from hotremove.guest.plan import GuestPlan
 from hotremove.guest.topology import Topology, load_topology
 from hotremove.kernels.kernel import Kernel
 from hotremove.memory.blocks import reserve_huge_pages
@@ -39,6 +41,7 @@ from hotremove.memory.leaks import Leaks
 from hotremove.memory.normal_dimm import NormalDimm
 from hotremove.memory.notifier import Objector
 from hotremove.memory.virtio_mem import VirtioMem
+from hotremove.meter import TOPOLOGY, Meter
 from hotremove.pins.buffer import Buffer
 from hotremove.pins.edu import Edu
 from hotremove.pins.kmod import PinHold, turn_off
@@ -49,8 +52,9 @@ from hotremove.pins.udmabuf import Udmabuf
 from hotremove.pins.uring import Uring
 from hotremove.pins.vfio import Vfio
 from hotremove.pins.vmsplice import Vmsplice
+from hotremove.quiet import settle_reports
 from hotremove.report.evidence import Evidence
-from hotremove.stash import EVIDENCE, FARM, GUEST, ROUNDS
+from hotremove.stash import EVIDENCE, FARM, GUEST, METER, ROUNDS
 
 DIMM_MIB = 512
 # Shorter than a verdict on a kernel may be: a proof also asks where the pinned pages lie.
@@ -112,7 +116,17 @@ def guest(
     request: pytest.FixtureRequest, farm: Farm, kernel: Kernel, topology: Topology, fix: bool
 ) -> Iterator[Guest]:
     """A fresh guest, destroyed afterwards and never used again."""
-    plan = farm.plan(kernel, topology)
+    with _lent(request, farm, farm.plan(kernel, topology), fix) as fresh:
+        if not fix:
+            turn_off(fresh, farm.kmods(kernel).find("unfix"))
+        yield fresh
+
+
+@contextmanager
+def _lent(
+    request: pytest.FixtureRequest, farm: Farm, plan: GuestPlan, fix: bool = True
+) -> Iterator[Guest]:
+    """A fresh guest for the running test, with its evidence kept."""
     evidence = Evidence.open(farm.options.artifacts, request.node.nodeid)
     request.node.stash[EVIDENCE] = evidence
     words = map(str, request.config.invocation_params.args)
@@ -126,9 +140,21 @@ def guest(
         request.node.stash[GUEST] = fresh
         fresh.timeline.until_now(fresh.origin)
         evidence.started(fresh)
-        if not fix:
-            turn_off(fresh, farm.kmods(kernel).find("unfix"))
         yield fresh
+
+
+@pytest.fixture
+def meter(request: pytest.FixtureRequest, farm: Farm, kernel: Kernel) -> Iterator[Meter]:
+    """Measures what pins cost, in guests of their own whose clock counts instructions."""
+    with ExitStack() as guests:
+
+        def lend(plan: GuestPlan) -> Guest:
+            settle_reports(request.node)  # of the guest before
+            return guests.enter_context(_lent(request, farm, plan))
+
+        gauge = Meter(farm.plan(kernel, load_topology(TOPOLOGY)), lend, farm.measured)
+        request.node.stash[METER] = gauge
+        yield gauge
 
 
 @pytest.fixture

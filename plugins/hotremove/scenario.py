@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The words scenarios are written in, beside the fixtures."""
 
+from hotremove.observe.cost import MOVABLE, NORMAL, Point
 from hotremove.pins.buffer import PinRefused
 from hotremove.pins.pin import MIB
 from hotremove.pins.rdma import PINNED
@@ -13,10 +14,13 @@ __all__ = [
     "GIB",
     "GUEST_DIED",
     "MIB",
+    "MOVABLE",
+    "NORMAL",
     "PAGE",
     "PINNED",
     "REFUSED",
     "REMOVED",
     "STUCK",
     "PinRefused",
+    "Point",
 ]

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from hotremove.errors import HotremoveError
     from hotremove.farm.farm import Farm
     from hotremove.guest.machine import Guest
+    from hotremove.meter import Meter
     from hotremove.report.evidence import Evidence
     from hotremove.report.reporting import Results
 
@@ -30,6 +31,8 @@ RESULTS: pytest.StashKey[Results] = pytest.StashKey()
 """On the config: the results so far."""
 FAILED: pytest.StashKey[bool] = pytest.StashKey()
 """On an item: whether a phase of it has failed."""
+METER: pytest.StashKey[Meter] = pytest.StashKey()
+"""On an item: what it measures costs with."""
 GUEST: pytest.StashKey[Guest] = pytest.StashKey()
 """On an item: the guest of its running test."""
 KEPT: pytest.StashKey[list[str]] = pytest.StashKey()

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from hotremove.observe.cost import MOVABLE, NORMAL, Cost
 from hotremove.report.record import Record, Result, write_record
 
 EVIL = '<script>alert(1)</script> "]]> & # \x1b[31m \x00\x07 \u2028 | ok 7 - forged\nok 8 - forged'
@@ -68,6 +69,19 @@ def old(**changed) -> Result:
         "test": "scenarios/test_x.py::test_y[5.10.262]",
     }
     return make_result(**{**of_old, **changed})
+
+
+def make_costs(a_page: int = 7500, sizes: tuple[int, ...] = (16, 32, 64, 128)) -> tuple[Cost, ...]:
+    """A rxe pin in ZONE_MOVABLE by its size, and the same elsewhere."""
+    facts = {"path": "rdma", "calls": 1, "drains": 8}
+    return tuple(
+        Cost(mib=mib, zone=zone, instructions=mib * 256 * each, acquired=taken, migrated=0, **facts)
+        for mib in sizes
+        for zone, each, taken in (
+            (MOVABLE, a_page, mib * 512),
+            (NORMAL, 300, mib * 256),
+        )
+    )
 
 
 def make_record(*more: Result) -> Record:

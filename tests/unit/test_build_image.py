@@ -32,9 +32,8 @@ def names(image):
 
 def test_image_without_modules(cache):
     image = build_image(BUILTIN, cache)
-    assert {"init", "bin/busybox", "bin/agent", "bin/holder", "etc/inittab"} <= names(
-        image.initramfs
-    )
+    expected = {"init", "bin/busybox", "bin/agent", "bin/holder", "bin/meter", "etc/inittab"}
+    assert expected <= names(image.initramfs)
     assert (image.modules, image.absent) == ((), ())
     assert all(line.split()[2:4] == ["root", "root"] for line in listing(image.initramfs))
 

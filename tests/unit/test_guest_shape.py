@@ -9,14 +9,16 @@ import pytest
 
 from hotremove.build.initramfs import BootImage
 from hotremove.cache import Cache
-from hotremove.errors import HostProblem, UsageProblem
+from hotremove.errors import CapabilityAbsent, HostProblem, UsageProblem
+from hotremove.farm.farm import Farm
 from hotremove.guest import accelerator
 from hotremove.guest.clock import Clock
 from hotremove.guest.domain import Boot, Channels, dimm_xml, domain_xml, move_channels
-from hotremove.guest.plan import GuestPlan, soft_reserve
+from hotremove.guest.plan import Errand, GuestPlan, soft_reserve
 from hotremove.guest.polling import wait_until
 from hotremove.guest.topology import load_topology, parse_topology
 from hotremove.kernels.kernel import Kernel
+from hotremove.options import Options
 
 GOLDEN = Path(__file__).parents[1] / "golden/domains"
 TABLE = {
@@ -36,7 +38,13 @@ def make_xml(kind="tcg", gdb=None, topology="movable-node"):
 
 
 @pytest.mark.parametrize(
-    ("name", "options"), [("tcg", {}), ("kvm", {"kind": "kvm"}), ("gdb", {"gdb": 1234})]
+    ("name", "options"),
+    [
+        ("tcg", {}),
+        ("kvm", {"kind": "kvm"}),
+        ("gdb", {"gdb": 1234}),
+        ("icount", {"topology": "icount", "gdb": 1234}),
+    ],
 )
 def test_domain_xml_is_as_reviewed(name, options):
     assert make_xml(**options) == (GOLDEN / f"{name}.xml").read_text()
@@ -202,3 +210,17 @@ def test_another_qemu_makes_another_key(tmp_path):
     assert make_plan(tmp_path).key == before
     (tmp_path / "qemu").write_text("upgraded")
     assert make_plan(tmp_path).key != before
+
+
+def test_a_guest_with_an_errand_is_another_guest(tmp_path):
+    plan = make_plan(tmp_path)
+    sent = plan.sent(Errand("hotremove.cost=rdma:anon:1:1:8:0", "done", 5))
+    assert sent.boot.cmdline == "quiet hotremove.cost=rdma:anon:1:1:8:0"
+    assert (plan.errand, sent.errand.mark) == (None, "done")
+    assert sent.key != plan.key
+
+
+def test_instructions_are_not_counted_where_only_kvm_may_be_used(tmp_path):
+    options = Options(("host",), "movable-node", "kvm", None, None, 30, False)
+    with pytest.raises(CapabilityAbsent, match="--accel kvm: only TCG counts instructions"):
+        Farm(options).plan(make_plan(tmp_path).image.kernel, load_topology("icount"))

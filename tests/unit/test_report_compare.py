@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 
 import pytest
-from report_samples import make_result, old
+from report_samples import make_costs, make_result, old
 
 from hotremove.cli import main
 from hotremove.report.bundle import pack
@@ -15,6 +15,11 @@ from hotremove.report.compare import compare
 from hotremove.report.naming import nameless, title
 from hotremove.report.record import Record, write_record
 from hotremove.verdict.outcome import Verdict
+
+
+def make(folder: Path) -> Path:
+    folder.mkdir()
+    return folder
 
 
 def runs(before, after):
@@ -170,3 +175,30 @@ def test_a_long_list_of_tests_is_cut(tmp_path: Path, capsys):
     told = capsys.readouterr().out
     assert told.count("no longer there:") == 6
     assert "no longer there: 3 more tests" in told
+
+
+def test_a_pin_that_costs_more_is_told_and_is_no_regression(tmp_path: Path, capsys):
+    a, b = make(tmp_path / "a"), make(tmp_path / "b")
+    write_record(a, [make_result(costs=make_costs(7500))])
+    write_record(b, [make_result(costs=make_costs(7600))])
+    assert main(["compare", str(a), str(b)]) == 0
+    said = capsys.readouterr().out
+    assert (
+        "dearer: rdma anon Movable, 16 MiB on 6.1.192-2: "
+        "7500, now 7600 instructions a page (+1.3 %)" in said
+    )
+    assert "Normal" not in said
+    assert said.endswith("4 changes of cost\n")
+
+
+def test_a_hundredth_is_too_little_to_be_told():
+    before, after = make_result(costs=make_costs(7500)), make_result(costs=make_costs(7570))
+    assert runs([before], [after]).summary == "no difference"
+    cheaper = make_result(costs=make_costs(7000))
+    assert {round(one.percent, 1) for one in runs([before], [cheaper]).costs} == {-6.7}
+
+
+def test_costs_of_another_kernel_are_held_against_its_partner():
+    found = runs([old(costs=make_costs(300))], [make_result(costs=make_costs(7500))])
+    assert {one.kernels for one in found.costs} == {("5.10.262-1", "6.1.192-2")}
+    assert found.as_json()["costs"][0]["before"] == 300

@@ -5,11 +5,12 @@ from __future__ import annotations
 
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from lxml import html
-from report_samples import EVIL, make_record, make_result, old
+from report_samples import EVIL, make_costs, make_record, make_result, old
 
 from hotremove.cli import main
 from hotremove.errors import DataProblem
@@ -35,6 +36,19 @@ def test_what_is_filed_is_read_back(place: str):
         (filed,) = history.nights()
     assert filed.name == "first"
     assert filed.record == make_record(make_result(attempts=("fail",)))
+
+
+def test_costs_are_filed_in_a_history_from_before_there_were_any(place: str):
+    with History(place) as history:
+        history.add(make_record(), "old")
+    with closing(sqlite3.connect(place)) as database:
+        database.execute("drop table costs")
+    measured = make_record(make_result(test="x.py::measured", costs=make_costs()))
+    with History(place) as history:
+        assert not history.add(make_record(), "old again")
+        assert history.add(measured, "new")
+    with History(place) as history:
+        assert [one.record for one in history.nights()] == [make_record(), measured]
 
 
 def test_a_run_is_filed_once(place: str):

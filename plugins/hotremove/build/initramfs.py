@@ -51,6 +51,8 @@ SPARE_MODULES = (
     "udmabuf",
 )
 
+# Where they go in the image, and their names below guests/.
+_SCRIPTS = {"init": "init", "bin/meter": "meter"}
 _FOLDERS = ("bin", "dev", "etc/hotremove", "proc", "run", "sys", "tmp", "usr", "var/log")
 _LINKS = {"sbin": "bin", "usr/bin": "../bin", "usr/sbin": "../bin", "lib64": "lib"}
 
@@ -87,7 +89,8 @@ class _Parts:
 
     def key(self) -> str:
         guests = source_folder("guests")
-        files = [Path(__file__), self.busybox, guests / "init", *_settings(), *self.programs]
+        scripts = [guests / name for name in _SCRIPTS.values()]
+        files = [Path(__file__), self.busybox, *scripts, *_settings(), *self.programs]
         if self.kernel.modules:
             files += [self.kernel.modules / file for file in self.carried.files]
         files += self.extra
@@ -177,7 +180,8 @@ def _add_programs(parts: _Parts, root: Path) -> None:
 
 
 def _add_settings(parts: _Parts, root: Path) -> None:
-    shutil.copy(source_folder("guests") / "init", root / "init")
+    for place, name in _SCRIPTS.items():
+        shutil.copy(source_folder("guests") / name, root / place)
     for setting in _settings():
         shutil.copy(setting, root / "etc" / setting.name)
     (root / "etc/passwd").write_text("root::0:0:root:/:/bin/sh\n")

@@ -9,6 +9,7 @@ from hotremove.build.initramfs import BootImage, build_image
 from hotremove.build.kmods import Kmods, build_kmods
 from hotremove.build.vmlinux import boot_file
 from hotremove.cache import Cache, make_writable
+from hotremove.errors import CapabilityAbsent
 from hotremove.guest.accelerator import Accelerator, choose
 from hotremove.guest.machine import Guest
 from hotremove.guest.plan import GuestPlan, find_emulator, make_plan
@@ -16,6 +17,7 @@ from hotremove.guest.stable import Stable
 from hotremove.guest.topology import Topology, load_topology
 from hotremove.kernels.kernel import Kernel
 from hotremove.kernels.spec import resolve
+from hotremove.observe.cost import Cost
 from hotremove.options import Options
 
 
@@ -27,6 +29,7 @@ class Farm:
         self.options = options
         self.worker = worker
         self.cache = Cache.default()
+        self.measured: dict[str, tuple[Cost, ...]] = {}
         self._images: dict[Kernel, BootImage] = {}
 
     @cached_property
@@ -71,9 +74,18 @@ class Farm:
         return build_kmods(kernel, self.cache)
 
     def plan(self, kernel: Kernel, topology: Topology | None = None) -> GuestPlan:
-        """What guests of this kernel are made from, on the default topology unless one is given."""
+        """What guests of this kernel are made from, on the default topology unless one is given.
+
+        Raises:
+            CapabilityAbsent: the topology counts instructions, and only KVM may be used.
+        """
         shape = topology or load_topology(self.options.topology)
-        return make_plan(self.image(kernel), shape, self.accelerator.kind, self.cache)
+        if shape.counts_instructions and self.options.accelerator == "kvm":
+            raise CapabilityAbsent(
+                "--accel kvm: only TCG counts instructions; --accel auto or tcg lets it"
+            )
+        accelerator = "tcg" if shape.counts_instructions else self.accelerator.kind
+        return make_plan(self.image(kernel), shape, accelerator, self.cache)
 
     def prepare(self) -> None:
         """Do everything that can be wrong with the input or the host, before the first test."""

@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
+from uuid import UUID
 
 from lxml import etree
 from lxml.builder import E
@@ -83,9 +84,11 @@ def domain_xml(
         _devices(topology, channels, emulator),
         type="kvm" if accelerator == "kvm" else "qemu",
     )
-    words = [*_edu(topology.edu), *_gdb(gdb)]
+    words = [*_edu(topology.edu), *_gdb(gdb), *_counting(topology)]
     if words:
         domain.append(_command_line(words))
+    if topology.counts_instructions:
+        domain.append(_clock())
     return etree.tostring(domain, pretty_print=True, encoding="unicode")
 
 
@@ -140,6 +143,8 @@ def _devices(topology: Topology, channels: Channels, emulator: str) -> etree._El
         _channel("unix", CONTROL_PORT, channels.control),
         _channel("file", EVIDENCE_PORT, channels.evidence),
     )
+    if topology.dimm_mib:
+        devices.append(_dimm("ua-dimm", topology.dimm_mib, topology.movable_node))
     if topology.virtio_mem_mib:
         devices.append(_virtio_mem(topology.virtio_mem_mib, topology.movable_node))
     if topology.iommu:
@@ -193,6 +198,29 @@ def _command_line(words: list[str]) -> etree._Element:
     return commandline
 
 
+def _counting(topology: Topology) -> list[str]:
+    """What makes a guest do the same, instruction by instruction, whenever it is booted.
+
+    An instruction takes 1 ns of the guest's time; time in which there is nothing to do is skipped.
+    All randomness has one seed, and the UUID that libvirt makes up, from which the kernel draws
+    more, is replaced. A guest's word to virtio-serial is dealt with by its own CPU, not by another
+    thread that answers when the host lets it. QEMU's small firmware waits for no disks: waiting is
+    slow where each look at a clock ends a block of translated code.
+    """
+    if not topology.counts_instructions:
+        return []
+    return [
+        *("-icount", "shift=0,sleep=off", "-seed", "1", "-uuid", str(UUID(int=1))),
+        *("-global", "virtio-serial-pci.ioeventfd=off", "-bios", "qboot.rom"),
+    ]
+
+
+def _clock() -> etree._Element:
+    """A date that is always the same at power-on and goes on with the guest's clock."""
+    rtc = _e("timer", name="rtc", track="guest")
+    return _e("clock", rtc, offset="absolute", start="1767225600")
+
+
 def _virtio_mem(mib: int, node: int) -> etree._Element:
     """A virtio-mem device that gives the guest nothing until it is asked to."""
     return _e(
@@ -233,9 +261,12 @@ def _find_virtio_mem(domain: str) -> etree._Element:
 
 def dimm_xml(alias: str, mib: int, node: int) -> str:
     """The XML of a DIMM of `mib` MiB on NUMA node `node`; the alias must begin with `ua-`."""
+    return etree.tostring(_dimm(alias, mib, node), encoding="unicode")
+
+
+def _dimm(alias: str, mib: int, node: int) -> etree._Element:
     target = _e("target", _e("size", str(mib), unit="MiB"), _e("node", str(node)))
-    dimm = _e("memory", target, _e("alias", name=alias), model="dimm")
-    return etree.tostring(dimm, encoding="unicode")
+    return _e("memory", target, _e("alias", name=alias), model="dimm")
 
 
 def move_channels(xml: str, old: Channels, new: Channels) -> str:

@@ -20,7 +20,7 @@ from hotremove.guest.domain import (
     requested_virtio_mem,
 )
 from hotremove.guest.hypervisor import DeviceEvent, Hypervisor
-from hotremove.guest.plan import GuestPlan
+from hotremove.guest.plan import Errand, GuestPlan
 from hotremove.guest.polling import wait_until
 from hotremove.guest.process import EmulatorProcess
 from hotremove.observe.dmesg import find_reports
@@ -93,6 +93,16 @@ class Guest:
                 self.process = EmulatorProcess(int(pid_file.read_text()))
             except (OSError, ValueError) as error:
                 raise self._obituary("QEMU ended as soon as it had started") from error
+
+    def await_errand(self, errand: Errand, boot_deadline: float) -> None:
+        """Leave a booting guest alone until its console says that its errand is done.
+
+        Raises:
+            GuestDied, GuestLost: that does not come, or the guest has ended.
+        """
+        deadline = boot_deadline + errand.seconds
+        if not wait_until(lambda: errand.mark in self.console.text(), deadline, self.check):
+            raise self._obituary(f"what it was booted for took more than {deadline:g} s")
 
     def check(self) -> None:
         """Raise what became of the guest if it has ended, and end it if it floods its logs.

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hotremove.build.early import with_early_file
@@ -28,6 +28,21 @@ _CMDLINE = (
 
 
 @dataclass(frozen=True)
+class Errand:
+    """What a guest does as soon as it is up, before anything from outside may reach it.
+
+    Attributes:
+        word: the kernel parameter that tells it what.
+        mark: what its console says when it is done.
+        seconds: how long it may take.
+    """
+
+    word: str
+    mark: str
+    seconds: float
+
+
+@dataclass(frozen=True)
 class GuestPlan:
     """A kernel with its boot image, on a machine of some topology.
 
@@ -37,6 +52,7 @@ class GuestPlan:
         topology: the machine.
         accelerator: `kvm` or `tcg`.
         emulator: path of QEMU.
+        errand: what it has to do first, if anything; such a guest is booted each time.
     """
 
     image: BootImage
@@ -44,6 +60,7 @@ class GuestPlan:
     topology: Topology
     accelerator: str
     emulator: str
+    errand: Errand | None = None
 
     @property
     def key(self) -> str:
@@ -59,6 +76,11 @@ class GuestPlan:
             f"{self.emulator} {binary.st_size} {binary.st_mtime_ns}",
             _host_processor() if self.accelerator == "kvm" else "",
         )
+
+    def sent(self, errand: Errand) -> GuestPlan:
+        """The same guest with an errand."""
+        boot = replace(self.boot, cmdline=f"{self.boot.cmdline} {errand.word}")
+        return replace(self, boot=boot, errand=errand)
 
     def xml(self, name: str, channels: Channels, gdb: int | None = None) -> str:
         """The XML of a domain of this plan."""

@@ -98,7 +98,7 @@ class Stable:
         self.hypervisor.reconnect()
         if self.gdb is not None:
             return self._boot_for_gdb(plan, self.gdb)
-        if self.fresh_boot or not self.hypervisor.embedded:
+        if self.fresh_boot or plan.errand or not self.hypervisor.embedded:
             return self.boot(plan)
         saved = self._snapshot(plan)
         try:
@@ -139,6 +139,8 @@ class Stable:
         try:
             xml = plan.xml(guest.name, guest.channels, gdb)
             guest.adopt(self.hypervisor.create(xml), self._pid_file(guest.name))
+            if plan.errand:
+                guest.await_errand(plan.errand, self.boot_deadline)
             guest.control.connect(self.boot_deadline)
         except BaseException:
             self.release(guest)

@@ -48,6 +48,9 @@ class Topology:
         soft_reserved_mib: memory of the movable node that the kernel leaves to dax_hmem, in MiB;
             from the node's first byte on.
         cmdline: kernel parameters this topology needs.
+        dimm_mib: size of a DIMM that is on the movable node from power-on, in MiB; 0 for none.
+        counts_instructions: whether the guest's clock counts instructions (QEMU's icount), so that
+            all it does is the same each time; such a guest runs under TCG, on one CPU.
     """
 
     name: str
@@ -63,6 +66,8 @@ class Topology:
     virtio_mem_mib: int = 0
     soft_reserved_mib: int = 0
     cmdline: str = ""
+    dimm_mib: int = 0
+    counts_instructions: bool = False
 
     @property
     def boot_mib(self) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import errno
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from random import Random
 
 from hotremove.errors import CapabilityAbsent
@@ -39,9 +39,7 @@ class Rdma:
             CapabilityAbsent: the kernel lacks rdma_rxe or what it needs.
         """
         self.guest = guest
-        for module in ("rdma_rxe", "ib_uverbs", "dummy"):
-            if module in guest.plan.image.absent:
-                raise CapabilityAbsent(f"the kernel lacks CONFIG_{_OPTION[module]}: no {module}")
+        require_rdma(guest.plan.image.absent)
         if not guest.control.run(_PRESENT).ok:
             made = guest.control.run(_SET_UP)
             if not made.ok:
@@ -131,4 +129,15 @@ def _try(finish: Callable[[], Pin]) -> Pin | None:
         return None
 
 
-_OPTION = {"rdma_rxe": "RDMA_RXE", "ib_uverbs": "INFINIBAND_USER_ACCESS", "dummy": "DUMMY"}
+_MODULES = {"rdma_rxe": "RDMA_RXE", "ib_uverbs": "INFINIBAND_USER_ACCESS", "dummy": "DUMMY"}
+
+
+def require_rdma(absent: Collection[str]) -> None:
+    """Make sure that none of the modules it takes is among those `absent`.
+
+    Raises:
+        CapabilityAbsent: one is.
+    """
+    for module, option in _MODULES.items():
+        if module in absent:
+            raise CapabilityAbsent(f"the kernel lacks CONFIG_{option}: no {module}")

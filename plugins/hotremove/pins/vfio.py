@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from hotremove.errors import CapabilityAbsent
 from hotremove.guest.machine import Guest
 from hotremove.pins.buffer import Buffer
@@ -35,9 +37,7 @@ class Vfio:
         Raises:
             CapabilityAbsent: the kernel lacks vfio, an IOMMU driver or the endpoint.
         """
-        for module, option in _MODULES.items():
-            if module in guest.plan.image.absent:
-                raise CapabilityAbsent(f"the kernel lacks CONFIG_{option}: no {module}")
+        require_vfio(guest.plan.image.absent)
         self.guest = guest
         self.address = self._find()
         self.group = self._find_group()
@@ -80,3 +80,14 @@ class Vfio:
         if not bound.ok:
             said = bound.stderr.decode(errors="replace").strip()
             raise CapabilityAbsent(f"vfio-pci does not take {self.address}: {said}")
+
+
+def require_vfio(absent: Collection[str]) -> None:
+    """Make sure that none of the modules it takes is among those `absent`.
+
+    Raises:
+        CapabilityAbsent: one is.
+    """
+    for module, option in _MODULES.items():
+        if module in absent:
+            raise CapabilityAbsent(f"the kernel lacks CONFIG_{option}: no {module}")

@@ -8,10 +8,11 @@ held against each other.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from hotremove.observe.cost import Cost, Point
 from hotremove.report.naming import nameless, title
 from hotremove.report.record import Record, Result
 from hotremove.verdict.outcome import Verdict
@@ -19,6 +20,8 @@ from hotremove.verdict.outcome import Verdict
 # Guests under TCG on a shared host: less than this is noise.
 _SLOWER = 1.5
 _SLOWER_BY = 5.0
+# Costs are counted, not timed: a hundredth is no noise, but too little to be told.
+_DEARER = 0.01
 _BADNESS = {
     Verdict.PASS: 0,
     Verdict.SKIP: 0,
@@ -62,6 +65,28 @@ class Pace:
 
 
 @dataclass(frozen=True)
+class CostChange:
+    """A pin that costs more or less, in instructions a page.
+
+    Attributes:
+        pin: what is pinned and how.
+        kernels: version before, and now.
+        before: what a page cost.
+        after: what it costs now.
+    """
+
+    pin: str
+    kernels: tuple[str, str]
+    before: float
+    after: float
+
+    @property
+    def percent(self) -> float:
+        """By how much it rose."""
+        return 100 * (self.after / self.before - 1)
+
+
+@dataclass(frozen=True)
 class Flake:
     """A test that came out one way and another in one run."""
 
@@ -81,6 +106,7 @@ class Comparison:
         changes: neither, but not the same: skipped now, or another outcome.
         flakes: of the later run.
         paces: much slower or faster.
+        costs: pins that cost more or less.
         gone: tests that are in the earlier run only.
         added: tests that are in the later run only.
     """
@@ -92,6 +118,7 @@ class Comparison:
     paces: tuple[Pace, ...]
     gone: tuple[str, ...]
     added: tuple[str, ...]
+    costs: tuple[CostChange, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """For other programs; docs/results.md explains it."""
@@ -106,6 +133,7 @@ class Comparison:
             "other change": len(self.changes),
             "flake": len(self.flakes),
             "change of pace": len(self.paces),
+            "change of cost": len(self.costs),
             "test gone": len(self.gone),
             "new test": len(self.added),
         }
@@ -117,8 +145,9 @@ Key = tuple[str, str]
 
 def compare(before: Record, after: Record) -> Comparison:
     """Hold a later run against an earlier one."""
+    instead = partners(before.results, after.results)
     old = _by_key(before.results, {})
-    new = _by_key(after.results, partners(before.results, after.results))
+    new = _by_key(after.results, instead)
     both = [(old[key], new[key]) for key in new if key in old]
     changed = [pair for pair in both if _told(pair[0]) != _told(pair[1])]
     return Comparison(
@@ -129,6 +158,7 @@ def compare(before: Record, after: Record) -> Comparison:
         paces=tuple(_pace(*pair) for pair in both if _changed_pace(*pair)),
         gone=tuple(old[key].test for key in old if key not in new),
         added=tuple(new[key].test for key in new if key not in old),
+        costs=tuple(_cost_changes(before.results, after.results, instead)),
     )
 
 
@@ -185,10 +215,35 @@ def _pace(before: Result, after: Result) -> Pace:
     return Pace(title(after), nameless(after), after.kernel_version, *times)
 
 
+def _cost_changes(
+    before: Iterable[Result], after: Iterable[Result], instead: Mapping[str, str]
+) -> Iterator[CostChange]:
+    """Figures are the same each time they are measured, so what differs is the kernel's doing."""
+    old, new = _costs(before, {}), _costs(after, instead)
+    for key in (key for key in new if key in old):
+        (was, version), (now, newer) = old[key], new[key]
+        if abs(now.per_page - was.per_page) > _DEARER * was.per_page:
+            name = f"{now}, {now.mib} MiB"
+            yield CostChange(name, (version, newer), was.per_page, now.per_page)
+
+
+def _costs(
+    results: Iterable[Result], instead: Mapping[str, str]
+) -> dict[tuple[str, Point], tuple[Cost, str]]:
+    """What was measured of each kernel, by its spec, with its version."""
+    return {
+        (instead.get(result.kernel, result.kernel), cost.point): (cost, result.kernel_version)
+        for result in results
+        for cost in result.costs
+        if not cost.refused
+    }
+
+
 def _count(number: int, noun: str) -> str:
     if number == 1:
         return f"1 {noun}"
     plurals: Mapping[str, str] = {
+        "change of cost": "changes of cost",
         "fix": "fixes",
         "change of pace": "changes of pace",
         "test gone": "tests gone",

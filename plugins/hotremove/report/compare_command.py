@@ -85,6 +85,10 @@ def _lines(found: Comparison) -> Iterator[str]:
         word = "slower" if pace.after > pace.before else "faster"
         told = f"{pace.before:.1f} s, now {pace.after:.1f} s"
         yield f"{word}: {pace.row} on {pace.kernel}: {told}"
+    for one in found.costs:
+        kernels = " → ".join(dict.fromkeys(one.kernels))
+        told = f"{one.before:.0f}, now {one.after:.0f} instructions a page ({one.percent:+.1f} %)"
+        yield f"{'dearer' if one.percent > 0 else 'cheaper'}: {one.pin} on {kernels}: {told}"
     yield from _some("no longer there", found.gone)
     yield from _some("new", found.added)
 

@@ -20,6 +20,7 @@ from tenacity import retry, retry_if_exception_type, stop_after_attempt
 
 from hotremove.cache import digest
 from hotremove.errors import DataProblem
+from hotremove.observe.cost import Cost
 from hotremove.report.record import Record, Result
 
 ENVIRONMENT_VARIABLE = "HOTREMOVE_HISTORY"
@@ -54,6 +55,15 @@ _results = sa.Table(
     sa.Column("message", sa.Text, nullable=False),
     sa.Column("fix_off", sa.Boolean, nullable=False),
     sa.Column("attempts", sa.JSON, nullable=False),
+)
+# A table of its own, so that a history of before there were costs can be used on.
+_costs = sa.Table(
+    "costs",
+    _tables,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("run", sa.ForeignKey("runs.id", ondelete="CASCADE"), index=True, nullable=False),
+    sa.Column("test", sa.Text, nullable=False),
+    sa.Column("cost", sa.JSON, nullable=False),
 )
 
 
@@ -136,7 +146,7 @@ class History:
                 raise DataProblem(f"{self.place}: schema {schema}, but this version reads {SCHEMA}")
 
     def _add(self, connection: sa.Connection, record: Record, name: str) -> bool:
-        key = digest(json.dumps(asdict(record), sort_keys=True))
+        key = _key(record)
         if connection.scalar(sa.select(_runs.c.id).where(_runs.c.key == key)):
             return False
         started = record.started or datetime.now(UTC).isoformat(timespec="seconds")
@@ -146,15 +156,26 @@ class History:
         )
         (run,) = added.inserted_primary_key or (None,)
         rows = [{**asdict(result), "run": run} for result in record.results]
-        if rows:
-            connection.execute(_results.insert(), rows)
+        costs = [
+            {"run": run, "test": row["test"], "cost": cost}
+            for row in rows
+            for cost in row.pop("costs")
+        ]
+        for table, its_rows in ((_results, rows), (_costs, costs)):
+            if its_rows:
+                connection.execute(table.insert(), its_rows)
         return True
 
     def _results(self, connection: sa.Connection, runs: list[int]) -> dict[int, list[Result]]:
         found: dict[int, list[Result]] = {}
+        costs: dict[tuple[int, str], list[Cost]] = {}
+        measured = sa.select(_costs).where(_costs.c.run.in_(runs)).order_by(_costs.c.id)
+        for row in connection.execute(measured):
+            costs.setdefault((row.run, row.test), []).append(Cost(**row.cost))
         wanted = sa.select(_results).where(_results.c.run.in_(runs)).order_by(_results.c.id)
         for row in connection.execute(wanted):
-            found.setdefault(row.run, []).append(_result(row))
+            of_test = tuple(costs.get((row.run, row.test), ()))
+            found.setdefault(row.run, []).append(_result(row, of_test))
         return found
 
     @contextmanager
@@ -199,6 +220,16 @@ def _night(row: Any, results: list[Result]) -> Night:
     return Night(row.id, row.name, record)
 
 
-def _result(row: Any) -> Result:
-    values = {field.name: getattr(row, field.name) for field in fields(Result)}
-    return Result(**{**values, "attempts": tuple(row.attempts)})
+def _key(record: Record) -> str:
+    """What tells one run from another; runs without costs have the one they had before."""
+    facts = asdict(record)
+    for row in facts["results"]:
+        if not row["costs"]:
+            del row["costs"]
+    return digest(json.dumps(facts, sort_keys=True))
+
+
+def _result(row: Any, costs: tuple[Cost, ...]) -> Result:
+    names = [field.name for field in fields(Result) if field.name != "costs"]
+    values = {name: getattr(row, name) for name in names}
+    return Result(**{**values, "attempts": tuple(row.attempts)}, costs=costs)

@@ -16,11 +16,13 @@ from typing import Any
 
 from hotremove.observe.pagedump import PageDump, explain
 from hotremove.observe.report import Report
+from hotremove.report import costs
 from hotremove.report.case import Attempt, Case
 from hotremove.report.excerpt import Line, excerpt
 from hotremove.report.naming import title
 from hotremove.report.pages import template
 from hotremove.report.picture import Bar, draw
+from hotremove.report.plot import draw as draw_costs
 from hotremove.report.record import Result
 from hotremove.report.source import Source
 from hotremove.report.terminal import GRAVITY, cell, row_order, sensitivity, tally
@@ -155,6 +157,8 @@ def render(source: Source) -> str:
         proved=any(result.fix_off for result in results),
         first=first_to_see(views),
         views=views,
+        costs=costs.table(results),
+        cost_plot=_cost_plot(results),
         telling=telling,
         others=others,
     )
@@ -222,5 +226,11 @@ def _gravity(view: View) -> int:
     return GRAVITY.index(Verdict(view.result.verdict))
 
 
-def _data_url(picture: bytes) -> str:
-    return f"data:image/png;base64,{base64.b64encode(picture).decode()}"
+def _cost_plot(results: Sequence[Result]) -> str:
+    """What pins cost, as a data URL; empty when nothing was measured."""
+    picture = draw_costs(costs.series_of(results), "svg")
+    return _data_url(picture, "svg+xml") if picture else ""
+
+
+def _data_url(picture: bytes, kind: str = "png") -> str:
+    return f"data:image/{kind};base64,{base64.b64encode(picture).decode()}"

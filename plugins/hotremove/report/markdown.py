@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
+from hotremove.report import costs
 from hotremove.report.record import Record
 from hotremove.report.terminal import highlights, table, tally
 from hotremove.report.text import one_line
@@ -39,6 +40,9 @@ def _lines(record: Record) -> Iterator[str]:
     yield from rows_of([[text for text, _ in row] for row in table(record.results)])
     for heading, message in highlights(record.results):
         yield f"\n**{escaped(heading)}**  \n{escaped(message)}"
+    if rows := costs.table(record.results):
+        yield "\n## Pin costs\n"
+        yield from rows_of(rows)
     if record.environment:
         yield "\n## Environment\n"
         yield from (f"- {escaped(k)}: {escaped(v)}" for k, v in record.environment.items())

@@ -8,7 +8,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from hotremove.report import html, junit, ktap, markdown
+from hotremove.report.costs import series_of
 from hotremove.report.files import write_all
+from hotremove.report.plot import draw
 from hotremove.report.source import Source, read
 
 Render = Callable[[Source], str | bytes]
@@ -38,4 +40,6 @@ def write_beside(record: Path) -> None:
         UsageProblem: they cannot be written.
     """
     source = read(record, str(record))
-    write_all({record.with_name(name): FORMATS[form](source) for form, name in _BESIDE.items()})
+    texts = {record.with_name(name): FORMATS[form](source) for form, name in _BESIDE.items()}
+    plot = draw(series_of(source.record.results), "png")
+    write_all({**texts, record.with_name("pin-cost.png"): plot} if plot else texts)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from hotremove.errors import DataProblem
+from hotremove.observe.cost import Cost
 from hotremove.verdict.outcome import Verdict
 
 SCHEMA = 1
@@ -35,6 +36,7 @@ class Result:
         message: why, in a line or a few.
         fix_off: the run had the fix turned off, and passes by failing (`--prove`).
         attempts: verdicts of earlier tries of the same test in the same run.
+        costs: what it measured.
     """
 
     kernel: str
@@ -50,6 +52,12 @@ class Result:
     message: str = ""
     fix_off: bool = False
     attempts: tuple[str, ...] = ()
+    costs: tuple[Cost, ...] = ()
+
+    @classmethod
+    def of(cls, facts: Mapping[str, Any]) -> Result:
+        """The result that `dataclasses.asdict` took apart."""
+        return cls(**{**facts, "costs": tuple(Cost(**one) for one in facts.get("costs", ()))})
 
     @property
     def row(self) -> str:
@@ -145,7 +153,10 @@ _KINDS: Mapping[str, tuple[type, ...]] = {
     "str": (str,),
     "float": (int, float),
     "bool": (bool,),
+    "int": (int,),
+    "int | None": (int, type(None)),
     "tuple[str, ...]": (list,),
+    "tuple[Cost, ...]": (list,),
 }
 
 
@@ -155,15 +166,21 @@ def _result(row: Mapping[str, Any]) -> Result:
     Raises:
         TypeError, ValueError: a field is missing or of another kind.
     """
-    known = {f.name: _checked(f.name, row[f.name], *_KINDS[str(f.type)]) for f in _known(row)}
+    known = _known(Result, row)
     tried = tuple(str(Verdict(verdict)) for verdict in known.pop("attempts", ()))
-    result = Result(**known, attempts=tried)
+    costs = tuple(Cost(**_known(Cost, one)) for one in known.pop("costs", ()))
+    result = Result(**known, attempts=tried, costs=costs)
     Verdict(result.verdict)
     return result
 
 
-def _known(row: Mapping[str, Any]) -> list[Any]:
-    return [one for one in fields(Result) if one.name in row]
+def _known(kind: type[Any], row: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a row that this version knows, checked."""
+    return {
+        one.name: _checked(one.name, row[one.name], *_KINDS[str(one.type)])
+        for one in fields(kind)
+        if one.name in row
+    }
 
 
 def _checked(name: str, value: Any, *kinds: type) -> Any:

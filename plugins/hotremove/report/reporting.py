@@ -18,12 +18,13 @@ from hotremove.dimensions import row_of
 from hotremove.errors import HotremoveError
 from hotremove.pins.buffer import PinRefused
 from hotremove.pins.pin import PinnedInMovable
+from hotremove.report import costs
 from hotremove.report.environment import describe
 from hotremove.report.junit import properties
 from hotremove.report.outputs import write_beside
 from hotremove.report.record import Result, write_record
 from hotremove.report.terminal import highlights, table, tally, widths, wrapped
-from hotremove.stash import BOOK, EVIDENCE, FARM, GUEST, RESULTS, SETTLED
+from hotremove.stash import BOOK, EVIDENCE, FARM, GUEST, METER, RESULTS, SETTLED
 from hotremove.verdict.expectation import Finding, against_lineage, with_fix_off
 from hotremove.verdict.judge import judge
 from hotremove.verdict.lineage import Lineage
@@ -80,9 +81,9 @@ class Results:
             self._tried[test] = (*self._tried.get(test, ()), before.verdict)
         facts: dict[str, Any] | None = getattr(report, _ATTRIBUTE, None)
         if facts and report.when == "setup" and report.passed:
-            self._begun[test] = Result(**facts)
+            self._begun[test] = Result.of(facts)
         elif facts:
-            self._by_test[test] = Result(**facts)
+            self._by_test[test] = Result.of(facts)
         elif report.when not in _PHASES:
             # What xdist says of a worker that died; the worker itself can say no more.
             begun = self._begun.get(test) or _unheard_of(test)
@@ -233,6 +234,7 @@ def _result(item: pytest.Item, found: Finding, error: BaseException | None) -> R
         evidence=_evidence(item),
         message=found.message,
         fix_off=not _parameter(item, "fix", True),
+        costs=item.stash[METER].fresh if METER in item.stash else (),
     )
 
 
@@ -281,6 +283,8 @@ def summarize(reporter: TerminalReporter, config: pytest.Config) -> None:
         reporter.line(heading, bold=True)
         reporter.line(textwrap.fill(message, columns - 1, **_INDENTED))
     reporter.line("")
+    for line in costs.lines(results):
+        reporter.line(textwrap.fill(line, columns - 1, subsequent_indent="  "))
     reporter.line(tally(results))
     for remark in config.stash[BOOK].remarks():
         reporter.line(f"allowance {remark}")
