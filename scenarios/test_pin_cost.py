@@ -76,7 +76,7 @@ def test_pinning_page_by_page_moves_as_many_pages(meter):
 @pytest.mark.hotremove
 @pytest.mark.scenario(9, "measured twice, to the instruction")
 def test_cost_is_the_same_each_time(meter):
-    assert tuple(meter.measure_afresh(GRID)) == tuple(meter.measure(GRID))
+    meter.measure_afresh(GRID).expect_same_as(meter.measure(GRID))
 
 
 @pytest.mark.nightly

@@ -63,6 +63,18 @@ class Costs:
         assert found, f"{len(self.all)} sizes show no growth"
         return found
 
+    def expect_same_as(self, other: Costs) -> None:
+        """Require the same figures, to the instruction.
+
+        Raises:
+            AssertionError: with the first that differ.
+        """
+        __tracebackhide__ = True
+        for mine, its in zip(self, other, strict=True):
+            pairs = ((name, old, vars(mine)[name]) for name, old in vars(its).items())
+            told = ", ".join(f"{name} {old}, now {new}" for name, old, new in pairs if old != new)
+            assert not told, f"{its}, {its.mib} MiB, measured again: {told}"
+
     def expect_linear(self, tolerance: float) -> None:
         """Require that the exponent of the size is 1, or less than `tolerance` away from it.
 

@@ -157,6 +157,13 @@ def test_linear_is_expected():
         Costs((cost(8),)).expect_linear(tolerance=0.02)
 
 
+def test_one_instruction_more_is_not_the_same():
+    first = Costs((cost(8, 1000), cost(16, 2000)))
+    first.expect_same_as(Costs((cost(8, 1000), cost(16, 2000))))
+    with pytest.raises(AssertionError, match="16 MiB, measured again: instructions 2000, now 2001"):
+        Costs((cost(8, 1000), cost(16, 2001))).expect_same_as(first)
+
+
 def test_costs_are_chosen_by_what_they_have_in_common():
     costs = Costs((cost(16), cost(8, migrated=2048), cost(8, 2000, zone=NORMAL)))
     assert [one.mib for one in costs.of(zone=MOVABLE)] == [8, 16]
