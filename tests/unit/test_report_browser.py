@@ -9,7 +9,7 @@ from pathlib import Path
 import chromium
 import pytest
 from chromium import expect_quiet, open_page, screen
-from report_samples import make_record, write_run
+from report_samples import make_costs, make_record, make_result, write_run
 from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
@@ -23,7 +23,8 @@ pytestmark = chromium.needed
 def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A report over evil evidence, alone in its folder."""
     folder = tmp_path_factory.mktemp("report")
-    run = write_run(folder / "run", make_record())
+    measured = make_result(test="x.py::measured", costs=make_costs())
+    run = write_run(folder / "run", make_record(measured))
     target = folder / "alone" / "report.html"
     target.parent.mkdir()
     assert main(["report", str(run), "--html", str(target)]) == 0
@@ -55,6 +56,11 @@ def luminance(browser: webdriver.Chrome, element, what: str) -> float:
 def test_it_opens_without_a_complaint_or_a_request(browser, report: Path):
     assert browser.title.startswith("Memory hot-remove: 1 fail")
     expect_quiet(browser, report)
+
+
+def test_the_plot_of_costs_is_drawn(browser):
+    plot = browser.find_element(By.CSS_SELECTOR, "img.plot")
+    assert browser.execute_script("return arguments[0].naturalWidth", plot) > 300
 
 
 def test_what_a_guest_printed_does_not_run(browser):
