@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 
@@ -20,6 +21,8 @@ from hotremove.errors import DataProblem, HotremoveError
 USAGE = 4
 UNUSABLE = 2
 ABORT = 128
+# As a shell tells the end by SIGPIPE.
+UNHEARD = 141
 COMMANDS = (
     hotremove.guest.command,
     hotremove.kernels.command,
@@ -46,12 +49,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = sys.argv[1:] if arguments is None else list(arguments)
     options = _parse(words)
     try:
-        return int(options.func(options))
+        code = int(options.func(options))
+        sys.stdout.flush()
+        return code
     except HotremoveError as error:
         print(f"hotremove: {error}", file=sys.stderr)
         return UNUSABLE if isinstance(error, DataProblem) else USAGE
     except KeyboardInterrupt:
         return 130
+    except BrokenPipeError:  # `hotremove … | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return UNHEARD
+    except SystemExit as end:  # rich ends so, with 1, which is a verdict of some commands
+        if isinstance(end.__context__, BrokenPipeError):
+            return UNHEARD
+        raise
 
 
 def _parse(words: list[str]) -> argparse.Namespace:

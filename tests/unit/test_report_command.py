@@ -4,6 +4,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -105,3 +108,13 @@ def test_no_run_at_all(tmp_path: Path, capsys):
     assert capsys.readouterr().err.splitlines() == [
         f"hotremove: {tmp_path}/nothing: No such file or directory"
     ]
+
+
+@pytest.mark.parametrize("words", [["--html", "-"], []])
+def test_a_reader_that_has_seen_enough_is_no_error(run_dir: Path, words: list[str]):
+    command = [sys.executable, "-m", "hotremove.cli", "report", str(run_dir), *words]
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, text=True)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (141, "")

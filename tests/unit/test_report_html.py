@@ -120,7 +120,7 @@ def test_the_gravest_come_first_and_once():
         make_result(),
     ]
     views = [page.View(f"t{n}", page.Case(result, None)) for n, result in enumerate(results)]
-    assert [view.anchor for view in page.first_to_see(views)] == ["t1", "t3", "t0"]
+    assert [view.anchor for view, _ in page.first_to_see(views)] == ["t1", "t3", "t0"]
 
 
 def test_bars_fill_the_picture():

@@ -13,6 +13,7 @@ from enum import IntEnum
 
 from hotremove.report.case import Case
 from hotremove.report.naming import title
+from hotremove.report.terminal import verdicts
 from hotremove.report.text import one_line
 from hotremove.verdict.outcome import Verdict
 
@@ -93,5 +94,4 @@ def _came_up(case: Case) -> bool:
 def _told(case: Case) -> str:
     result = case.result
     why = result.message.partition("\n")[0] or result.outcome
-    verdicts = ", then ".join((*result.attempts, result.verdict))
-    return f"{result.kernel_version}: {title(result)}: {verdicts}: {why}"
+    return f"{result.kernel_version}: {title(result)}: {verdicts(result)}: {why}"

@@ -98,7 +98,7 @@ def _list(options: Namespace, history: History) -> int:
     rows = [
         (
             str(night.number),
-            night.record.started,
+            night.record.started[:16].replace("T", " "),
             night.name,
             ", ".join(dict.fromkeys(one.kernel_version for one in night.record.results)),
             tally(night.record.results),
@@ -157,7 +157,7 @@ def _print(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         return
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for heading in headings:
-        table.add_column(heading)
+        table.add_column(heading, overflow="fold")
     for row in rows:
         table.add_row(*(escape(one_line(cell)) if cell.strip() else cell for cell in row))
     Console(highlight=False).print(table)

@@ -8,7 +8,6 @@ whatever would slip through to load or run anything.
 from __future__ import annotations
 
 import base64
-import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -25,7 +24,15 @@ from hotremove.report.picture import Bar, draw
 from hotremove.report.plot import draw as draw_costs
 from hotremove.report.record import Result
 from hotremove.report.source import Source
-from hotremove.report.terminal import GRAVITY, cell, row_order, sensitivity, tally
+from hotremove.report.terminal import (
+    GRAVITY,
+    cell,
+    row_order,
+    sensitivity,
+    tally,
+    things_to_see,
+    verdicts,
+)
 from hotremove.verdict.outcome import Verdict
 
 _BAD = (Verdict.FAIL, Verdict.LOST, Verdict.ERROR)
@@ -45,7 +52,6 @@ _TELLING = (
 
 
 # Page frames, processes and sizes differ where the cause does not.
-_NUMBER = re.compile(r"0x[0-9a-f]+|\d+")
 
 
 @dataclass(frozen=True)
@@ -161,6 +167,7 @@ def render(source: Source) -> str:
         cost_plot=_cost_plot(results),
         telling=telling,
         others=others,
+        verdicts=verdicts,
     )
 
 
@@ -174,17 +181,11 @@ def matrix(views: Sequence[View]) -> list[Row]:
     ]
 
 
-def first_to_see(views: Sequence[View], most: int = 3) -> list[View]:
-    """The gravest tests with different explanations."""
-    by_cause: dict[str, View] = {}
-    for view in sorted(filter(lambda view: view.is_bad, views), key=_urgency):
-        told = view.result.message.partition("\n")[0]
-        by_cause.setdefault(_NUMBER.sub("", told), view)
-    return list(by_cause.values())[:most]
-
-
-def _urgency(view: View) -> tuple[int, tuple[int, str]]:
-    return _gravity(view), row_order(view.result.row)
+def first_to_see(views: Sequence[View]) -> list[tuple[View, int]]:
+    """The gravest tests with different causes, and how many more are alike."""
+    by_result = {id(view.result): view for view in views}
+    things = things_to_see(view.result for view in views)
+    return [(by_result[id(first)], len(alike)) for first, *alike in things]
 
 
 def telling(attempt: Attempt) -> list[Any]:
@@ -215,7 +216,7 @@ def _cell(views: Sequence[View], row: str, kernel: str) -> Cell | None:
     if not here:
         return None
     worst = min(here, key=_gravity)
-    return Cell(cell([worst.result])[0], worst.result.verdict, worst.anchor)
+    return Cell(cell([view.result for view in here])[0], worst.result.verdict, worst.anchor)
 
 
 def _proof(views: Sequence[View], row: str) -> tuple[str, str]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from hotremove.report.naming import title
 from hotremove.report.record import Record, Result
+from hotremove.report.terminal import verdicts
 from hotremove.report.text import one_line, printable
 from hotremove.verdict.outcome import Verdict
 
@@ -47,8 +48,7 @@ def _subtest(kernel: str, results: Sequence[Result]) -> Iterator[str]:
 
 def _diagnosis(result: Result) -> Iterator[str]:
     """Lines for a person; none can be taken for a result, whatever a guest printed."""
-    verdicts = ", then ".join((*result.attempts, result.verdict))
-    yield f"# {_name(result.test)}: {verdicts}, {result.duration_s:.3f} s"
+    yield f"# {_name(result.test)}: {verdicts(result)}, {result.duration_s:.3f} s"
     if result.verdict in (Verdict.FAIL, Verdict.ERROR, Verdict.LOST):
         yield from (f"#   {line}" for line in printable(result.message).split("\n") if line.strip())
     if result.evidence:

@@ -27,7 +27,6 @@ _COLOURS = {
     Verdict.KNOWN_BUG: "cyan",
     Verdict.PASS: "green",
 }
-_SHOWN = 3
 # Heads the column that says how many runs with the fix turned off failed, as they must.
 _FIX_OFF = "proved"
 # The scenario's column, in characters, is no narrower than this on a narrow terminal.
@@ -102,18 +101,27 @@ def wrapped(
 
 
 def highlights(results: Iterable[Result]) -> Iterator[tuple[str, str]]:
-    """The first three things to look at, gravest first: a heading, and why in a line.
-
-    Tests that fail on one kernel for one cause are one thing, told by the first row of them.
-    """
-    groups: dict[tuple[str, ...], list[Result]] = {}
-    for result in sorted(filter(_is_remarkable, results), key=_urgency):
-        groups.setdefault((result.kernel_label, result.verdict, _cause(result)), []).append(result)
-    for first, *alike in list(groups.values())[:_SHOWN]:
-        verdicts = ", then ".join((*first.attempts, first.verdict))
+    """The first things to look at, gravest first: a heading, and why in a line."""
+    for first, *alike in things_to_see(results):
         more = f" ({len(alike)} more alike)" if alike else ""
-        told = first.message.partition("\n")[0]
-        yield f"{first.kernel_label}, {first.row}: {verdicts}{more}", told or _WAVERS
+        heading = f"{first.kernel_label}, {first.row}: {verdicts(first)}{more}"
+        yield heading, first.message.partition("\n")[0] or _WAVERS
+
+
+def things_to_see(results: Iterable[Result], most: int = 3) -> list[list[Result]]:
+    """Tests to look at, gravest first; those alike are one thing, told by the first row of them.
+
+    Alike are tests that fail on one kernel for one cause.
+    """
+    things: dict[tuple[str, ...], list[Result]] = {}
+    for result in sorted(filter(_is_remarkable, results), key=_urgency):
+        things.setdefault((result.kernel_label, result.verdict, _cause(result)), []).append(result)
+    return list(things.values())[:most]
+
+
+def verdicts(result: Result) -> str:
+    """Those of all tries: `fail, then pass`."""
+    return ", then ".join((*result.attempts, result.verdict))
 
 
 _WAVERS = "tries of one test ended in different ways: the farm is to be suspected before the kernel"

@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Take the picture of a report that the documentation shows.
+
+usage: PYTHONPATH=plugins:tests/unit python tests/unit/picture.py RUN docs/report.png
+"""
+
+from __future__ import annotations
+
+import base64
+import sys
+import tempfile
+from pathlib import Path
+
+import chromium
+from selenium import webdriver
+
+from hotremove.report.html import render
+from hotremove.report.source import opened
+
+WIDTH = 960
+# What of it is shown: the head, the table, and the first test that failed, without its whole log.
+TRIM = """
+const tests = [...document.querySelectorAll("details.test")];
+const told = tests.find(test => test.open) || tests[0];
+tests.forEach(test => { if (test !== told) test.remove(); });
+told.open = true;
+told.querySelectorAll(".log").forEach(log => { log.style.maxHeight = "16em"; });
+const end = told.getBoundingClientRect().bottom + window.scrollY + 24;
+return Math.ceil(end);
+"""
+
+
+def take(run: Path, target: Path) -> None:
+    """Write a PNG of the report of a run."""
+    with tempfile.TemporaryDirectory() as folder, opened(run) as source:
+        page = Path(folder, "report.html")
+        page.write_bytes(_bytes(render(source)))
+        with chromium.running(Path(folder, "profile")) as browser:
+            chromium.screen(browser, WIDTH, 900)
+            chromium.open_page(browser, page)
+            target.write_bytes(_shot(browser, browser.execute_script(TRIM)))
+
+
+def _bytes(content: str | bytes) -> bytes:
+    return content.encode() if isinstance(content, str) else content
+
+
+def _shot(browser: webdriver.Chrome, height: int) -> bytes:
+    clip = {"x": 0, "y": 0, "width": WIDTH, "height": height, "scale": 1}
+    words = {"format": "png", "clip": clip, "captureBeyondViewport": True}
+    shot = browser.execute_cdp_cmd("Page.captureScreenshot", words)
+    return base64.b64decode(shot["data"])
+
+
+if __name__ == "__main__":
+    take(Path(sys.argv[1]), Path(sys.argv[2]))
