@@ -16,6 +16,7 @@ from report_samples import make_result
 
 from hotremove.cli import main
 from hotremove.errors import HostProblem
+from hotremove.guest.polling import wait_until
 from hotremove.report import bisect_command
 from hotremove.report.bisect import Answer, judge_run
 from hotremove.report.builds import BuildFailed, CannotBuild, run_build
@@ -207,14 +208,20 @@ def test_the_trees_own_build_is_make(tmp_path: Path, monkeypatch):
     assert (tmp_path / ".config").read_text() == "CONFIG_X86=y\n"
 
 
+def is_running(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().split()[2] != "Z"
+    except OSError:
+        return False
+
+
 def test_a_build_that_does_not_end_is_ended_whole(tmp_path: Path):
     start = time.monotonic()
     with pytest.raises(BuildFailed, match=r"did not end in 0\.5 s"):
         run_build("sleep 60 & echo $! > pid; wait", tmp_path, 0.5)
     assert time.monotonic() - start < 10
     pid = int((tmp_path / "pid").read_text())
-    state = Path(f"/proc/{pid}/stat")
-    assert not state.exists() or state.read_text().split()[2] == "Z"
+    assert wait_until(lambda: not is_running(pid), 10)
 
 
 def test_a_build_without_its_program_is_no_fault_of_the_commit(tmp_path: Path, capsys):

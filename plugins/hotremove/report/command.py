@@ -16,7 +16,7 @@ from hotremove.report import bundle
 from hotremove.report.files import write_all
 from hotremove.report.outputs import FORMATS
 from hotremove.report.record import Record
-from hotremove.report.source import opened
+from hotremove.report.source import opened, read
 from hotremove.report.terminal import highlights, table, tally
 from hotremove.report.text import one_line
 
@@ -64,6 +64,7 @@ def run_report(options: Namespace) -> int:
 def run_bundle(options: Namespace) -> int:
     """Run `hotremove bundle`."""
     folder = options.run.absolute()
+    read(folder, str(options.run))  # a bundle that nobody can read is no evidence
     target = options.output or folder.with_name(folder.name + bundle.SUFFIX)
     if not target.name.endswith(bundle.SUFFIX):
         raise DataProblem(f"{target}: the name of a bundle ends in {bundle.SUFFIX}")
