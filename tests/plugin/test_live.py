@@ -23,7 +23,7 @@ from hotremove.farm.farm import Farm
 from hotremove.observe.timeline import Timeline
 from hotremove.report import reporting
 
-GUEST = SimpleNamespace(timeline=Timeline())
+GUEST = SimpleNamespace(timeline=Timeline(), channels=SimpleNamespace(shell="none"))
 Farm.prepare = lambda farm: None
 Farm.guests = property(lambda farm: (GUEST,))
 reporting.header = lambda farm: []
@@ -52,6 +52,15 @@ def test_removes(kernel, timeline, number):
 
 def test_plain():
     time.sleep(0.5)
+"""
+BREAKS = """
+import time
+
+def test_breaks(kernel, timeline):
+    with timeline.span("remove by ACPI eject", 30.0):
+        time.sleep(0.8)
+        breakpoint()
+        time.sleep(0.8)
 """
 WAITS = "remove by ACPI eject"
 
@@ -126,6 +135,29 @@ def test_nothing_of_it_stays_and_nothing_else_goes(seen: Seen) -> None:
     assert "what a test prints\n" in seen.text
     assert "hotremove: spoken between" in seen.text
     assert "1 failed, 2 passed" in seen.text
+
+
+def test_a_debugger_has_the_terminal_to_itself(tmp_path: Path) -> None:
+    command = make_command(tmp_path)
+    (tmp_path / "test_it.py").write_text(BREAKS)
+    child = pexpect.spawn(
+        command[0],
+        command[1:],
+        cwd=str(tmp_path),
+        env=environment(tmp_path),
+        dimensions=(24, 80),
+        encoding="utf-8",
+        timeout=60,
+    )
+    child.expect_exact(WAITS)
+    child.expect_exact("(Pdb) ")
+    child.sendline("__import__('time').sleep(1)")
+    child.expect_exact("(Pdb) ")
+    assert WAITS not in child.before
+    child.sendline("continue")
+    child.expect_exact(WAITS)
+    child.expect_exact("1 passed")
+    child.wait()
 
 
 def test_a_ci_system_that_offers_a_terminal_has_plain_text(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO, cast
 
@@ -67,6 +67,15 @@ class Display:
         self._terminal = terminal
         self._folder: Path | None = None
         self._line: StatusLine | None = None
+        self._debugging = ExitStack()
+
+    def pytest_enter_pdb(self) -> None:
+        """Leave the terminal to the debugger."""
+        self._debugging.enter_context(self.paused())
+
+    def pytest_leave_pdb(self) -> None:
+        """Show what guests do again."""
+        self._debugging.close()
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
