@@ -5,29 +5,31 @@ import errno
 
 import pytest
 
-from hotremove.scenario import MIB, PINNED, REMOVED
+from hotremove.scenario import GIB, MIB, PINNED, REMOVED, told
 
 
 @pytest.mark.hotremove
 @pytest.mark.sensitive
 @pytest.mark.scenario(14, "transparent huge pages, all of them or a part")
+@pytest.mark.pins("rdma", "vfio")
 @pytest.mark.parametrize("part", [{}, {"offset": MIB, "size": 61 * MIB}], ids=["whole", "part"])
-def test_transparent_huge_pages_leave(movable_dimm, rdma, part):
+def test_transparent_huge_pages_leave(movable_dimm, pinner, part):
     buffer = movable_dimm.map(64 * MIB, kind="thp")
     assert buffer.huge_bytes() == 64 * MIB
-    region = rdma.pin(buffer, **part)
+    pin = pinner.pin(buffer, **part)
     movable_dimm.eject().expect(REMOVED)
-    assert region.migrated >= region.pages
+    assert pin.migrated >= pin.pages
 
 
 @pytest.mark.hotremove
 @pytest.mark.sensitive
 @pytest.mark.scenario(15, "shared memory")
+@pytest.mark.pins("rdma", "vfio", "uring")
 @pytest.mark.parametrize("kind", ["shmem", "memfd"])
-def test_shared_memory_leaves(movable_dimm, rdma, kind):
-    region = rdma.pin(movable_dimm.map(64 * MIB, kind=kind))
+def test_shared_memory_leaves(movable_dimm, pinner, kind):
+    pin = pinner.pin(movable_dimm.map(64 * MIB, kind=kind))
     movable_dimm.eject().expect(REMOVED)
-    region.expect_migrated_from(movable_dimm.frames)
+    pin.expect_migrated_from(movable_dimm.frames)
 
 
 @pytest.mark.sensitive
@@ -41,10 +43,36 @@ def test_hugetlb_pages_leave_for_a_free_pool(movable_dimm, rdma, huge_pages):
     region.expect_outside(movable_dimm.frames)
 
 
+@pytest.mark.sensitive
 @pytest.mark.wide
 @pytest.mark.scenario(12, "hugetlb, without a pool elsewhere: removed or -ENOMEM")
-def test_hugetlb_pages_without_a_pool_elsewhere(movable_dimm, rdma, huge_pages):
+def test_hugetlb_pages_without_a_pool_elsewhere(movable_dimm, rdma, huge_pages, record):
     huge_pages(1, 32)
     buffer = movable_dimm.map(64 * MIB, kind="hugetlb2m")
-    assert rdma.try_to_pin(buffer) in (PINNED, errno.ENOMEM)
+    answer = rdma.try_to_pin(buffer)
+    record(told(answer))
+    assert answer in (PINNED, errno.ENOMEM)
+    movable_dimm.eject().expect(REMOVED)
+
+
+@pytest.mark.hotremove
+@pytest.mark.topology("large")
+@pytest.mark.dimm(2048)
+@pytest.mark.scenario(13, "hugetlb (1 GiB): removed or -ENOMEM")
+def test_a_gigantic_page_leaves_or_is_refused(movable_dimm, rdma, gigantic_pages, record):
+    gigantic_pages(1, 1)
+    buffer = movable_dimm.map(GIB, kind="hugetlb1g")
+    answer = rdma.try_to_pin(buffer)
+    record(told(answer))
+    assert answer in (PINNED, errno.ENOMEM)
+    movable_dimm.eject().expect(REMOVED)
+
+
+@pytest.mark.hotremove
+@pytest.mark.topology("large")
+@pytest.mark.dimm(2048)
+@pytest.mark.scenario(13, "hugetlb (1 GiB), not pinned", control=True)
+def test_a_gigantic_page_that_nobody_pins_leaves(movable_dimm, gigantic_pages):
+    gigantic_pages(1, 1)
+    movable_dimm.map(GIB, kind="hugetlb1g")
     movable_dimm.eject().expect(REMOVED)

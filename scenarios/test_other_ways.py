@@ -17,9 +17,19 @@ def test_dimm_leaves_under_registered_buffers(movable_dimm, uring):
 
 
 @pytest.mark.sensitive
-@pytest.mark.scenario(34, "pin_user_pages_fast by a module held")
-def test_dimm_leaves_under_a_modules_pin(movable_dimm, pin_hold):
-    pin = pin_hold.pin(movable_dimm.map(64 * MIB))
+@pytest.mark.scenario(34, "pinned by a module of the kernel")
+@pytest.mark.pins("pin_hold", "umem", "mediated")
+def test_dimm_leaves_under_a_modules_pin(movable_dimm, pinner):
+    pin = pinner.pin(movable_dimm.map(32 * MIB))
+    movable_dimm.eject().expect(REMOVED)
+    pin.expect_migrated_from(movable_dimm.frames)
+
+
+@pytest.mark.sensitive
+@pytest.mark.scenario(34, "pinned by other entries than pin_user_pages_fast")
+@pytest.mark.parametrize("entry", ["locked", "remote", "unlocked", "memfd"])
+def test_dimm_leaves_by_whatever_entry_it_is_pinned(movable_dimm, pin_hold, entry):
+    pin = pin_hold.pin(movable_dimm.map(32 * MIB, kind="memfd"), entry=entry)
     movable_dimm.eject().expect(REMOVED)
     pin.expect_migrated_from(movable_dimm.frames)
 

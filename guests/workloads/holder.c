@@ -112,7 +112,9 @@ int main(int argc, char **argv)
 		answer_failure();
 		return 1;
 	}
-	if (options.faulted)
+	if (options.faulted && pins_read_only && memory.kind->file == NAMED_FILE)
+		memory_touch(&memory);
+	else if (options.faulted)
 		memory_fault(&memory);
 	answer("{\"event\": \"mapped\", \"pid\": %d, \"address\": %lu, \"bytes\": %zu, "
 	       "\"page_bytes\": %zu}",

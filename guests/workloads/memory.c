@@ -79,6 +79,9 @@ static bool place_on(const struct memory *memory, int node, bool prefer)
 	if (node >= NODES)
 		return failed_with("mbind", EINVAL);
 	mask[node / NODE_BITS] = 1ul << (node % NODE_BITS);
+	/* Of a file, only tmpfs asks for the mapping's policy; others go by the process's. */
+	if (memory->kind->file == NAMED_FILE && syscall(SYS_set_mempolicy, policy, mask, NODES))
+		return failed("set_mempolicy");
 	if (syscall(SYS_mbind, memory->address, memory->bytes, policy, mask, NODES, 0))
 		return failed("mbind");
 	return true;
@@ -134,6 +137,27 @@ bool memory_advise(const struct memory *memory, const char *advice)
 	if (number < 0)
 		return failed_with("no such advice", EINVAL);
 	return !madvise(memory->address, memory->bytes, number) || failed("madvise");
+}
+
+/* Reads of a megabyte, so that the kernel reads ahead in folios as large as it ever makes. */
+static void read_file(const struct memory *memory)
+{
+	static char chunk[MIB];
+
+	for (size_t offset = 0; offset < memory->bytes; offset += sizeof(chunk))
+		if (pread(memory->fd, chunk, sizeof(chunk), offset) <= 0)
+			break;
+	madvise(memory->address, memory->bytes, MADV_WILLNEED);
+}
+
+void memory_touch(const struct memory *memory)
+{
+	volatile const char *byte = memory->address;
+
+	if (memory->kind->file == NAMED_FILE)
+		read_file(memory);
+	for (size_t offset = 0; offset < memory->bytes; offset += SMALL_PAGE)
+		(void)byte[offset];
 }
 
 void memory_fault(const struct memory *memory)

@@ -31,7 +31,8 @@ extern const char memory_kinds[];
 
 /*
  * Map memory->bytes of memory->kind, touching none of it: on `node` only, or if `prefer` there as
- * long as it has free pages (-1: anywhere). `path` is the file to map, for the kind `file`.
+ * long as it has free pages (-1: anywhere). `path` is the file to map, for the kind `file`; as
+ * most filesystems go by the process's policy, that is set too.
  */
 bool memory_map(struct memory *memory, int node, bool prefer, const char *path);
 
@@ -43,5 +44,8 @@ bool memory_advise(const struct memory *memory, const char *advice);
 
 /* Fault every page in by writing to it. */
 void memory_fault(const struct memory *memory);
+
+/* Fault every page in by reading it, a file's pages in folios as large as the kernel makes them. */
+void memory_touch(const struct memory *memory);
 
 #endif

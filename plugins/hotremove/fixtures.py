@@ -11,8 +11,9 @@ Dimensions, each with a default that an option or a marker changes:
 | `pinner`     | the pin path           | none             | `mark.pins("rdma", "vfio")`   |
 
 Nouns, each fresh for every test: `guest`; memory (`movable_dimm`, `normal_dimm`, `dax_kmem`,
-`boot_node`, `virtio_mem`); pin paths (`rdma`, `vfio`, `uring`, `vmsplice`, `pin_hold`, `udmabuf`,
-`edu`); what looks or interferes (`traffic`, `leaks`, `objector`, `rounds`); and `meter`.
+`boot_node`, `virtio_mem`); pin paths (`rdma`, `vfio`, `uring`, `vmsplice`, `pin_hold`, `umem`,
+`mediated`, `udmabuf`, `edu`); what looks or interferes (`traffic`, `leaks`, `objector`, `rounds`,
+`ext4`, `scarcity`); `meter` and `record`.
 """
 
 from __future__ import annotations
@@ -33,19 +34,22 @@ from hotremove.guest.machine import Guest
 from hotremove.guest.plan import GuestPlan
 from hotremove.guest.topology import Topology, load_topology
 from hotremove.kernels.kernel import Kernel
-from hotremove.memory.blocks import reserve_huge_pages
+from hotremove.memory.blocks import count_pins, reserve_gigantic_pages, reserve_huge_pages
 from hotremove.memory.boot_node import BootNode
 from hotremove.memory.daxkmem import DaxKmem
 from hotremove.memory.dimm import Dimm
+from hotremove.memory.files import Filesystem
 from hotremove.memory.leaks import Leaks
 from hotremove.memory.normal_dimm import NormalDimm
 from hotremove.memory.notifier import Objector
+from hotremove.memory.scarcity import Scarcity
 from hotremove.memory.virtio_mem import VirtioMem
 from hotremove.meter import TOPOLOGY, Meter
+from hotremove.notes import Record, recorder
 from hotremove.pins.buffer import Buffer
 from hotremove.pins.edu import Edu
-from hotremove.pins.kmod import PinHold, turn_off
-from hotremove.pins.pin import Pin
+from hotremove.pins.kmod import Mediated, PinHold, Umem, turn_off
+from hotremove.pins.path import PinPath
 from hotremove.pins.rdma import Rdma
 from hotremove.pins.traffic import Range, Traffic
 from hotremove.pins.udmabuf import Udmabuf
@@ -54,21 +58,17 @@ from hotremove.pins.vfio import Vfio
 from hotremove.pins.vmsplice import Vmsplice
 from hotremove.quiet import settle_reports
 from hotremove.report.evidence import Evidence
-from hotremove.stash import EVIDENCE, FARM, GUEST, METER, ROUNDS
+from hotremove.stash import EVIDENCE, FARM, GUEST, METER, ROUNDS, ROW
+from hotremove.verdict.lineage import Lineage
 
 DIMM_MIB = 512
 # Shorter than a verdict on a kernel may be: a proof also asks where the pinned pages lie.
 PROOF_DEADLINE = 4.0
+# Where the lineage knows that a row fails. Fixed kernels need less than a second.
+KNOWN_BUG_DEADLINE = 10.0
 
 
-class Pinner(Protocol):
-    """A way to pin a buffer."""
-
-    def pin(self, buffer: Buffer) -> Pin:
-        """Pin all of it."""
-
-
-class Mover(Pinner, Protocol):
+class Mover(Protocol):
     """A way to pin a buffer, by a device that can move what is in it."""
 
     def reach(self, size: int, chance: Random) -> tuple[Range, ...]:
@@ -76,7 +76,17 @@ class Mover(Pinner, Protocol):
 
 
 # Names of the fixtures below that pin.
-PIN_PATHS = ("rdma", "vfio", "uring", "vmsplice", "pin_hold", "edu", "udmabuf")
+PIN_PATHS = (
+    "rdma",
+    "vfio",
+    "uring",
+    "vmsplice",
+    "pin_hold",
+    "umem",
+    "mediated",
+    "edu",
+    "udmabuf",
+)
 
 
 @pytest.fixture(scope="session")
@@ -109,6 +119,16 @@ def topology(request: pytest.FixtureRequest, farm: Farm) -> Topology:
 def fix(request: pytest.FixtureRequest) -> bool:
     """Whether the kernel is as it is; False turns the migration of pins off (`--prove`)."""
     return bool(getattr(request, "param", True))
+
+
+@pytest.fixture
+def known_bug(request: pytest.FixtureRequest, farm: Farm, kernel: Kernel) -> bool:
+    """Whether the lineage is asked, and expects the row to fail on this kernel."""
+    options, row = farm.options, request.node.stash[ROW]
+    if options.expect != "lineage" or row.control:
+        return False
+    lineage = Lineage(kernel.point_release, options.has, options.lacks)
+    return lineage.known_bug(row.number) is not None
 
 
 @pytest.fixture
@@ -158,22 +178,27 @@ def meter(request: pytest.FixtureRequest, farm: Farm, kernel: Kernel) -> Iterato
 
 
 @pytest.fixture
-def movable_dimm(request: pytest.FixtureRequest, guest: Guest, farm: Farm, fix: bool) -> Dimm:
+def movable_dimm(
+    request: pytest.FixtureRequest, guest: Guest, farm: Farm, fix: bool, known_bug: bool
+) -> Dimm:
     """A DIMM on the movable node, online in ZONE_MOVABLE."""
     marker = request.node.get_closest_marker("dimm")
     mib = marker.args[0] if marker else DIMM_MIB
-    return Dimm(guest, guest.plan.topology.movable_node, mib, removal_deadline(farm, fix))
+    deadline = removal_deadline(farm, fix, known_bug)
+    return Dimm(guest, guest.plan.topology.movable_node, mib, deadline)
 
 
-def removal_deadline(farm: Farm, fix: bool) -> float:
-    """Seconds a removal is given; fewer with the fix off, where it is meant to get stuck."""
-    return farm.options.deadline if fix else min(farm.options.deadline, PROOF_DEADLINE)
+def removal_deadline(farm: Farm, fix: bool, known_bug: bool = False) -> float:
+    """Seconds a removal is given; fewer where it is meant to get stuck."""
+    if not fix:
+        return min(farm.options.deadline, PROOF_DEADLINE)
+    return min(farm.options.deadline, KNOWN_BUG_DEADLINE) if known_bug else farm.options.deadline
 
 
 @pytest.fixture
-def virtio_mem(guest: Guest, farm: Farm, fix: bool) -> VirtioMem:
+def virtio_mem(guest: Guest, farm: Farm, fix: bool, known_bug: bool) -> VirtioMem:
     """The guest's virtio-mem device, grown; wants `mark.topology("virtio-mem")`."""
-    return VirtioMem(guest, removal_deadline(farm, fix))
+    return VirtioMem(guest, removal_deadline(farm, fix, known_bug))
 
 
 @pytest.fixture
@@ -195,9 +220,21 @@ def huge_pages(guest: Guest) -> Callable[[int, int], None]:
 
 
 @pytest.fixture
+def gigantic_pages(guest: Guest) -> Callable[[int, int], None]:
+    """Reserve huge pages of 1 GiB on a node, in ZONE_MOVABLE: `gigantic_pages(node, count)`."""
+    return partial(reserve_gigantic_pages, guest.control)
+
+
+@pytest.fixture
+def pins_held(guest: Guest) -> Callable[[], int]:
+    """Count the page references that FOLL_PIN holds on the whole machine."""
+    return partial(count_pins, guest.control)
+
+
+@pytest.fixture
 def map_on_node(guest: Guest) -> Callable[..., Buffer]:
-    """Map and fault memory on a node: `map_on_node(0, 128 * MIB)`."""
-    return lambda node, size, kind="anon": Buffer(guest, size, node, kind)
+    """Map and fault memory on a node: `map_on_node(0, 128 * MIB)`; see `Buffer` for more words."""
+    return lambda node, size, **how: Buffer(guest, size, node, **how)
 
 
 @pytest.fixture
@@ -278,7 +315,37 @@ def traffic(rounds: Rounds) -> Callable[[Mover, Buffer], Traffic]:
 
 
 @pytest.fixture
-def pinner(request: pytest.FixtureRequest) -> Pinner:
+def umem(rdma: Rdma, farm: Farm, kernel: Kernel) -> Umem:
+    """ib_umem_get() for the guest's rxe device, by the module pin_rdma."""
+    return Umem(rdma, farm.kmods(kernel).find("pin_rdma"))
+
+
+@pytest.fixture
+def mediated(guest: Guest, farm: Farm, kernel: Kernel) -> Mediated:
+    """vfio_pin_pages() for a device without hardware, by the module pin_vfio."""
+    return Mediated(guest, farm.kmods(kernel).find("pin_vfio"))
+
+
+@pytest.fixture
+def ext4(guest: Guest) -> Filesystem:
+    """An empty ext4 filesystem."""
+    return Filesystem(guest)
+
+
+@pytest.fixture
+def scarcity(guest: Guest) -> Scarcity:
+    """What takes the guest's free memory away; ask for it before `movable_dimm`."""
+    return Scarcity(guest)
+
+
+@pytest.fixture
+def record(request: pytest.FixtureRequest) -> Record:
+    """Keep a line for the results, where more than one answer is right: `record("refused")`."""
+    return recorder(request.node)
+
+
+@pytest.fixture
+def pinner(request: pytest.FixtureRequest) -> PinPath:
     """The pin path of this run of the test; the paths come from `@pytest.mark.pins`."""
-    path: Pinner = request.getfixturevalue(request.param)
+    path: PinPath = request.getfixturevalue(request.param)
     return path

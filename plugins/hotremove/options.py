@@ -22,7 +22,7 @@ DEFAULT_KERNEL = "debian:bookworm"
 MARKERS = (
     "hotremove: boots guests and hot-removes their memory",
     "scenario(number, title, control=False): a row of docs/scenarios.md, or its control",
-    "wide: a row beyond the main job; stable kernels are known that fail it",
+    "wide: a row that stable kernels are known to fail; in -m hotremove with --expect lineage",
     "sensitive: fails when the fix is turned off; --prove shows it on the kernel under test",
     "topology(name): the guest's topology, a file of guests/topologies (default: --topology)",
     "dimm(mib): size of the DIMM that the fixture movable_dimm plugs, in MiB",

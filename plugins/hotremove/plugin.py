@@ -59,12 +59,14 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     dimensions.parametrize(metafunc)
 
 
+@pytest.hookimpl(tryfirst=True)  # before -m chooses
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """End the run with one line if a kernel is not to be had or a marker makes no sense."""
     if PROBLEM in config.stash:
         raise pytest.UsageError(str(config.stash[PROBLEM]))
     try:
         dimensions.check_markers(items, config.stash[FARM].options.allow_files)
+        dimensions.widen(items, config.stash[FARM].options.expect)
     except HotremoveError as error:
         config.stash[PROBLEM] = error
         raise pytest.UsageError(str(error)) from error

@@ -3,8 +3,8 @@
 
 from hotremove.observe.cost import MOVABLE, NORMAL, Point
 from hotremove.pins.buffer import PinRefused
+from hotremove.pins.path import PINNED, told
 from hotremove.pins.pin import MIB
-from hotremove.pins.rdma import PINNED
 from hotremove.verdict.outcome import GUEST_DIED, REFUSED, REMOVED, STUCK
 
 GIB = 1 << 30
@@ -23,4 +23,5 @@ __all__ = [
     "STUCK",
     "PinRefused",
     "Point",
+    "told",
 ]

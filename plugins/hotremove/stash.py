@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from hotremove.meter import Meter
     from hotremove.report.evidence import Evidence
     from hotremove.report.reporting import Results
+    from hotremove.verdict.row import Row
 
 FARM: pytest.StashKey[Farm] = pytest.StashKey()
 """On the config: the run's farm."""
@@ -25,6 +26,8 @@ BOOK: pytest.StashKey[AllowanceBook] = pytest.StashKey()
 """On the config: how the allowances fared."""
 TERMS: pytest.StashKey[Terms] = pytest.StashKey()
 """On an item: which kernel reports it allows and expects."""
+ROW: pytest.StashKey[Row] = pytest.StashKey()
+"""On an item: its row of the catalogue."""
 SETTLED: pytest.StashKey[Settled] = pytest.StashKey()
 """On an item: how its allowances fared."""
 RESULTS: pytest.StashKey[Results] = pytest.StashKey()
@@ -37,6 +40,8 @@ GUEST: pytest.StashKey[Guest] = pytest.StashKey()
 """On an item: the guest of its running test."""
 KEPT: pytest.StashKey[list[str]] = pytest.StashKey()
 """On the config: how to reach guests of workers that live on."""
+NOTES: pytest.StashKey[list[str]] = pytest.StashKey()
+"""On an item: what its scenario recorded."""
 EVIDENCE: pytest.StashKey[Evidence] = pytest.StashKey()
 """On an item: where its evidence goes."""
 ROUNDS: pytest.StashKey[Rounds] = pytest.StashKey()

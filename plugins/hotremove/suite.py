@@ -39,6 +39,10 @@ _FIXTURES = {
     "uring": ("io_uring pins",),
     "udmabuf": ("udmabuf pins",),
     "pin_hold": ("modules of the farm",),
+    "umem": ("rdma pins", "modules of the farm"),
+    "mediated": ("modules of the farm",),
+    "gigantic_pages": ("hugetlb pins",),
+    "ext4": ("ext4 files",),
 }
 # What rows need that no fixture of theirs says.
 _ROWS = {14: ("pins of huge pages",)}

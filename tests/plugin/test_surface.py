@@ -35,6 +35,34 @@ def test_ids_carry_the_kernels_version_and_the_pin_path(
     ]
 
 
+def test_wide_rows_are_in_the_main_job_where_the_lineage_decides(
+    run, pytester: pytest.Pytester, kernel_image: Path
+) -> None:
+    pytester.makepyfile(
+        """
+        import pytest
+
+        @pytest.mark.wide
+        @pytest.mark.scenario(11, "hugetlb")
+        def test_row(guest):
+            pass
+
+        @pytest.mark.wide
+        @pytest.mark.scenario(999, "of which the lineage knows nothing")
+        def test_unknown(guest):
+            pass
+
+        @pytest.mark.hotremove
+        def test_other(guest):
+            pass
+        """
+    )
+    words = ("--collect-only", "-q", "-m", "hotremove", "--kernel", f"image:{kernel_image}")
+    assert run(*words).tests == ["test_other[6.1.99]"]
+    both = ["test_row[6.1.99]", "test_other[6.1.99]"]
+    assert run(*words, "--expect", "lineage").tests == both
+
+
 def test_a_run_for_each_kernel(run, kernel_image: Path, tmp_path: Path) -> None:
     other = tmp_path / "other"
     other.write_bytes(samples.image("7.2.0-1-amd64", samples.BUILD.replace("6.1.99", "7.2.12")))

@@ -73,6 +73,15 @@ def test_a_file(hold, tmp_path):
     assert path.read_bytes() != bytes(MIB)
 
 
+def test_a_file_that_is_only_read_is_faulted_in_without_writing(hold, tmp_path):
+    path = tmp_path / "file"
+    path.write_bytes(b"content" + bytes(2 * MIB - 7))
+    file = ("--memory", "file", "--file", str(path), "--bytes", str(2 * MIB))
+    holder = hold(*file, "--read-only", "--faulted")
+    assert holder.ask("pages")["present"] == 512
+    assert path.read_bytes()[:7] == b"content"
+
+
 def test_pattern(hold):
     holder = hold("--bytes", str(MIB))
     assert holder.ask("fill 7") == {"event": "filled"}

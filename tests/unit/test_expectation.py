@@ -29,6 +29,22 @@ def test_a_bug_nobody_knows_of_stays_a_failure():
     assert against_lineage(FAILED, RDMA, FIXED) is FAILED
 
 
+@pytest.mark.parametrize(
+    ("row", "version", "bug"),
+    [
+        (11, (6, 1, 192), "4849807114b8"),
+        (11, (6, 12, 117), None),
+        (19, (6, 1, 192), "84209e87c696"),
+        (21, (5, 17, 0), None),
+        (21, (6, 1, 150), "2fbb0c10d1e8"),
+        (21, (6, 1, 192), None),
+    ],
+)
+def test_a_row_fails_from_the_change_that_breaks_it_to_the_one_that_mends_it(row, version, bug):
+    known = Lineage(version).known_bug(row)
+    assert (known.hash if known else None) == bug
+
+
 def test_a_control_has_no_known_bugs():
     control = Row(1, "nothing pinned", control=True)
     assert against_lineage(FAILED, control, UNFIXED) is FAILED

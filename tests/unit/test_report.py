@@ -11,7 +11,15 @@ from hypothesis import strategies as st
 from hotremove.errors import UsageProblem
 from hotremove.report.evidence import readable, safe_name
 from hotremove.report.record import Result, read_record, write_record
-from hotremove.report.terminal import cell, highlights, table, tally, widths, wrapped
+from hotremove.report.terminal import (
+    cell,
+    highlights,
+    recorded,
+    table,
+    tally,
+    widths,
+    wrapped,
+)
 
 
 def make_result(**changed):
@@ -133,6 +141,22 @@ def test_the_table_fits_the_terminal_and_loses_nothing(columns: int):
     assert words == title
     assert [text for text, _ in rows[1][1:]] == ["fail (stuck)"] * 3 + ["1 of 1"]
     assert (len(rows) == 2) is (columns > 80)
+
+
+def test_what_passing_scenarios_recorded_is_told_by_row():
+    seen = make_result(scenario="16 file", message="EFAULT")
+    results = [
+        dataclasses.replace(seen, pin="vfio"),
+        dataclasses.replace(seen, scenario="12 hugetlb", message="ENOMEM"),
+        dataclasses.replace(seen, message="stuck", verdict="fail"),
+        dataclasses.replace(seen, message="noticed: stuck", fix_off=True),
+        dataclasses.replace(seen, message=""),
+    ]
+    assert recorded(results) == [
+        "12 hugetlb, 6.1.192: ENOMEM",
+        "16 file [vfio], 6.1.192: EFAULT",
+    ]
+    assert recorded(results[2:]) == []
 
 
 def test_the_tally_counts_every_result():

@@ -44,6 +44,7 @@ SPARE_MODULES = (
     "dax_pmem",
     "loop",
     "ext4",
+    "crc32c_generic",  # ext4 up to 6.12 asks the crypto layer for "crc32c" without naming it
     "veth",
     "mdev",
     "vfio_mdev",  # binds mediated devices on 5.10

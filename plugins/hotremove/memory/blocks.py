@@ -67,16 +67,23 @@ def require_hot_remove(control: Control) -> None:
 
 
 def read_counters(control: Control, node: int) -> Counters:
-    """What the kernel counts: a node's own vmstat, and the machine's migrations, in pages.
+    """What the kernel counts: a node's own vmstat, and the machine's migrations and faults.
 
-    Pins are counted by node, migrations only for the whole machine. Each CPU keeps up to 125 of a
-    node's events to itself; reading stat_refresh makes it give them up (mm/vmstat.c).
+    Pins are counted by node, migrations (in pages) and faults only for the whole machine. Each CPU
+    keeps up to 125 of a node's events to itself; reading stat_refresh makes it give them up
+    (mm/vmstat.c).
     """
     control.read("/proc/sys/vm/stat_refresh")
     paths = (f"/sys/devices/system/node/node{node}/vmstat", "/proc/vmstat")
     of_node, of_machine = (parse_vmstat(text) for text in control.read_all(paths))
-    migrations = of_machine.only("pgmigrate_", "thp_migration_")
+    migrations = of_machine.only("pgmigrate_", "thp_migration_", "pgfault")
     return Counters({**of_node.values, **migrations.values})
+
+
+def count_pins(control: Control) -> int:
+    """Page references that FOLL_PIN holds now, on all nodes."""
+    control.read("/proc/sys/vm/stat_refresh")
+    return parse_vmstat(control.read("/proc/vmstat")).pinned
 
 
 def read_zones(control: Control) -> tuple[Zone, ...]:
@@ -90,6 +97,20 @@ def read_node_memory(control: Control, node: int) -> int:
     return parse_meminfo(text)["MemTotal"]
 
 
+def resize_pool(control: Control, node: int, count: int, kib: int = 2048) -> int:
+    """Ask for `count` huge pages of `kib` KiB in a node's pool; how many it has then.
+
+    Raises:
+        CapabilityAbsent: the kernel, or its CPU, has no such huge pages.
+    """
+    pool = f"/sys/devices/system/node/node{node}/hugepages/hugepages-{kib}kB/nr_hugepages"
+    try:
+        control.write(pool, str(count))
+        return int(control.read(pool))
+    except OSError as error:
+        raise CapabilityAbsent(f"the kernel lacks CONFIG_HUGETLB_PAGE: {pool}: {error}") from error
+
+
 def reserve_huge_pages(control: Control, node: int, count: int) -> None:
     """Make a node's pool hold `count` huge pages of 2 MiB.
 
@@ -97,11 +118,24 @@ def reserve_huge_pages(control: Control, node: int, count: int) -> None:
         CapabilityAbsent: the kernel has no hugetlb pages.
         HotremoveError: the node has no room for them.
     """
-    pool = f"/sys/devices/system/node/node{node}/hugepages/hugepages-2048kB/nr_hugepages"
-    try:
-        control.write(pool, str(count))
-        got = int(control.read(pool))
-    except OSError as error:
-        raise CapabilityAbsent(f"the kernel lacks CONFIG_HUGETLB_PAGE: {pool}: {error}") from error
+    got = resize_pool(control, node, count)
     if got != count:
         raise HotremoveError(f"node {node} gave {got} huge pages of {count}")
+
+
+def reserve_gigantic_pages(control: Control, node: int, count: int) -> None:
+    """Make a node's pool hold `count` huge pages of 1 GiB, from ZONE_MOVABLE too.
+
+    Raises:
+        CapabilityAbsent: the kernel keeps such pages out of ZONE_MOVABLE, or has none.
+    """
+    switch = "/proc/sys/vm/movable_gigantic_pages"
+    try:
+        control.write(switch, "1")
+    except OSError as error:
+        raise CapabilityAbsent(
+            f"the kernel keeps pages of 1 GiB out of ZONE_MOVABLE: it has no {switch}"
+        ) from error
+    got = resize_pool(control, node, count, 1 << 20)
+    if got != count:
+        raise HotremoveError(f"node {node} gave {got} huge pages of 1 GiB of {count}")

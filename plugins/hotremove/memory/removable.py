@@ -107,14 +107,28 @@ class Removable:
         faulted: bool = True,
         read_only: bool = False,
         file: str | None = None,
+        locked: bool = False,
+        cpu: int | None = None,
+        spill: bool = False,
     ) -> Buffer:
-        """Map `size` bytes on its node.
+        """Map `size` bytes on its node, or with `spill` elsewhere too; see `Buffer` for the words.
 
         Pages that are `faulted` exist before any pin, and are bound to the node. Those that are not
         prefer it: a pin that must not use ZONE_MOVABLE has to find them elsewhere, and a bound
         range would leave it only what little other memory the node has.
         """
-        buffer = Buffer(self.guest, size, self.node, kind, faulted, read_only, not faulted, file)
+        buffer = Buffer(
+            self.guest,
+            size,
+            self.node,
+            kind,
+            faulted,
+            read_only,
+            prefer=spill or not faulted,
+            file=file,
+            locked=locked,
+            cpu=cpu,
+        )
         self.buffers.append(buffer)
         return buffer
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import errno
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from itertools import count
 from typing import Any
 
@@ -27,6 +28,29 @@ _FILES = ("shmem", "memfd", "file")
 
 class PinRefused(OSError):
     """The kernel refused a pin; `errno` and the call are its own."""
+
+
+class PinHangs(AssertionError):
+    """The kernel is still pinning long after it should have pinned or refused: a livelock."""
+
+
+@dataclass(frozen=True)
+class PinnedRun:
+    """Pinned pages that follow each other and are alike.
+
+    Attributes:
+        pfn: the first page's frame.
+        count: how many pages.
+        node: their NUMA node.
+        zone: their zone, `Movable`.
+        order: of the folios they belong to, as a power of two.
+    """
+
+    pfn: int
+    count: int
+    node: int
+    zone: str
+    order: int
 
 
 class Buffer:
@@ -51,18 +75,25 @@ class Buffer:
         read_only: bool = False,
         prefer: bool = False,
         file: str | None = None,
+        locked: bool = False,
+        cpu: int | None = None,
     ) -> None:
         """Map `size` bytes bound to `node`, or only preferring it.
+
+        `file` is what the kind `file` maps, `locked` has pages locked as they are faulted in
+        (MLOCK_ONFAULT), `cpu` is the only CPU that the holder runs on.
 
         Raises:
             PinRefused: the kernel does not give the memory.
         """
-        words = ["holder", "--memory", kind, "--bytes", str(size)]
+        words = ["taskset", f"{1 << cpu:x}"] if cpu is not None else []
+        words += ["holder", "--memory", kind, "--bytes", str(size)]
         words += ["--node", str(node)] if node is not None else []
+        words += ["--file", file] if file is not None else []
         words += ["--prefer"] if prefer else []
         words += ["--faulted"] if faulted else []
+        words += ["--lock-on-fault"] if locked else []
         words += ["--read-only"] if read_only else []
-        words += ["--file", file] if file else []
         self.guest = guest
         self.size = size
         self.node = node
@@ -169,6 +200,31 @@ class Buffer:
         """As `mismatches`, of what the device that holds the last pin reads."""
         return int(self._ask(_about("dma-verify", seed, offset, size))["mismatches"])
 
+    def pinned_runs(self) -> tuple[PinnedRun, ...]:
+        """Where the pages of the last pin lie; the module pin_hold tells, not the page table.
+
+        Raises:
+            PinRefused: it was not made by that module.
+        """
+        return tuple(PinnedRun(*run) for run in self._ask("report")["runs"])
+
+    def largest_order(self) -> int:
+        """The order, as a power of two, of the largest folio in the last pin."""
+        return max(run.order for run in self.pinned_runs())
+
+    def stale_pages(self) -> int:
+        """Pages of the last pin that the memory is not made of any more: nobody sees them."""
+        pinned = PfnRuns.of((run.pfn, run.count) for run in self.pinned_runs())
+        return (pinned - self.frames()).pages
+
+    def fork(self) -> Child:
+        """Give the holder a child, which shares the memory as fork does."""
+        return Child(self, int(self._ask("fork")["pid"]))
+
+    def move_to_cpu(self, cpu: int) -> None:
+        """Let the holder run on one CPU only."""
+        self.guest.control.check(f"taskset -p {1 << cpu:x} {self.pid}")
+
     def status(self) -> Counters:
         """The holder's /proc/PID/status sizes in bytes: VmPin, VmLck, VmRSS."""
         text = self.guest.control.read(f"/proc/{self.pid}/status")
@@ -203,8 +259,21 @@ class Buffer:
             raise PinRefused(answer["errno"], f"{answer['call']}: {answer['message']}")
         return answer
 
+    def _in_kernel(self) -> bool:
+        """Whether the holder has used the CPU inside the kernel for most of the deadline."""
+        numbers = self.guest.control.read(f"/proc/{self.pid}/stat").rpartition(")")[2].split()
+        # In clock ticks of 10 ms; the state is field 3 of proc_pid_stat(5), so stime is number 12.
+        return int(numbers[12]) > DEADLINE * 50
+
+    def __str__(self) -> str:
+        return f"pid {self.pid}, {self.size >> 20} MiB of {self.kind} memory on node {self.node}"
+
     def _silent(self, command: str) -> Exception:
         """Why the holder did not answer: it ended, or it hangs in the kernel."""
+        if self._job.running and command.startswith("pin ") and self._in_kernel():
+            return PinHangs(
+                f"`{command}` goes on after {DEADLINE:g} s, in the kernel all the time: {self}"
+            )
         if self._job.running:
             return DeadlineExceeded(f"`{command}` did not return in the guest in {DEADLINE:g} s")
         done = self._job.completed()
@@ -219,3 +288,28 @@ class Buffer:
 def _about(command: str, seed: int, offset: int, size: int) -> str:
     """A command about a pattern in a part of the range; the holder takes no `bytes=0`."""
     return f"{command} {seed} offset={offset}" + (f" bytes={size}" if size else "")
+
+
+class Child:
+    """A process that the holder forked, with the memory as fork(2) left it."""
+
+    def __init__(self, parent: Buffer, pid: int) -> None:
+        """Made by `Buffer.fork`."""
+        self.pid = pid
+        self._parent = parent
+
+    def fill(self, seed: int) -> None:
+        """Write a pattern that `seed` names."""
+        self._parent._ask(f"child fill {seed}")
+
+    def mismatches(self, seed: int) -> int:
+        """Bytes that differ from the pattern `seed`."""
+        return int(self._parent._ask(f"child verify {seed}")["mismatches"])
+
+    def frames(self) -> PfnRuns:
+        """The page frames that the range is made of for the child."""
+        return PfnRuns.of(self._parent._ask("child pages")["runs"])
+
+    def close(self) -> None:
+        """End it."""
+        self._parent._ask("reap")

@@ -4,11 +4,10 @@
 from __future__ import annotations
 
 from random import Random
+from typing import Any
 
 from hotremove.errors import CapabilityAbsent
 from hotremove.guest.machine import Guest
-from hotremove.pins.buffer import Buffer
-from hotremove.pins.pin import Pin
 from hotremove.pins.traffic import Range, scattered
 from hotremove.pins.vfio import Vfio
 
@@ -20,6 +19,7 @@ _PLACES = 3
 class Edu(Vfio):
     """The edu device bound to vfio-pci."""
 
+    label = "vfio DMA mapping of an edu device"
     find = "grep -ls 0x11e8 /sys/bus/pci/devices/*/device"
 
     def __init__(self, guest: Guest) -> None:
@@ -36,10 +36,9 @@ class Edu(Vfio):
         )
         super().__init__(guest)
 
-    def pin(self, buffer: Buffer, batch: int | None = None) -> Pin:
-        """As vfio's, with the device ready to use the mapping."""
-        label = "vfio DMA mapping of an edu device"
-        return buffer.pin("vfio", label, group=self.group, batch=batch, device=self.address)
+    def keys(self) -> dict[str, Any]:
+        """The device that is to use the mapping."""
+        return {"device": self.address}
 
     def reach(self, size: int, chance: Random) -> tuple[Range, ...]:
         """What the device moves of `size` bytes: a few places, for it is slow, both ends too."""

@@ -53,9 +53,27 @@ class Pin:
         return self.counted["pgmigrate_success"]
 
     @property
+    def faults(self) -> int:
+        """Page faults of the whole machine while it was taken."""
+        return self.counted["pgfault"]
+
+    def expect_no_livelock(self) -> None:
+        """Require that it was not taken by faulting the same pages in over and over.
+
+        A kernel that faults each page in, migrates it and faults it in again needs two faults a
+        page; the commands that read the counters have a few hundred of their own.
+
+        Raises:
+            AssertionError: with the number of faults.
+        """
+        __tracebackhide__ = True
+        limit = 2 * self.pages + 2000
+        assert self.faults <= limit, f"{self.holder}: {self.faults} page faults, at most {limit}"
+
+    @property
     def holder(self) -> str:
         """Who holds it, in words."""
-        article = "an" if self.label.startswith(("rxe", "io_uring")) else "a"
+        article = "an" if self.label.startswith(("rxe", "io_uring", "ib_")) else "a"
         return f"pid {self.pid}, {article} {self.label} of {self.size / MIB:g} MiB"
 
     def expect_outside(self, movable: PfnRuns) -> None:

@@ -11,10 +11,10 @@ from random import Random
 from hotremove.errors import CapabilityAbsent
 from hotremove.guest.machine import Guest
 from hotremove.pins.buffer import Buffer, PinRefused
+from hotremove.pins.path import PinPath
 from hotremove.pins.pin import Pin
 from hotremove.pins.traffic import Range, pieces
 
-PINNED = 0
 DEVICE = "rxe0"
 _LABEL = "rxe memory region"
 # Between two pins that are to overlap, seconds at most; one of 16 MiB takes 0.03 s under TCG.
@@ -26,7 +26,7 @@ _SET_UP = (
 )
 
 
-class Rdma:
+class Rdma(PinPath):
     """The guest's rxe device.
 
     >>> region = rdma.pin(movable_dimm.map(128 * MIB))
@@ -106,14 +106,6 @@ class Rdma:
         """What the device moves of `size` bytes: all of it."""
         del chance
         return pieces(size)
-
-    def try_to_pin(self, buffer: Buffer) -> int:
-        """Pin the buffer where either is right: `PINNED` (0), or the errno of the refusal."""
-        try:
-            self.pin(buffer)
-        except PinRefused as refusal:
-            return refusal.errno or errno.EIO
-        return PINNED
 
     def pinned_bytes(self, buffer: Buffer) -> int:
         """What the kernel accounts to the holder: VmPin, umem's pinned_vm, bytes."""

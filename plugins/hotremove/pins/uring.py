@@ -6,10 +6,11 @@ from __future__ import annotations
 from hotremove.errors import CapabilityAbsent
 from hotremove.guest.machine import Guest
 from hotremove.pins.buffer import Buffer
+from hotremove.pins.path import PinPath
 from hotremove.pins.pin import Pin
 
 
-class Uring:
+class Uring(PinPath):
     """The guest's io_uring."""
 
     def __init__(self, guest: Guest) -> None:

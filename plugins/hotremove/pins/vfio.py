@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import Any
 
 from hotremove.errors import CapabilityAbsent
 from hotremove.guest.machine import Guest
 from hotremove.pins.buffer import Buffer
+from hotremove.pins.path import PinPath
 from hotremove.pins.pin import Pin
 
 _MODULES = {
@@ -17,7 +19,7 @@ _MODULES = {
 }
 
 
-class Vfio:
+class Vfio(PinPath):
     """An endpoint bound to vfio-pci.
 
     >>> mapping = vfio.pin(movable_dimm.map(128 * MIB))
@@ -26,7 +28,10 @@ class Vfio:
         address: the endpoint's PCI address.
         group: its IOMMU group.
         find: the command that finds it in sysfs, by a file in its folder.
+        label: what holds the pins, for a reader.
     """
+
+    label = "vfio DMA mapping"
 
     # PCI class 0c0330: an xHCI controller, which the topologies give as endpoints.
     find = "grep -ls 0x0c0330 /sys/bus/pci/devices/*/class"
@@ -43,13 +48,26 @@ class Vfio:
         self.group = self._find_group()
         self._bind()
 
-    def pin(self, buffer: Buffer, batch: int | None = None) -> Pin:
+    def pin(
+        self,
+        buffer: Buffer,
+        batch: int | None = None,
+        offset: int | None = None,
+        size: int | None = None,
+    ) -> Pin:
         """Map the buffer for DMA, `batch` bytes a call, by default all at once.
+
+        `offset` and `size`, bytes, choose a part of it.
 
         Raises:
             PinRefused: VFIO_IOMMU_MAP_DMA's errno.
         """
-        return buffer.pin("vfio", "vfio DMA mapping", group=self.group, batch=batch)
+        part = {"offset": offset, "bytes": size, **self.keys()}
+        return buffer.pin("vfio", self.label, True, group=self.group, batch=batch, **part)
+
+    def keys(self) -> dict[str, Any]:
+        """What else the holder has to know."""
+        return {}
 
     def pinned_bytes(self, buffer: Buffer) -> int:
         """What the kernel accounts to the holder: VmLck, type1's locked_vm, bytes."""

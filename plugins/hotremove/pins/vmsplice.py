@@ -5,10 +5,11 @@ from __future__ import annotations
 
 from hotremove.guest.machine import Guest
 from hotremove.pins.buffer import Buffer
+from hotremove.pins.path import PinPath
 from hotremove.pins.pin import Pin
 
 
-class Vmsplice:
+class Vmsplice(PinPath):
     """Pipes that user pages are spliced into.
 
     The kernel takes plain references (FOLL_GET, lib/iov_iter.c) without FOLL_LONGTERM, so no
@@ -19,10 +20,11 @@ class Vmsplice:
         """Nothing to set up: every kernel has it."""
         self.guest = guest
 
-    def pin(self, buffer: Buffer, size: int | None = None) -> Pin:
+    def pin(self, buffer: Buffer, batch: int | None = None, size: int | None = None) -> Pin:
         """Splice the first `size` bytes of the buffer, or all, into pipes that nobody reads.
 
         Raises:
             PinRefused: vmsplice's errno.
         """
-        return buffer.pin("vmsplice", "vmsplice'd pipe buffer", long_term=False, bytes=size)
+        keys = {"batch": batch, "bytes": size}
+        return buffer.pin("vmsplice", "vmsplice'd pipe buffer", False, **keys)

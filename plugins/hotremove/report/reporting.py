@@ -16,6 +16,7 @@ from hotremove import progress
 from hotremove.allowances import AllowanceBook, Settled
 from hotremove.dimensions import row_of
 from hotremove.errors import HotremoveError
+from hotremove.notes import noted
 from hotremove.pins.buffer import PinRefused
 from hotremove.pins.pin import PinnedInMovable
 from hotremove.report import costs
@@ -23,7 +24,7 @@ from hotremove.report.environment import describe
 from hotremove.report.junit import properties
 from hotremove.report.outputs import write_beside
 from hotremove.report.record import Result, write_record
-from hotremove.report.terminal import highlights, table, tally, widths, wrapped
+from hotremove.report.terminal import highlights, recorded, table, tally, widths, wrapped
 from hotremove.stash import BOOK, EVIDENCE, FARM, GUEST, METER, RESULTS, SETTLED
 from hotremove.verdict.expectation import Finding, against_lineage, with_fix_off
 from hotremove.verdict.judge import judge
@@ -147,7 +148,7 @@ def annotate(item: pytest.Item, call: pytest.CallInfo[None], report: pytest.Test
         return
     if call.excinfo and isinstance(error, _SELF_EXPLAINING):
         report.longrepr = call.excinfo.getrepr(style="short", tbfilter=_scenario_only)
-    alone = Finding(judge(error), _message(error))
+    alone = Finding(judge(error), _message(error) if error else noted(item))
     found = _against_expectations(item, alone, error) if call.when == "call" else alone
     if call.when == "teardown" and found.verdict is Verdict.FAIL:
         found = Finding(Verdict.ERROR, found.message)
@@ -250,9 +251,7 @@ def _evidence(item: pytest.Item) -> str:
     return evidence.directory.name if evidence and evidence.directory else ""
 
 
-def _message(error: BaseException | None) -> str:
-    if error is None:
-        return ""
+def _message(error: BaseException) -> str:
     text = str(error) or type(error).__name__
     told = text if isinstance(error, _SELF_EXPLAINING) else text.splitlines()[0]
     notes = "".join(f" ({note})" for note in getattr(error, "__notes__", ()))
@@ -282,6 +281,12 @@ def summarize(reporter: TerminalReporter, config: pytest.Config) -> None:
         reporter.line("")
         reporter.line(heading, bold=True)
         reporter.line(textwrap.fill(message, columns - 1, **_INDENTED))
+    seen = recorded(results)
+    if seen:
+        reporter.line("")
+        reporter.line("recorded", bold=True)
+    for line in seen:
+        reporter.line(textwrap.fill(line, columns - 1, **_INDENTED))
     reporter.line("")
     for line in costs.lines(results):
         reporter.line(textwrap.fill(line, columns - 1, subsequent_indent="  "))

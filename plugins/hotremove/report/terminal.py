@@ -143,6 +143,14 @@ def _cause(result: Result) -> str:
     return found[0] if found else _NUMBER.sub("", result.message.partition("\n")[0])
 
 
+def recorded(results: Iterable[Result]) -> list[str]:
+    """What scenarios that accept more than one answer have seen; nothing if there are none."""
+    seen = [r for r in results if r.verdict == Verdict.PASS and r.message and not r.fix_off]
+    seen.sort(key=lambda result: row_order(result.row))
+    lines = [f"{one.row}, {one.kernel_label}: {one.message}" for one in seen]
+    return list(dict.fromkeys(lines))
+
+
 def tally(results: Sequence[Result]) -> str:
     """How many of each verdict, gravest first."""
     plain = [result for result in results if not result.fix_off]

@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Memory that is shared until it is written to: fork, pins for reading, the zero page."""
+
+import pytest
+
+from hotremove.scenario import MIB, REMOVED
+
+
+@pytest.mark.hotremove
+@pytest.mark.sensitive
+@pytest.mark.scenario(18, "fork while pinned; child and parent write")
+def test_pinned_pages_stay_with_the_parent(movable_dimm, rdma):
+    buffer = movable_dimm.map(4 * MIB)
+    region = rdma.pin(buffer)
+    child = buffer.fork()
+    buffer.fill(1)
+    child.fill(2)
+    assert buffer.frames() == region.frames
+    assert not child.frames() & region.frames
+    assert (buffer.device_mismatches(1), child.mismatches(2)) == (0, 0)
+    movable_dimm.eject().expect(REMOVED)
+
+
+@pytest.mark.hotremove
+@pytest.mark.scenario(18, "fork while pinned, with MADV_DONTFORK", control=True)
+def test_pinned_pages_that_no_child_sees(movable_dimm, rdma):
+    buffer = movable_dimm.map(4 * MIB)
+    buffer.advise("dontfork")
+    region = rdma.pin(buffer)
+    child = buffer.fork()
+    buffer.fill(1)
+    assert not child.frames()
+    assert buffer.frames() == region.frames
+    assert buffer.device_mismatches(1) == 0
+
+
+@pytest.mark.wide
+@pytest.mark.sensitive
+@pytest.mark.scenario(19, "pinned for reading, then written by the CPU")
+def test_a_pin_for_reading_sees_what_is_written_later(movable_dimm, pin_hold):
+    untouched = movable_dimm.map(MIB, faulted=False, read_only=True)
+    shared = movable_dimm.map(MIB, read_only=True)
+    shared.fork()
+    for buffer in (untouched, shared):
+        pin_hold.pin(buffer)
+        buffer.fill(1)
+    movable_dimm.eject().expect(REMOVED)
+    stale = {"untouched": untouched.stale_pages(), "shared": shared.stale_pages()}
+    assert stale == {"untouched": 0, "shared": 0}
+
+
+@pytest.mark.hotremove
+@pytest.mark.scenario(19, "pinned for writing, then written by the CPU", control=True)
+def test_a_pin_for_writing_sees_what_is_written_later(movable_dimm, rdma):
+    buffer = movable_dimm.map(MIB, faulted=False)
+    rdma.pin(buffer)
+    buffer.fill(1)
+    assert buffer.device_mismatches(1) == 0
+
+
+@pytest.mark.hotremove
+@pytest.mark.scenario(20, "the zero page pinned 10,000 times")
+def test_the_zero_page_is_let_go_as_often_as_it_is_pinned(movable_dimm, vfio, pins_held):
+    buffer = movable_dimm.map(2000 * 4096, faulted=False, read_only=True)
+    held = pins_held()
+    for _ in range(5):
+        assert vfio.pin(buffer, batch=4096).calls == 2000
+        buffer.unpin()
+    assert pins_held() == held
+    movable_dimm.eject().expect(REMOVED)
+
+
+@pytest.mark.hotremove
+@pytest.mark.scenario(20, "written pages pinned 10,000 times", control=True)
+def test_written_pages_are_let_go_as_often_as_they_are_pinned(movable_dimm, vfio, pins_held):
+    buffer = movable_dimm.map(2000 * 4096, read_only=True)
+    held = pins_held()
+    for _ in range(5):
+        assert vfio.pin(buffer, batch=4096).calls == 2000
+        buffer.unpin()
+    assert pins_held() == held
+    movable_dimm.eject().expect(REMOVED)

@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Pins where the kernel has little room, or much to do in one call."""
+
+import errno
+from itertools import product
+
+import pytest
+
+from hotremove.scenario import GIB, MIB, PINNED, REMOVED, told
+
+pytestmark = pytest.mark.hotremove
+CPUS = range(2)
+
+
+@pytest.mark.sensitive
+@pytest.mark.scenario(21, "locked on fault on one CPU, pinned on another")
+def test_memory_locked_on_fault_can_be_pinned(movable_dimm, rdma):
+    for here, there in product(CPUS, CPUS):
+        buffer = movable_dimm.map(MIB // 4, locked=True, cpu=here)
+        buffer.move_to_cpu(there)
+        rdma.pin(buffer).expect_outside(movable_dimm.frames)
+    movable_dimm.eject().expect(REMOVED)
+
+
+@pytest.mark.scenario(21, "not locked, pinned on another CPU", control=True)
+def test_memory_that_is_not_locked_can_be_pinned(movable_dimm, rdma):
+    for here, there in product(CPUS, CPUS):
+        buffer = movable_dimm.map(MIB // 4, cpu=here)
+        buffer.move_to_cpu(there)
+        rdma.pin(buffer)
+        buffer.unpin()
+    movable_dimm.eject().expect(REMOVED)
+
+
+@pytest.mark.sensitive
+@pytest.mark.scenario(25, "no memory outside ZONE_MOVABLE")
+@pytest.mark.allow_splat("oom", reason="more memory is wanted than there is", expires="2099-12-31")
+def test_a_pin_without_room_elsewhere_is_refused(scarcity, movable_dimm, rdma, record):
+    scarcity.leave(48 * MIB)
+    buffer = movable_dimm.map(128 * MIB)
+    answer = rdma.try_to_pin(buffer)
+    record(told(answer))
+    scarcity.end()
+    movable_dimm.eject().expect(REMOVED)
+    assert answer == errno.ENOMEM
+
+
+@pytest.mark.scenario(25, "room on node 0", control=True)
+def test_a_pin_with_room_elsewhere_is_made(movable_dimm, rdma):
+    buffer = movable_dimm.map(128 * MIB)
+    assert rdma.try_to_pin(buffer) == PINNED
+    buffer.unpin()
+    movable_dimm.eject().expect(REMOVED)
+
+
+@pytest.mark.topology("large")
+@pytest.mark.scenario(26, "more than 2 GiB by one pin_user_pages()")
+def test_more_than_two_gib_in_one_call(movable_dimm, pin_hold):
+    buffer = movable_dimm.map(2 * GIB + 4 * MIB, kind="thp", spill=True)
+    assert movable_dimm.pinned_pages(buffer) * 4096 > GIB // 4
+    pin = pin_hold.pin(buffer, entry="locked")
+    assert pin.calls == 1
+    movable_dimm.eject().expect(REMOVED)
+    pin.expect_outside(movable_dimm.frames)
+
+
+@pytest.mark.topology("large")
+@pytest.mark.scenario(26, "more than 2 GiB by two pin_user_pages()", control=True)
+def test_more_than_two_gib_in_two_calls(movable_dimm, pin_hold):
+    buffer = movable_dimm.map(2 * GIB + 4 * MIB, kind="thp", spill=True)
+    assert pin_hold.pin(buffer, batch=buffer.size // 2, entry="locked").calls == 2
+    buffer.unpin()
+    movable_dimm.eject().expect(REMOVED)
