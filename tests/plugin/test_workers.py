@@ -64,6 +64,7 @@ def test_all_workers_have_the_controllers_seed(run, pytester: pytest.Pytester) -
         (("-m", "hotremove"), 1 << 20, 3),
         (("-m", "hotremove"), 5000, 2),
         (("-m", "hotremove"), 100, 1),
+        (("-m", "hotremove", "--gdb", "1234"), 1 << 20, 0),
     ],
 )
 def test_auto_takes_what_has_a_core_and_memory(

@@ -54,9 +54,14 @@ def pytest_cmdline_main(config: pytest.Config) -> Generator[None, object, object
 
 @pytest.hookimpl(optionalhook=True, tryfirst=True)  # before xdist's own
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
-    """The workers of `-n auto`: no more than have a core and memory for a guest."""
+    """The workers of `-n auto`: no more than have a core and memory for a guest.
+
+    None under `--gdb`, whose port only one guest can have.
+    """
     if not _is_about_guests(config):
         return None
+    if config.getoption("gdb") is not None:
+        return 0
     name = config.getoption("topology") or config.getini("hotremove_topology")
     each = capacity.worker_mib(load_topology(name).boot_mib)
     return capacity.workers_that_fit(capacity.cores(), capacity.free_mib(), each)
