@@ -3,12 +3,17 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import kernel_samples as samples
 import pytest
 
 pytest_plugins = ["pytester"]
+
+PLUGINS = str(Path(__file__).resolve().parents[2] / "plugins")
 
 
 def test_ids_carry_the_kernels_version_and_the_pin_path(
@@ -117,3 +122,15 @@ def test_a_run_without_guests_has_no_table(run, pytester: pytest.Pytester) -> No
     assert done.code == 0
     assert "hotremove: " not in done.out
     assert "hot-remove" not in done.out
+
+
+def test_a_plugin_that_is_installed_loads_without_a_warning(tmp_path: Path) -> None:
+    """As from an editable installation, whose files pytest does not know beforehand."""
+    environment = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONPATH": PLUGINS}
+    command = [sys.executable, "-W", "error", "-m", "pytest", "-p", "hotremove.plugin", "--co"]
+    (tmp_path / "pytest.ini").write_text("[pytest]\nfilterwarnings = error\n")
+    done = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=100
+    )
+    assert done.returncode == 5, done.stdout + done.stderr
+    assert "Warning" not in done.stderr

@@ -3,6 +3,8 @@
 
 Each worker is a process with a farm of its own; what is fetched or built they share through the
 cache's locks. The controller boots nothing: it has the workers' reports.
+
+PYTEST_DONT_REWRITE: it has no assertions, and is imported before pytest could rewrite them.
 """
 
 from __future__ import annotations
