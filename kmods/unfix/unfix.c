@@ -7,8 +7,13 @@
  *	          allocation outside ZONE_MOVABLE
  *	collect   collect_longterm_unpinnable_folios() (_pages in 6.0 to 6.9) finds nothing to migrate
  *
- * The parameter `what` chooses (default: every way the kernel has); `active` tells which are in
- * force, `hits` how often they acted. Loading fails with ENOENT where the kernel has none of them:
+ * A third one does not turn the fix off, but breaks it as 1aaf8c122918 (6.14) did:
+ *
+ *	offlru    where that function found folios, but could isolate none of them, because somebody
+ *	          else has them, they pass for pinnable
+ *
+ * The parameter `what` chooses (default `all`: longterm and collect, as far as the kernel has them);
+ * `active` tells which are in force, `hits` how often they acted. Loading fails with ENOENT where the kernel has none of them:
  * it is not fixed, or its compiler dissolved the function.
  */
 #include <linux/kprobes.h>
@@ -17,7 +22,7 @@
 
 static char *what = "all";
 module_param(what, charp, 0400);
-MODULE_PARM_DESC(what, "longterm, collect or all");
+MODULE_PARM_DESC(what, "longterm, collect, all or offlru");
 
 static char active[64];
 module_param_string(active, active, sizeof(active), 0400);
@@ -74,6 +79,50 @@ static struct way ways[] = {
 	 {.symbol_name = "collect_longterm_unpinnable_pages", .pre_handler = enter_collect}},
 };
 
+/* Its first argument is the list for what it isolates. */
+static int enter_offlru(struct kretprobe_instance *call, struct pt_regs *regs)
+{
+	*(struct list_head **)call->data = (struct list_head *)regs_get_kernel_argument(regs, 0);
+	return 0;
+}
+NOKPROBE_SYMBOL(enter_offlru);
+
+static int leave_offlru(struct kretprobe_instance *call, struct pt_regs *regs)
+{
+	const struct list_head *isolated = *(struct list_head **)call->data;
+
+	if (regs_return_value(regs) && list_empty(isolated)) {
+		regs_set_return_value(regs, 0);
+		hits++;
+	}
+	return 0;
+}
+NOKPROBE_SYMBOL(leave_offlru);
+
+static struct kretprobe offlru = {
+	.handler = leave_offlru,
+	.entry_handler = enter_offlru,
+	.data_size = sizeof(struct list_head *),
+	.maxactive = 64,
+};
+static bool offlru_in_force;
+
+static void __init break_it(void)
+{
+	int index;
+
+	for (index = 0; index < ARRAY_SIZE(ways) && !offlru_in_force; index++) {
+		if (strcmp(ways[index].name, "collect"))
+			continue;
+		offlru.kp.symbol_name = ways[index].probe.symbol_name;
+		offlru_in_force = register_kretprobe(&offlru) == 0;
+		if (!offlru_in_force)
+			offlru.kp.addr = NULL;
+	}
+	if (offlru_in_force)
+		strscpy(active, "offlru", sizeof(active));
+}
+
 static void __init put_in_force(struct way *way)
 {
 	if (strcmp(what, "all") && strcmp(what, way->name))
@@ -90,6 +139,8 @@ static void take_back(void)
 {
 	int index;
 
+	if (offlru_in_force)
+		unregister_kretprobe(&offlru);
 	for (index = 0; index < ARRAY_SIZE(ways); index++)
 		if (ways[index].in_force)
 			unregister_kprobe(&ways[index].probe);
@@ -99,7 +150,9 @@ static int __init unfix_init(void)
 {
 	int index;
 
-	if (strcmp(what, "all") && strcmp(what, "longterm") && strcmp(what, "collect"))
+	if (!strcmp(what, "offlru"))
+		break_it();
+	else if (strcmp(what, "all") && strcmp(what, "longterm") && strcmp(what, "collect"))
 		return -EINVAL;
 	for (index = 0; index < ARRAY_SIZE(ways); index++)
 		put_in_force(&ways[index]);

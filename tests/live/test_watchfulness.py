@@ -2,7 +2,11 @@
 """What looks for damage and leaks finds them, in a real guest."""
 
 import pytest
+from scenarios.test_races import test_two_pin_the_same_memory_at_once as two_pin_at_once
 
+from hotremove.chance import Rounds
+from hotremove.pins.kmod import load_module
+from hotremove.pins.pin import PinnedInMovable
 from hotremove.scenario import MIB
 
 pytestmark = [pytest.mark.live, pytest.mark.hotremove]
@@ -39,7 +43,7 @@ def test_a_byte_outside_what_the_device_reaches_is_noticed_too(traffic, map_on_n
 def test_a_pin_that_outlives_its_holder_is_a_leak(leaks, pin_hold, map_on_node):
     buffer = map_on_node(0, MIB)
     buffer.pin("kmod", "pin", detached=1)
-    with pytest.raises(AssertionError, match=r"^256 page references of pins are left$"):
+    with pytest.raises(AssertionError, match=r"^256 page references of pins are left"):
         leaks.expect_none(buffer)
 
 
@@ -51,3 +55,22 @@ def test_memory_that_is_not_given_back_is_a_leak(leaks, rdma, map_on_node):
         AssertionError, match=r"VmPin is 1048576 bytes .* MiB of free memory are gone"
     ):
         leaks.expect_none(buffer)
+
+
+@pytest.fixture
+def breakage(guest, farm, kernel):
+    """Take folios that nobody could isolate for pinnable, as 6.1.129 and 6.12.14 did."""
+    load_module(guest, farm.kmods(kernel).find("unfix"), "what=offlru")
+    return lambda: int(guest.control.read("/sys/module/unfix/parameters/hits"))
+
+
+def test_one_pinner_does_not_notice_folios_off_the_lru(movable_dimm, rdma, breakage):
+    rdma.pin(movable_dimm.map(8 * MIB)).expect_migrated_from(movable_dimm.frames)
+    assert breakage() == 0
+
+
+def test_two_pinners_notice_folios_off_the_lru(movable_dimm, rdma, breakage):
+    rounds = Rounds(seed=22, count=20, name="two pinners")
+    with pytest.raises(PinnedInMovable, match="pages of pid"):
+        two_pin_at_once(movable_dimm, rdma, rounds, print)
+    assert breakage() > 0

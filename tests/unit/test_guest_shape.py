@@ -14,7 +14,7 @@ from hotremove.farm.farm import Farm
 from hotremove.guest import accelerator
 from hotremove.guest.clock import Clock
 from hotremove.guest.domain import Boot, Channels, dimm_xml, domain_xml, move_channels
-from hotremove.guest.plan import Errand, GuestPlan, soft_reserve
+from hotremove.guest.plan import Errand, GuestPlan, find_emulator, has_device, soft_reserve
 from hotremove.guest.polling import wait_until
 from hotremove.guest.topology import load_topology, parse_topology
 from hotremove.kernels.kernel import Kernel
@@ -54,6 +54,11 @@ def test_an_edu_device_is_given_to_qemu_itself():
     words = make_xml(topology="dma", gdb=1234).partition("<qemu:commandline")[2]
     values = re.findall(r'value="([^"]*)"', words)
     assert values == ["-device", "edu,bus=pcie.0,addr=0x10", "-gdb", "tcp:127.0.0.1:1234"]
+
+
+def test_devices_that_qemu_was_built_with():
+    assert has_device(find_emulator(), "virtio-mem-pci")
+    assert not has_device(find_emulator(), "flux-capacitor")
 
 
 def test_soft_reserved_memory_begins_where_its_node_does():

@@ -4,14 +4,16 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 
 from hotremove.build.early import with_early_file
 from hotremove.build.initramfs import BootImage
 from hotremove.build.vmlinux import boot_file
 from hotremove.cache import Cache, digest
-from hotremove.errors import HostProblem
+from hotremove.errors import CapabilityAbsent, HostProblem
 from hotremove.guest import firmware
 from hotremove.guest.domain import Boot, Channels, domain_xml
 from hotremove.guest.topology import Topology
@@ -97,14 +99,25 @@ def make_plan(image: BootImage, topology: Topology, accelerator: str, cache: Cac
 
     Raises:
         HostProblem: there is no QEMU.
+        CapabilityAbsent: QEMU was built without a device that the topology has.
     """
+    emulator = find_emulator()
+    if topology.edu and not has_device(emulator, "edu"):
+        raise CapabilityAbsent(f"topology {topology.name}: {emulator} was built without edu")
     words = [*_CMDLINE, "intel_iommu=on" if topology.iommu else "", *soft_reserve(topology)]
     cmdline = " ".join(word for word in (*words, topology.cmdline) if word)
     initramfs = image.initramfs
     if any(node.hotpluggable for node in topology.nodes):
         initramfs = with_early_file(image, firmware.PATH, firmware.srat(topology), cache)
     boot = Boot(boot_file(image.kernel, cache), initramfs, cmdline)
-    return GuestPlan(image, boot, topology, accelerator, find_emulator())
+    return GuestPlan(image, boot, topology, accelerator, emulator)
+
+
+@cache
+def has_device(emulator: str, name: str) -> bool:
+    """Whether a QEMU was built with a device."""
+    listed = subprocess.run([emulator, "-device", "help"], capture_output=True, text=True)
+    return f'name "{name}"' in listed.stdout
 
 
 def soft_reserve(topology: Topology) -> list[str]:

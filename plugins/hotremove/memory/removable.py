@@ -46,16 +46,6 @@ class End:
 Mechanism = Callable[[float], End]
 
 
-def _end_of_offline(index: int, done: Completed | None) -> End:
-    """What came of the write of `offline` to a memory block's state; None: it did not end."""
-    if done is None or done.ending == "deadline":
-        return End(Outcome.STUCK, f"memory{index}")
-    if not done.ok:
-        said = done.stderr.decode(errors="replace").strip()
-        return End(Outcome.REFUSED, f"memory{index}: {said}")
-    return End(Outcome.REMOVED)
-
-
 class Removable:
     """Hot-plugged memory on one node, online in ZONE_MOVABLE.
 
@@ -195,10 +185,6 @@ class Removable:
 
         return self._observe("sysfs offline", None, run)
 
-    def _fullest_block(self) -> MemoryBlock:
-        mapped = PfnRuns.of(run for buffer in self.buffers for run in buffer.frames().runs)
-        return max(self.blocks, key=lambda block: block.frames.inside(mapped))
-
     def counters(self) -> Counters:
         """The node's counters now."""
         return read_counters(self.guest.control, self.node)
@@ -211,6 +197,10 @@ class Removable:
         """The node's online blocks in this memory's zone, ZONE_MOVABLE for all but a NormalDimm."""
         blocks = read_blocks(self.guest.control)
         return tuple(b for b in blocks if b.node == self.node and b.zone == self.zone)
+
+    def _fullest_block(self) -> MemoryBlock:
+        mapped = PfnRuns.of(run for buffer in self.buffers for run in buffer.frames().runs)
+        return max(self.blocks, key=lambda block: block.frames.inside(mapped))
 
     def _observe(self, mechanism: str, given: float | None, remove: Mechanism) -> Removal:
         deadline = given or self.deadline
@@ -304,3 +294,13 @@ class Removable:
             f"the plugged {self.size // MIB} MiB are not online in node {self.node}'s "
             f"zone {self.zone}: {seen or 'no new memory block'}"
         )
+
+
+def _end_of_offline(index: int, done: Completed | None) -> End:
+    """What came of the write of `offline` to a memory block's state; None: it did not end."""
+    if done is None or done.ending == "deadline":
+        return End(Outcome.STUCK, f"memory{index}")
+    if not done.ok:
+        said = done.stderr.decode(errors="replace").strip()
+        return End(Outcome.REFUSED, f"memory{index}: {said}")
+    return End(Outcome.REMOVED)

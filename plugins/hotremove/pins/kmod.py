@@ -111,14 +111,14 @@ class Mediated(PinPath):
         return buffer.pin("mediated", label, group=self.group, device=self.name, batch=batch)
 
 
-def load_module(guest: Guest, module: Path) -> None:
-    """Put a module, a file of the host, into the guest and load it.
+def load_module(guest: Guest, module: Path, *parameters: str) -> None:
+    """Put a module, a file of the host, into the guest and load it with `name=value` parameters.
 
     Raises:
         CapabilityAbsent: the kernel does not take it; the text is insmod's.
     """
     guest.control.write(f"/run/{module.name}", module.read_bytes())
-    loaded = guest.control.run(f"insmod /run/{module.name}")
+    loaded = guest.control.run(" ".join(("insmod", f"/run/{module.name}", *parameters)))
     if not loaded.ok:
         said = loaded.stderr.decode(errors="replace").strip()
         raise CapabilityAbsent(f"the kernel does not take the module {module.stem}: {said}")

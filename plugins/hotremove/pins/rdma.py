@@ -67,26 +67,26 @@ class Rdma(PinPath):
         """Begin to register the buffer; what it returns waits for the end, and raises as `pin`."""
         return buffer.start_pin("rdma", _LABEL, device=DEVICE)
 
-    def pin_at_once(self, buffers: Sequence[Buffer], chance: Random) -> tuple[list[Pin], int]:
+    def pin_at_once(
+        self, buffers: Sequence[Buffer], chance: Random
+    ) -> tuple[list[Pin], list[Buffer]]:
         """Register each buffer by its own process, begun within some milliseconds of each other.
 
         A page that one of them looks at cannot be migrated by another at that moment; the kernel
         gives up after some tries, with -ENOMEM (mm/gup.c, migrate_longterm_unpinnable_folios()).
-        Who is refused so tries again when the others are done.
 
         Returns:
-            The pins, and how often one was refused at first.
+            The pins, and the buffers that were refused so; each of them can be pinned now.
 
         Raises:
-            PinRefused: ibv_reg_mr's errno, where it is another one, or the second time.
+            PinRefused: ibv_reg_mr's errno, where it is another one.
         """
         begun = []
         for buffer in buffers:
             begun.append(self.begin(buffer))
             time.sleep(chance.uniform(0, _APART))
-        tried = [_try(finish) for finish in begun]
-        pairs = zip(buffers, tried, strict=True)
-        return [pin or self.pin(buffer) for buffer, pin in pairs], tried.count(None)
+        tried = list(zip(buffers, [_try(finish) for finish in begun], strict=True))
+        return [pin for _, pin in tried if pin], [buffer for buffer, pin in tried if not pin]
 
     def pin_on_demand(self, buffer: Buffer) -> Pin:
         """Register the buffer as a region whose pages are looked up when the device uses them.
