@@ -12,7 +12,7 @@ pytestmark = pytest.mark.hotremove
 
 @pytest.mark.sensitive
 @pytest.mark.scenario(22, "two pin the same memory at once")
-def test_two_pin_the_same_memory_at_once(movable_dimm, rdma, rounds, record_property):
+def test_two_pin_the_same_memory_at_once(movable_dimm, rdma, rounds, record):
     shared = movable_dimm.share(8 * MIB, holders=2)
     refusals = 0
     for chance in rounds:
@@ -24,7 +24,7 @@ def test_two_pin_the_same_memory_at_once(movable_dimm, rdma, rounds, record_prop
             rdma.pin(buffer).expect_outside(movable_dimm.frames)
         refusals += len(refused)
     movable_dimm.eject().expect(REMOVED)
-    record_property("pins refused at first", refusals)
+    record(f"{refusals} pins refused at first, in {rounds.count} rounds")
 
 
 @pytest.mark.scenario(22, "one pins, the other only maps", control=True)
@@ -50,15 +50,15 @@ def test_pins_race_with_offlining(movable_dimm, rdma, rounds):
 
 
 @pytest.mark.scenario(24, "a pin of isolated memory in ZONE_NORMAL: reported only")
-def test_pin_of_isolated_normal_memory(normal_dimm, rdma, vmsplice, kernel, record_property):
+def test_pin_of_isolated_normal_memory(normal_dimm, rdma, vmsplice, kernel, record):
     hold, buffer = normal_dimm.share(MIB)
     vmsplice.pin(hold)
     offline = normal_dimm.isolate_block_of(hold)
     refusal = rdma.try_to_pin(buffer)
     hold.unpin()
-    record_property("CONFIG_CMA", kernel.config.get("CMA", "n"))
-    record_property("pin of isolated memory", errno.errorcode.get(refusal, "pinned"))
-    record_property("offline under the pin", offline.ending if offline.ends(2) else "stuck")
+    answer = errno.errorcode.get(refusal, "pinned")
+    ending = offline.ending if offline.ends(2) else "stuck"
+    record(f"CONFIG_CMA={kernel.config.get('CMA', 'n')}: pin {answer}, offline {ending}")
     buffer.unpin()
     assert offline.ends(10), "the offline goes on with nothing pinned"
 
