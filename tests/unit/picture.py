@@ -42,7 +42,7 @@ def take(run: Path, target: Path) -> None:
             chromium.open_page(browser, page)
             shot = _shot(browser, browser.execute_script(TRIM))
     # Few colours: a fifth of the bytes.
-    Image.open(BytesIO(shot)).convert("RGB").quantize(64).save(target, optimize=True)
+    Image.open(BytesIO(shot)).convert("RGB").quantize(224, kmeans=2).save(target, optimize=True)
 
 
 def _bytes(content: str | bytes) -> bytes:
