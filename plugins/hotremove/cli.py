@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Sequence
 
+import hotremove.farm.command
 import hotremove.guest.command
 import hotremove.kernels.command
 import hotremove.observe.command
@@ -24,6 +25,7 @@ ABORT = 128
 # As a shell tells the end by SIGPIPE.
 UNHEARD = 141
 COMMANDS = (
+    hotremove.farm.command,
     hotremove.guest.command,
     hotremove.kernels.command,
     hotremove.observe.command,

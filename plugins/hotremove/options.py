@@ -10,7 +10,9 @@ import pytest
 
 from hotremove.chance import SEED, new_seed
 from hotremove.errors import UsageProblem
+from hotremove.farm.hosts import Host, labelled, read_hosts
 from hotremove.guest.accelerator import CHOICES
+from hotremove.guest.hostdev import HostDevice, parse_device
 from hotremove.guest.stable import BOOT_DEADLINE
 from hotremove.verdict.changelog import Claims, read_changelog
 from hotremove.verdict.lineage import find_change
@@ -54,6 +56,9 @@ class Options:
         prove: run sensitive scenarios again with the fix turned off.
         seed: what decides in scenarios with chance.
         rounds: how often a scenario tries what depends on chance.
+        hosts: machines that guests run on; none means this one.
+        devices: PCI devices of this machine that guests have.
+        rebind: drivers of this machine may be made to let go of them.
     """
 
     kernels: tuple[str, ...]
@@ -73,6 +78,9 @@ class Options:
     prove: bool = False
     seed: int = 0
     rounds: int = 1
+    hosts: tuple[Host, ...] = ()
+    devices: tuple[HostDevice, ...] = ()
+    rebind: bool = False
 
 
 def add_options(parser: pytest.Parser) -> None:
@@ -91,6 +99,31 @@ def add_options(parser: pytest.Parser) -> None:
         "--farm-uri",
         metavar="URI",
         help="libvirt URI; default: libvirt's QEMU driver inside pytest (ini: hotremove_uri)",
+    )
+    group.addoption(
+        "--farm-hosts",
+        metavar="FILE",
+        help="TOML list of machines to run guests on, through their libvirt (ini: hotremove_hosts)",
+    )
+    group.addoption(
+        "--farm-label",
+        action="append",
+        default=[],
+        metavar="LABEL",
+        help="take only hosts that carry this label, repeatable",
+    )
+    group.addoption(
+        "--device",
+        action="append",
+        default=[],
+        metavar="KIND=host:ADDRESS",
+        help="give guests this machine's PCI device in place of the emulated one, repeatable: "
+        "rdma=host:0000:65:00.0, vfio=host:…",
+    )
+    group.addoption(
+        "--rebind-devices",
+        action="store_true",
+        help="let the farm take a device from the host's driver, until the guest's end",
     )
     group.addoption(
         "--artifacts", metavar="DIR", help="keep evidence and results.json here (ini: …_artifacts)"
@@ -174,6 +207,7 @@ def add_options(parser: pytest.Parser) -> None:
     parser.addini("hotremove_topology", "guest topology", default="movable-node")
     parser.addini("hotremove_accel", "accelerator: auto, kvm or tcg", default="auto")
     parser.addini("hotremove_uri", "libvirt URI", default="")
+    parser.addini("hotremove_hosts", "file with the farm's machines", default="")
     parser.addini("hotremove_artifacts", "directory for evidence", default="")
     parser.addini("hotremove_removal_deadline", "seconds a hot-remove may take", default="30")
     parser.addini(
@@ -211,6 +245,9 @@ def read_options(config: pytest.Config) -> Options:
         prove=bool(config.getoption("prove")),
         seed=_seed(config),
         rounds=_rounds(config),
+        hosts=_hosts(config),
+        devices=_devices(config),
+        rebind=bool(config.getoption("rebind_devices")),
     )
 
 
@@ -262,6 +299,45 @@ def _claims(config: pytest.Config) -> Claims:
 def _allow_files(config: pytest.Config) -> tuple[Path, ...]:
     given = config.getoption("allow_file") or config.getini("hotremove_allow_files")
     return tuple(Path(file).absolute() for file in given)
+
+
+def _hosts(config: pytest.Config) -> tuple[Host, ...]:
+    """The machines that guests are to run on.
+
+    Raises:
+        UsageProblem: their file makes no sense, or does not go with another option.
+    """
+    file = config.getoption("farm_hosts") or config.getini("hotremove_hosts")
+    labels = config.getoption("farm_label")
+    if not file:
+        if labels:
+            raise UsageProblem(f"--farm-label {labels[0]}: hosts come from --farm-hosts")
+        return ()
+    for option in ("farm_uri", "gdb", "keep_guest"):
+        if config.getoption(option):
+            raise UsageProblem(f"--{option.replace('_', '-')} does not go with --farm-hosts")
+    hosts = labelled(read_hosts(Path(file)), labels)
+    workers, slots = len(getattr(config.option, "tx", None) or ()), sum(h.slots for h in hosts)
+    if workers > slots:
+        raise UsageProblem(f"-n {workers}: the hosts have {slots} slots")
+    return hosts
+
+
+def _devices(config: pytest.Config) -> tuple[HostDevice, ...]:
+    """The devices given.
+
+    Raises:
+        UsageProblem: two guests would want the same, or guests are elsewhere.
+    """
+    given = tuple(parse_device(text) for text in config.getoption("device"))
+    if given and config.getoption("farm_hosts"):
+        raise UsageProblem("--device is of this machine, and does not go with --farm-hosts")
+    if given and len(getattr(config.option, "tx", None) or ()) > 1:
+        raise UsageProblem("--device: only one guest can have it: leave out -n")
+    kinds = [device.kind for device in given]
+    if len(set(kinds)) < len(kinds):
+        raise UsageProblem("--device: one of a kind")
+    return given
 
 
 def _port(config: pytest.Config) -> int | None:

@@ -19,9 +19,8 @@ from hotremove.report import live, reporting
 from hotremove.report.screen import uncaptured
 from hotremove.stash import BOOK, FARM, KEPT, PROBLEM, RESULTS
 
-pytest_plugins = [
-    "hotremove.farm.workers"
-]  # it has to be there before the command line is acted on
+# There before the command line is acted on.
+pytest_plugins = ["hotremove.farm.workers", "hotremove.farm.moving"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -99,18 +99,23 @@ class Laboratory:
         self.temporary = temporary
         self.folder = folder
         self.cache = Cache.default().root
+        self.user: int | None = None
         self._runs: list[Run] = []
 
     @property
     def environment(self) -> dict[str, str]:
         paths = f"{CHECKOUT / 'plugins'}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"
         own = {"TMPDIR": str(self.temporary), "HOTREMOVE_CACHE": str(self.cache)}
+        if self.user is not None:
+            own["HOME"] = str(self.folder / "home")
         return {**os.environ, "PYTHONPATH": paths, **own}
 
     def start(self, source: str | Path, *words: str) -> Run:
         """Start pytest on a scenario file, or on the text of one."""
         folder = self.folder / f"run-{len(self._runs)}"
         folder.mkdir()
+        if self.user is not None:
+            os.chown(folder, self.user, self.user)
         (folder / "conftest.py").write_text((CHECKOUT / "conftest.py").read_text())
         text = source.read_text() if isinstance(source, Path) else source
         (folder / "test_it.py").write_text(text)
@@ -127,6 +132,9 @@ class Laboratory:
                 stdout=file,
                 stderr=file,
                 start_new_session=True,
+                user=self.user,
+                group=self.user,
+                extra_groups=None if self.user is None else [],
             )
         run = Run(process, folder, output)
         self._runs.append(run)

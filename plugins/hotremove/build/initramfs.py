@@ -99,14 +99,21 @@ class _Parts:
         return digest(self.kernel.release, *self.loaded.names, *named)
 
 
-def build_image(kernel: Kernel, cache: Cache, extra_modules: Sequence[Path] = ()) -> BootImage:
+def build_image(
+    kernel: Kernel,
+    cache: Cache,
+    extra_modules: Sequence[Path] = (),
+    drivers: Sequence[str] = (),
+) -> BootImage:
     """The image for `kernel`, with `extra_modules` (files that end in .ko) for modprobe to find.
+
+    `drivers` are modules of the kernel for devices that not every guest has.
 
     Raises:
         HostProblem: a tool or static library is missing, or the cache cannot be written.
         UsageProblem: the kernel's modules are damaged.
     """
-    parts = _parts(kernel, cache, tuple(extra_modules))
+    parts = _parts(kernel, cache, tuple(extra_modules), tuple(drivers))
     key = parts.key()
 
     def build(target: Path) -> None:
@@ -118,14 +125,16 @@ def build_image(kernel: Kernel, cache: Cache, extra_modules: Sequence[Path] = ()
     return BootImage(kernel, entry / "initramfs", key, parts.loaded.names, absent)
 
 
-def _parts(kernel: Kernel, cache: Cache, extra: tuple[Path, ...]) -> _Parts:
+def _parts(
+    kernel: Kernel, cache: Cache, extra: tuple[Path, ...], drivers: tuple[str, ...]
+) -> _Parts:
     programs = build_workloads(cache)
     if not kernel.modules:
         nothing = ModuleClosure((), (), ())
         return _Parts(kernel, find_busybox(), programs, nothing, nothing, extra)
     index = ModuleIndex.read(kernel.modules)
     loaded = index.closure(BOOT_MODULES)
-    carried = index.closure((*BOOT_MODULES, *SPARE_MODULES))
+    carried = index.closure((*BOOT_MODULES, *SPARE_MODULES, *drivers))
     return _Parts(kernel, find_busybox(), programs, loaded, carried, extra)
 
 

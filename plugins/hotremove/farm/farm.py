@@ -3,14 +3,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cached_property
 
 from hotremove.build.initramfs import BootImage, build_image
 from hotremove.build.kmods import Kmods, build_kmods
 from hotremove.build.vmlinux import boot_file
 from hotremove.cache import Cache, make_writable
-from hotremove.errors import CapabilityAbsent
+from hotremove.errors import CapabilityAbsent, HostProblem
+from hotremove.farm.far_stable import FarStable, SlotTaken
+from hotremove.farm.hosts import Host
+from hotremove.farm.lease import Slot, slots_of, wait_for_lease
 from hotremove.guest.accelerator import Accelerator, choose
+from hotremove.guest.hostdev import RDMA_DRIVERS, Found, examine
 from hotremove.guest.machine import Guest
 from hotremove.guest.plan import GuestPlan, find_emulator, make_plan
 from hotremove.guest.stable import Stable
@@ -31,6 +36,7 @@ class Farm:
         self.cache = Cache.default()
         self.measured: dict[str, tuple[Cost, ...]] = {}
         self._images: dict[Kernel, BootImage] = {}
+        self._dead: dict[Host, str] = {}
 
     @cached_property
     def kernels(self) -> tuple[Kernel, ...]:
@@ -44,12 +50,25 @@ class Farm:
     @cached_property
     def accelerator(self) -> Accelerator:
         """What guests run under, and why."""
+        if isinstance(self.stable, FarStable):
+            return self.stable.accelerator
         kernel = boot_file(self.kernels[0], self.cache)
         return choose(self.options.accelerator, find_emulator(), kernel, self.cache)
 
     @cached_property
+    def devices(self) -> tuple[Found, ...]:
+        """This machine's devices that guests are to have, looked at.
+
+        Raises:
+            UsageProblem, HostProblem: one cannot be given away.
+        """
+        return tuple(examine(one, self.options.rebind) for one in self.options.devices)
+
+    @cached_property
     def stable(self) -> Stable:
-        """Where guests come from."""
+        """Where guests come from: this machine, or the slot of another that could be leased."""
+        if self.options.hosts:
+            return self._lease_stable()
         return Stable(
             self.cache,
             self.options.uri,
@@ -62,7 +81,9 @@ class Farm:
     def image(self, kernel: Kernel) -> BootImage:
         """The boot image of a kernel."""
         if kernel not in self._images:
-            self._images[kernel] = build_image(kernel, self.cache)
+            rdma = any(found.device.kind == "rdma" for found in self.devices)
+            drivers = RDMA_DRIVERS if rdma else ()
+            self._images[kernel] = build_image(kernel, self.cache, drivers=drivers)
         return self._images[kernel]
 
     def kmods(self, kernel: Kernel) -> Kmods:
@@ -85,17 +106,59 @@ class Farm:
                 "--accel kvm: only TCG counts instructions; --accel auto or tcg lets it"
             )
         accelerator = "tcg" if shape.counts_instructions else self.accelerator.kind
-        return make_plan(self.image(kernel), shape, accelerator, self.cache)
+        far = self.stable.emulator if isinstance(self.stable, FarStable) else None
+        plan = make_plan(self.image(kernel), shape, accelerator, self.cache, far)
+        return replace(plan, devices=self.devices)
 
     def prepare(self) -> None:
         """Do everything that can be wrong with the input or the host, before the first test."""
         if self.options.artifacts:
             make_writable(self.options.artifacts, "--artifacts")
-        find_emulator()
+        if not self.options.hosts:
+            find_emulator()
         load_topology(self.options.topology)
+        _ = self.devices
         for kernel in self.kernels:
             self.image(kernel)
         _ = self.accelerator, self.stable
+
+    def leave_dead_host(self) -> str | None:
+        """Give up the host that guests ran on if it answers no more; gives its name."""
+        stable = self.__dict__.get("stable")
+        if not isinstance(stable, FarStable) or stable.alive:
+            return None
+        self._dead[stable.host] = "it answers no more"
+        del self.__dict__["stable"], self.__dict__["accelerator"]
+        stable.close()
+        return stable.host.name
+
+    def _lease_stable(self) -> FarStable:
+        """A slot of a host that answers.
+
+        Raises:
+            HostProblem: none does.
+        """
+        taken: set[Slot] = set()
+        while True:
+            slots = [s for s in slots_of(self.options.hosts) if s.host not in self._dead]
+            slots = [slot for slot in slots if slot not in taken]
+            if not slots:
+                raise HostProblem(self._no_slot(taken))
+            lease = wait_for_lease(slots, self.cache, self.worker)
+            try:
+                options = self.options
+                return FarStable(self.cache, lease, options.fresh_boot, options.boot_deadline)
+            except SlotTaken:
+                taken.add(lease.slot)
+            except HostProblem as problem:
+                self._dead[lease.slot.host] = str(problem)
+            lease.release()
+
+    def _no_slot(self, taken: set[Slot]) -> str:
+        told = [f"{host.name}: {why}" for host, why in self._dead.items()]
+        if taken:
+            told.append(f"{len(taken)} slots are held by another machine's farm")
+        return f"no host of {len(self.options.hosts)} is to be had: {'; '.join(told)}"
 
     @property
     def guests(self) -> tuple[Guest, ...]:

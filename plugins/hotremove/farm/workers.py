@@ -10,6 +10,7 @@ PYTEST_DONT_REWRITE: it has no assertions, and is imported before pytest could r
 from __future__ import annotations
 
 from collections.abc import Generator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ import pytest
 from hotremove.chance import SEED
 from hotremove.debugging import kept_guests
 from hotremove.farm import capacity
+from hotremove.farm.hosts import labelled, read_hosts
 from hotremove.guest.topology import load_topology
 from hotremove.stash import FARM, KEPT
 
@@ -56,10 +58,11 @@ def pytest_cmdline_main(config: pytest.Config) -> Generator[None, object, object
 
 @pytest.hookimpl(optionalhook=True, tryfirst=True)  # before xdist's own
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
-    """The workers of `-n auto`: no more than have a core and memory for a guest.
-
-    None under `--gdb`, whose port only one guest can have.
-    """
+    """The workers of `-n auto`: one a slot of the hosts; here, those with a core and memory."""
+    hosts = config.getoption("farm_hosts") or config.getini("hotremove_hosts")
+    if hosts:
+        labels = config.getoption("farm_label")
+        return sum(host.slots for host in labelled(read_hosts(Path(hosts)), labels))
     if not _is_about_guests(config):
         return None
     if config.getoption("gdb") is not None:

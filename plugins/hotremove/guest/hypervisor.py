@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,6 +18,9 @@ from hotremove.guest.process import orphanage
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+# A far libvirt is asked for a sign of life every 2 s, and given up when it owes 3 of them.
+KEEP_ALIVE = (2, 3)
 
 DeviceEventKind = Literal["removed", "refused"]
 
@@ -53,6 +57,19 @@ class Hypervisor:
         self._connect()
 
     @property
+    def connection(self) -> Any:
+        """The connection as libvirt has it."""
+        return self._connection
+
+    @property
+    def alive(self) -> bool:
+        """Whether the connection is there; a host that is cut off is noticed after some seconds."""
+        try:
+            return bool(self._connection.isAlive())
+        except self._libvirt.libvirtError:
+            return False
+
+    @property
     def embedded(self) -> bool:
         """Whether libvirt's driver runs in this process."""
         return "/embed" in self.uri
@@ -68,17 +85,15 @@ class Hypervisor:
         Raises:
             HostProblem: libvirt does not answer.
         """
-        try:
-            alive = bool(self._connection.isAlive())
-        except self._libvirt.libvirtError:
-            alive = False
-        if not alive:
+        if not self.alive:
             self._connect()
 
     def _connect(self) -> None:
         try:
             with self.errors(HostProblem, f"libvirt at {self.uri}"):
                 self._connection = self._libvirt.open(self.uri)
+                if not self.embedded:
+                    self._connection.setKeepAlive(*KEEP_ALIVE)
                 self._listen()
         except HostProblem as error:
             if not self.embedded or "no connection driver available" not in str(error):
@@ -92,14 +107,15 @@ class Hypervisor:
         with self.errors(HostProblem, "closing libvirt"):
             self._connection.close()
 
-    def create(self, xml: str) -> Any:
-        """Start a transient domain.
+    def create(self, xml: str, paused: bool = False) -> Any:
+        """Start a transient domain, with its CPUs stopped if it is to be `paused`.
 
         Raises:
             HostProblem: libvirt or QEMU refuses it; the text is theirs.
         """
         # The embedded driver has no autodestroy; the guardian stands in for it.
         flags = 0 if self.embedded else self._libvirt.VIR_DOMAIN_START_AUTODESTROY
+        flags |= self._libvirt.VIR_DOMAIN_START_PAUSED if paused else 0
         with self.errors(HostProblem, "starting a guest"):
             return self._connection.createXML(xml, flags)
 
@@ -120,14 +136,17 @@ class Hypervisor:
                 raise OSError(errno.ENOSPC, full, str(image)) from problem
             raise
 
-    def restore(self, name: str, image: Path, xml: str) -> Any:
+    def restore(self, name: str, image: Path, xml: str, paused: bool = False) -> Any:
         """Start a domain from a saved image, with its channels as `xml` has them.
+
+        With its CPUs stopped if it is to be `paused`.
 
         Raises:
             GuestLost: the image is damaged or does not fit.
         """
         with self.errors(GuestLost, "restoring a guest"):
-            self._connection.restoreFlags(str(image), xml, 0)
+            flags = self._libvirt.VIR_DOMAIN_SAVE_PAUSED if paused else 0
+            self._connection.restoreFlags(str(image), xml, flags)
             return self._connection.lookupByName(name)
 
     def version(self) -> str:
@@ -137,10 +156,58 @@ class Hypervisor:
                 f"libvirt {self._connection.getLibVersion()} qemu {self._connection.getVersion()}"
             )
 
+    def saved_xml(self, image: Path) -> str:
+        """The XML that a saved image carries.
+
+        Raises:
+            GuestLost: there is none, or it is damaged.
+        """
+        with self.errors(GuestLost, f"reading the saved guest {image}"):
+            return str(self._connection.saveImageGetXMLDesc(str(image), 0))
+
+    def capabilities(self) -> str:
+        """What the host can do, as XML."""
+        with self.errors(HostProblem, "asking for capabilities"):
+            return str(self._connection.getCapabilities())
+
+    def domain_capabilities(self, kind: str) -> str:
+        """What domains of type `kvm` or `qemu` can do, as XML.
+
+        Raises:
+            HostProblem: there are none of that type.
+        """
+        with self.errors(HostProblem, f"asking for {kind} domains"):
+            return str(self._connection.getDomainCapabilities(None, "x86_64", "q35", kind))
+
+    def size(self) -> tuple[int, int]:
+        """CPUs and MiB of the host."""
+        with self.errors(HostProblem, "asking for the host's size"):
+            info = self._connection.getInfo()
+            return int(info[2]), int(info[1])
+
+    def domains(self) -> list[Any]:
+        """The running domains."""
+        with self.errors(HostProblem, "listing domains"):
+            return list(self._connection.listAllDomains())
+
     def domain_names(self) -> list[str]:
         """Names of the running domains."""
         with self.errors(HostProblem, "listing domains"):
             return [str(domain.name()) for domain in self._connection.listAllDomains()]
+
+    def is_running(self, domain: Any) -> bool:
+        """Whether a domain has not ended; a transient one that has is unknown to libvirt.
+
+        Raises:
+            GuestLost: libvirt does not answer.
+        """
+        try:
+            return bool(domain.isActive())
+        except self._libvirt.libvirtError as error:
+            if error.get_error_code() == self._libvirt.VIR_ERR_NO_DOMAIN:
+                return False
+            told = " ".join(str(error).split())
+            raise GuestLost(f"asking for the guest's state: {told}") from error
 
     @contextmanager
     def errors(self, kind: type[Exception], what: str) -> Iterator[None]:
@@ -179,6 +246,15 @@ class Hypervisor:
         with self._arrival:
             self._events.append(DeviceEvent(domain.ID(), alias, kind))
             self._arrival.notify_all()
+
+
+def dotted(versions: str) -> str:
+    """Versions as people write them, 9.0.0, where libvirt has 9000000."""
+    return re.sub(r"\d+", lambda found: _dotted(int(found[0])), versions)
+
+
+def _dotted(number: int) -> str:
+    return f"{number // 1_000_000}.{number // 1000 % 1000}.{number % 1000}"
 
 
 _event_loop: threading.Thread | None = None

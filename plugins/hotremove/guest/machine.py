@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
+from collections.abc import Callable
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -60,6 +61,7 @@ class Guest:
         origin: `booted` or `restored`.
         removals: what was tried on its memory so far, for whoever reports on it.
         timeline: what was done to it, and when.
+        last_words: completes the logs of a guest on another machine that has ended.
     """
 
     def __init__(
@@ -79,6 +81,7 @@ class Guest:
         self._marks = count(1)
         self.removals: list[Any] = []
         self.timeline = Timeline()
+        self.last_words: Callable[[], None] | None = None
 
     def adopt(self, domain: Any, pid_file: Path | None) -> None:
         """Take over a started domain; `pid_file` is QEMU's, where it is on this machine.
@@ -128,8 +131,15 @@ class Guest:
             return True
         if self.process:
             return not self.process.running
-        with self.hypervisor.errors(GuestLost, "asking for the guest's state"):
-            return not self.domain.isActive()
+        if self.hypervisor.is_running(self.domain):
+            return False
+        self._hear_last_words()
+        return True
+
+    def _hear_last_words(self) -> None:
+        told, self.last_words = self.last_words, None
+        if told:
+            told()
 
     @property
     def ending(self) -> str:

@@ -16,6 +16,7 @@ from hotremove.cache import Cache, digest
 from hotremove.errors import CapabilityAbsent, HostProblem
 from hotremove.guest import firmware
 from hotremove.guest.domain import Boot, Channels, domain_xml
+from hotremove.guest.hostdev import Found, with_devices
 from hotremove.guest.topology import Topology
 
 # panic=-1: a panic ends QEMU at once (the domain is destroyed on reboot), so that no test waits
@@ -58,6 +59,7 @@ class GuestPlan:
         accelerator: `kvm` or `tcg`.
         emulator: path of QEMU.
         errand: what it has to do first, if anything; such a guest is booted each time.
+        devices: PCI devices of the host; a guest with one cannot be saved.
     """
 
     image: BootImage
@@ -66,11 +68,11 @@ class GuestPlan:
     accelerator: str
     emulator: str
     errand: Errand | None = None
+    devices: tuple[Found, ...] = ()
 
     @property
     def key(self) -> str:
         """Content key of the booted machine, but for the hypervisor's versions."""
-        binary = Path(self.emulator).stat()
         return digest(
             self.image.key,
             self.boot.kernel.parent.name,
@@ -78,7 +80,8 @@ class GuestPlan:
             self.boot.cmdline,
             self.topology.fingerprint,
             self.accelerator,
-            f"{self.emulator} {binary.st_size} {binary.st_mtime_ns}",
+            self.emulator,
+            _binary(Path(self.emulator)),
             _host_processor() if self.accelerator == "kvm" else "",
         )
 
@@ -89,20 +92,32 @@ class GuestPlan:
 
     def xml(self, name: str, channels: Channels, gdb: int | None = None) -> str:
         """The XML of a domain of this plan."""
-        return domain_xml(
+        domain = domain_xml(
             name, self.topology, self.boot, channels, self.emulator, self.accelerator, gdb
         )
+        return with_devices(domain, self.devices)
+
+    def device(self, kind: str) -> Found | None:
+        """The host's device of a kind, where the guest has one."""
+        return next((found for found in self.devices if found.device.kind == kind), None)
 
 
-def make_plan(image: BootImage, topology: Topology, accelerator: str, cache: Cache) -> GuestPlan:
-    """The plan for an image on a topology.
+def make_plan(
+    image: BootImage,
+    topology: Topology,
+    accelerator: str,
+    cache: Cache,
+    emulator: str | None = None,
+) -> GuestPlan:
+    """The plan for an image on a topology; `emulator` is QEMU on the guest's machine.
 
     Raises:
         HostProblem: there is no QEMU.
         CapabilityAbsent: QEMU was built without a device that the topology has.
     """
-    emulator = find_emulator()
-    if topology.edu and not has_device(emulator, "edu"):
+    is_here = emulator is None  # another machine's tells when a guest is started
+    emulator = emulator or find_emulator()
+    if topology.edu and is_here and not has_device(emulator, "edu"):
         raise CapabilityAbsent(f"topology {topology.name}: {emulator} was built without edu")
     words = [*_CMDLINE, "intel_iommu=on" if topology.iommu else "", *soft_reserve(topology)]
     cmdline = " ".join(word for word in (*words, topology.cmdline) if word)
@@ -118,6 +133,14 @@ def has_device(emulator: str, name: str) -> bool:
     """Whether a QEMU was built with a device."""
     listed = subprocess.run([emulator, "-device", "help"], capture_output=True, text=True)
     return f'name "{name}"' in listed.stdout
+
+
+def _binary(emulator: Path) -> str:
+    """Which QEMU it is; on another machine the path has to do."""
+    if not emulator.is_file():
+        return ""
+    binary = emulator.stat()
+    return f"{binary.st_size} {binary.st_mtime_ns}"
 
 
 def soft_reserve(topology: Topology) -> list[str]:

@@ -10,9 +10,11 @@ import from the package: the guardian must start in milliseconds, whatever the c
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 import time
@@ -21,6 +23,8 @@ from pathlib import Path
 PREFIX = "hotremove-"
 OWNER = "owner"
 KEPT = "kept"
+DEVICES = "devices"  # of the host, that guests of the run may have
+FAR = "far"  # what the run has on another machine
 _ROUNDS = 50  # a tenth of a second apart
 
 
@@ -105,6 +109,7 @@ def reap(directory: Path, spare_kept: bool = False) -> set[int]:
     and the directory stays with them.
     """
     killed: set[int] = set()
+    devices = _lent_devices(directory)
     for _ in range(_ROUNDS):
         spared = kept(directory) if spare_kept else set()
         running = emulators_of(directory) - spared
@@ -117,6 +122,7 @@ def reap(directory: Path, spare_kept: bool = False) -> set[int]:
         if not running and (spared or not directory.exists()):
             break
         time.sleep(0.1)
+    _give_back(devices)
     return killed
 
 
@@ -131,6 +137,46 @@ def abandoned() -> list[Path]:
     return [path for path in ownerless() if not kept(path)]
 
 
+def _lent_devices(directory: Path) -> list[tuple[Path, str, str]]:
+    """Where the PCI bus is in sysfs, a device's address, and the host's driver that had it."""
+    try:
+        told = json.loads((directory / DEVICES).read_text())
+    except (OSError, ValueError):
+        return []
+    bus = Path(told["sysfs"]) / "bus/pci"
+    return [(bus, address, driver) for address, driver in told["devices"]]
+
+
+def _give_back(devices: list[tuple[Path, str, str]]) -> None:
+    """Let the host's drivers have the devices that guests had under vfio-pci."""
+    for bus, address, driver in devices:
+        device = bus / "devices" / address
+        with contextlib.suppress(OSError):
+            if (device / "driver").resolve().name == "vfio-pci":
+                (device / "driver_override").write_text("\n")
+                (device / "driver/unbind").write_text(address)
+                if driver:
+                    (bus / "drivers" / driver / "bind").write_text(address)
+
+
+def far_guest(directory: Path) -> str:
+    """What the run has on another machine, as its owner wrote it; empty when it has nothing."""
+    try:
+        return (directory / FAR).read_text()
+    except OSError:
+        return ""
+
+
+def reclaim(far: str) -> None:
+    """End a dead run's guest on another machine; takes libvirt, so a process of its own."""
+    if far:
+        package = Path(__file__).resolve().parents[2]
+        paths = os.pathsep.join((str(package), os.environ.get("PYTHONPATH", "")))
+        command = [sys.executable, "-m", "hotremove.farm.reclaim", far]
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            subprocess.run(command, env={**os.environ, "PYTHONPATH": paths}, timeout=60)
+
+
 def guard(directory: Path) -> None:
     """Wait until the owner is done here, then reap, and once more when its process has ended.
 
@@ -142,7 +188,9 @@ def guard(directory: Path) -> None:
         signal.signal(number, signal.SIG_IGN)
     while sys.stdin.buffer.read(1):
         pass
+    far = far_guest(directory)
     reap(directory, spare_kept=True)
+    reclaim(far)
     while owned and start_time(owned[0]) == owned[1]:
         time.sleep(0.1)
     reap(directory, spare_kept=True)

@@ -15,6 +15,7 @@ from hotremove.guest import snapshot
 from hotremove.guest.clock import CLOCK
 from hotremove.guest.domain import Channels
 from hotremove.guest.embedded import first_to_learn, keep_capabilities, prepare_root
+from hotremove.guest.hostdev import remember
 from hotremove.guest.hypervisor import Hypervisor
 from hotremove.guest.machine import Guest
 from hotremove.guest.plan import GuestPlan
@@ -98,7 +99,7 @@ class Stable:
         self.hypervisor.reconnect()
         if self.gdb is not None:
             return self._boot_for_gdb(plan, self.gdb)
-        if self.fresh_boot or plan.errand or not self.hypervisor.embedded:
+        if self.fresh_boot or plan.errand or plan.devices or not self.hypervisor.embedded:
             return self.boot(plan)
         saved = self._snapshot(plan)
         try:
@@ -137,6 +138,7 @@ class Stable:
         number = next(self._numbers)
         guest = self._new(plan, f"{self.directory.path.name}-{number}", "booted")
         try:
+            remember(self.directory.path, plan.devices)
             xml = plan.xml(guest.name, guest.channels, gdb)
             guest.adopt(self.hypervisor.create(xml), self._pid_file(guest.name))
             if plan.errand:

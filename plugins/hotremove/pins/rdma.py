@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Sequence
 from random import Random
 
 from hotremove.errors import CapabilityAbsent
+from hotremove.guest.hostdev import RDMA_DRIVERS
 from hotremove.guest.machine import Guest
 from hotremove.pins.buffer import Buffer, PinRefused
 from hotremove.pins.path import PinPath
@@ -27,7 +28,7 @@ _SET_UP = (
 
 
 class Rdma(PinPath):
-    """The guest's rxe device.
+    """The guest's rxe device, or one of the host that it was given.
 
     >>> region = rdma.pin(movable_dimm.map(128 * MIB))
     """
@@ -39,12 +40,24 @@ class Rdma(PinPath):
             CapabilityAbsent: the kernel lacks rdma_rxe or what it needs.
         """
         self.guest = guest
+        self.device = DEVICE
+        if guest.plan.device("rdma"):
+            self.device = self._find_given()
+            return
         require_rdma(guest.plan.image.absent)
         if not guest.control.run(_PRESENT).ok:
             made = guest.control.run(_SET_UP)
             if not made.ok:
                 said = made.stderr.decode(errors="replace").strip()
                 raise CapabilityAbsent(f"the kernel gives no rxe device (RDMA_RXE): {said}")
+
+    def _find_given(self) -> str:
+        """The host's device, driven in the guest."""
+        load = "; ".join(f"modprobe -q {driver}" for driver in RDMA_DRIVERS)
+        found = self.guest.control.run(f"{load}; ls /sys/class/infiniband").text.split()
+        if not found:
+            raise CapabilityAbsent(f"the kernel drives no RDMA device: {', '.join(RDMA_DRIVERS)}")
+        return found[0]
 
     def pin(
         self,
@@ -61,11 +74,11 @@ class Rdma(PinPath):
             PinRefused: ibv_reg_mr's errno.
         """
         part = {"offset": offset, "bytes": size}
-        return buffer.pin("rdma", _LABEL, True, device=DEVICE, batch=batch, **part)
+        return buffer.pin("rdma", _LABEL, True, device=self.device, batch=batch, **part)
 
     def begin(self, buffer: Buffer) -> Callable[[], Pin]:
         """Begin to register the buffer; what it returns waits for the end, and raises as `pin`."""
-        return buffer.start_pin("rdma", _LABEL, device=DEVICE)
+        return buffer.start_pin("rdma", _LABEL, device=self.device)
 
     def pin_at_once(
         self, buffers: Sequence[Buffer], chance: Random
@@ -96,7 +109,7 @@ class Rdma(PinPath):
             PinRefused: ibv_reg_mr's errno.
         """
         try:
-            return buffer.pin("rdma", "on-demand memory region", False, device=DEVICE, odp=1)
+            return buffer.pin("rdma", "on-demand memory region", False, device=self.device, odp=1)
         except PinRefused as refusal:
             if "IBV_ODP_SUPPORT" not in str(refusal):
                 raise

@@ -19,6 +19,12 @@ _MODULES = {
 }
 
 
+def find_by_ids(vendor: str, device: str) -> str:
+    """The command that finds a device of the host in a guest, by a file in its folder."""
+    folders = "/sys/bus/pci/devices/*"
+    return f"grep -lx {device} $(grep -lx {vendor} {folders}/vendor | sed s/vendor/device/)"
+
+
 class Vfio(PinPath):
     """An endpoint bound to vfio-pci.
 
@@ -74,7 +80,9 @@ class Vfio(PinPath):
         return buffer.status()["VmLck"]
 
     def _find(self) -> str:
-        found = self.guest.control.run(self.find).text.split()
+        given = self.guest.plan.device("vfio")
+        find = find_by_ids(*given.ids) if given and self.find == Vfio.find else self.find
+        found = self.guest.control.run(find).text.split()
         if not found:
             raise CapabilityAbsent(f"topology {self.guest.plan.topology.name} has no endpoint")
         return found[0].split("/")[-2]

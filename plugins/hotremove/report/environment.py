@@ -5,11 +5,11 @@ from __future__ import annotations
 
 import os
 import platform
-import re
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
 from hotremove.errors import HotremoveError
+from hotremove.guest.hypervisor import dotted
 
 if TYPE_CHECKING:
     from hotremove.farm.farm import Farm
@@ -40,12 +40,7 @@ def _hypervisor(farm: Farm) -> str:
         told = farm.stable.hypervisor.version()
     except HotremoveError as error:
         return str(error)
-    return re.sub(r"\d+", lambda found: dotted(int(found[0])), told)
-
-
-def dotted(number: int) -> str:
-    """A version as people write it, 9.0.0, from libvirt's 9000000."""
-    return f"{number // 1_000_000}.{number // 1000 % 1000}.{number % 1000}"
+    return dotted(told)
 
 
 def _version(package: str) -> str:

@@ -101,14 +101,19 @@ def repro_script(
     return "\n".join(
         (
             "#!/bin/sh",
-            f"# {test}",
-            f"# kernel {plan.image.kernel.release} ({plan.image.kernel.version})",
-            f"# was run as: pytest {shlex.join(arguments)}",
+            _comment(test),
+            _comment(f"kernel {plan.image.kernel.release} ({plan.image.kernel.version})"),
+            _comment(f"was run as: pytest {shlex.join(arguments)}"),
             f"cd {shlex.quote(str(root))} || exit 1",
             f'exec {shlex.join(command)} "$@"',
             "",
         )
     )
+
+
+def _comment(text: str) -> str:
+    """A comment of a shell script: a line break in it would end it, and begin a command."""
+    return f"# {' '.join(text.split())}"
 
 
 def readable(messages: str) -> str:

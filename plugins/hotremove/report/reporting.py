@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -16,6 +16,7 @@ from hotremove import progress
 from hotremove.allowances import AllowanceBook, Settled
 from hotremove.dimensions import row_of
 from hotremove.errors import HotremoveError
+from hotremove.farm.moving import moved_from
 from hotremove.notes import noted
 from hotremove.pins.buffer import PinRefused
 from hotremove.pins.pin import PinnedInMovable
@@ -64,6 +65,7 @@ class Results:
         self._tried: dict[str, tuple[str, ...]] = {}
         self._order: dict[str, int] = {}
         self.environment: dict[str, str] = {}
+        self.moved: dict[str, str] = {}
         self.started = datetime.now(UTC).isoformat(timespec="seconds")
 
     @pytest.hookimpl(optionalhook=True)
@@ -77,6 +79,10 @@ class Results:
         self._seconds[test] = self._seconds.get(test, 0.0) + report.duration
         self._book.enter(Settled(**getattr(report, _ALLOWANCES, {})))
         self.environment.update(getattr(report, _ENVIRONMENT, {}))
+        host = moved_from(report)
+        if host:  # what it said is no verdict, nor a try of the test
+            self.moved[test] = host
+            return
         if report.when == "setup" and test in self._by_test:
             before = self._by_test.pop(test)  # the test is tried again, which must not hide it
             self._tried[test] = (*self._tried.get(test, ()), before.verdict)
@@ -265,7 +271,14 @@ def write(config: pytest.Config) -> None:
     if directory and results.all() and not hasattr(config, "workerinput"):
         directory.mkdir(parents=True, exist_ok=True)
         environment = {**describe(farm), **results.environment}
+        if results.moved:
+            environment["moved"] = "; ".join(moves(results.moved))
         write_beside(write_record(directory, results.all(), results.started, environment))
+
+
+def moves(moved: Mapping[str, str]) -> list[str]:
+    """What became of tests whose host died, a line for each: by test, the host."""
+    return [f"{test}: its host {host} died, and it ran elsewhere" for test, host in moved.items()]
 
 
 def summarize(reporter: TerminalReporter, config: pytest.Config) -> None:
@@ -291,6 +304,8 @@ def summarize(reporter: TerminalReporter, config: pytest.Config) -> None:
     for line in costs.lines(results):
         reporter.line(textwrap.fill(line, columns - 1, subsequent_indent="  "))
     reporter.line(tally(results))
+    for move in moves(config.stash[RESULTS].moved):
+        reporter.line(f"moved {move}")
     for remark in config.stash[BOOK].remarks():
         reporter.line(f"allowance {remark}")
     directory = config.stash[FARM].options.artifacts

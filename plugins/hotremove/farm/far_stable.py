@@ -1,0 +1,214 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Guests in a slot of another machine, by libvirt's remote driver alone."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from hotremove.cache import Cache, digest
+from hotremove.errors import GuestDied, GuestLost, HostProblem, HotremoveError
+from hotremove.farm import far_xml as far
+from hotremove.farm import reclaim
+from hotremove.farm.lease import Lease
+from hotremove.farm.reach import require_reachable
+from hotremove.farm.storage import Store
+from hotremove.farm.streams import FarChannels
+from hotremove.guest.accelerator import Accelerator
+from hotremove.guest.domain import Boot, Channels
+from hotremove.guest.hypervisor import Hypervisor
+from hotremove.guest.machine import Guest
+from hotremove.guest.plan import GuestPlan
+from hotremove.guest.stable import RESTORE_DEADLINE, Stable
+from hotremove.progress import waiting
+
+# The local copies of what hosts have saved: any host with the same versions can go on from them.
+KIND = "far-snapshots"
+_MEMORY = "memory"
+# Seconds that an ended guest's last words are given to arrive.
+_LAST_WORDS = 3.0
+
+
+class SlotTaken(HostProblem):
+    """Another machine's farm has a guest in the slot."""
+
+
+class FarStable(Stable):
+    """The guests of one leased slot, one at a time."""
+
+    def __init__(self, cache: Cache, lease: Lease, fresh_boot: bool, boot_deadline: float) -> None:
+        """Connect to the slot's host and clear what a dead run of this machine left in the slot.
+
+        Raises:
+            SlotTaken: another machine's farm has it.
+            HostProblem: the host does not answer, or lacks a storage pool.
+        """
+        self.lease = lease
+        self.host = lease.slot.host
+        worker = lease.worker
+        super().__init__(cache, self.host.uri, fresh_boot, boot_deadline, worker=worker)
+
+    @property
+    def alive(self) -> bool:
+        """Whether the host still answers."""
+        return self.hypervisor.alive
+
+    @cached_property
+    def emulator(self) -> str:
+        """Path of QEMU on the host."""
+        return far.emulator_of(self.hypervisor.domain_capabilities("qemu"))
+
+    @cached_property
+    def accelerator(self) -> Accelerator:
+        """What hosts.toml and the host's libvirt say."""
+        if "kvm" not in self.host.capabilities:
+            return Accelerator("tcg", f"hosts.toml names no kvm for {self.host.name}")
+        try:
+            self.hypervisor.domain_capabilities("kvm")
+        except HostProblem:
+            return Accelerator("tcg", f"{self.host.name}'s libvirt offers no kvm")
+        return Accelerator("kvm", f"hosts.toml and {self.host.name}'s libvirt say so")
+
+    def fresh(self, plan: GuestPlan) -> Guest:
+        """A guest that nobody has used, ready to take commands.
+
+        Raises:
+            GuestDied, GuestLost: it did not come up.
+            HostProblem: the host refuses, or is gone.
+        """
+        self._see_off()
+        if self.fresh_boot or plan.errand:
+            return self.boot(plan)
+        name = self._saved(plan)
+        try:
+            return self._restore_far(plan, name)
+        except (GuestDied, GuestLost):
+            if not self.alive:
+                raise
+            # A damaged snapshot must not cost a verdict: it is made again, once.
+            self.store.remove(name)
+            self.cache.discard(KIND, name)
+            return self._restore_far(plan, self._saved(plan))
+
+    def boot(self, plan: GuestPlan, gdb: int | None = None) -> Guest:
+        """A guest booted from power-on."""
+        return self._bring_up(plan, "booted", lambda: self._create(plan), self.boot_deadline)
+
+    def close(self) -> None:
+        """End every guest and leave nothing behind but what was uploaded; give the slot back."""
+        try:
+            super().close()
+        finally:
+            self.lease.release()
+
+    def _open(self, uri: str | None) -> Hypervisor:
+        require_reachable(self.host)
+        opened = Hypervisor(self.host.uri, self.directory.path / "libvirt.log")
+        self.store = Store(opened, self.host.pool, self.host.name, self.cache)
+        name = self.lease.slot.guest_name
+        if not reclaim.clear(opened, name, reclaim.is_mine):
+            opened.close()
+            raise SlotTaken(f"{self.host.name}: {name} belongs to another machine's farm")
+        self.title = reclaim.title(self.lease.worker, os.getpid())
+        reclaim.announce(self.directory.path, self.host.uri, name, self.title)
+        return opened
+
+    def _create(self, plan: GuestPlan) -> Any:
+        boot = plan.boot
+        files = Boot(
+            self.store.upload(boot.kernel), self.store.upload(boot.initramfs), boot.cmdline
+        )
+        there = replace(plan, boot=files, emulator=self.emulator)
+        xml = there.xml(self.lease.slot.guest_name, Channels(far.NOWHERE))
+        log = self.store.path_of(self._console_log)
+        return self.hypervisor.create(far.far_xml(xml, self.title, log), paused=True)
+
+    def _restore_far(self, plan: GuestPlan, name: str) -> Guest:
+        image = self.store.path_of(name)
+
+        def restore() -> Any:
+            xml = far.with_title(self.hypervisor.saved_xml(image), self.title)
+            guest_name = self.lease.slot.guest_name
+            return self.hypervisor.restore(guest_name, image, xml, paused=True)
+
+        guest = self._bring_up(plan, "restored", restore, RESTORE_DEADLINE)
+        guest.refresh()
+        return guest
+
+    def _bring_up(self, plan: GuestPlan, origin: str, start: Any, deadline: float) -> Guest:
+        """Start a guest with its CPUs stopped, open its channels, let it run."""
+        guest = self._new(plan, self.lease.slot.guest_name, origin)
+        try:
+            domain = start()
+            guest.adopt(domain, None)
+            channels = FarChannels(self.hypervisor, domain, guest.channels)
+            guest.last_words = lambda: self._fetch_last_words(guest, channels)
+            with self.hypervisor.errors(GuestLost, "starting the guest's CPUs"):
+                domain.resume()
+            if plan.errand:
+                guest.await_errand(plan.errand, deadline)
+            guest.control.connect(deadline)
+        except BaseException:
+            self.release(guest)
+            self._see_off()
+            raise
+        return guest
+
+    def _fetch_last_words(self, guest: Guest, channels: FarChannels) -> None:
+        """Complete an ended guest's console from the copy that the host keeps."""
+        channels.drain(_LAST_WORDS)
+        channels.close()
+        whole = guest.channels.directory / "console.whole"
+        try:
+            self.store.receive(self._console_log, whole)
+        except HotremoveError:
+            return  # the host is gone as well; what had come by then is there
+        if whole.stat().st_size > guest.console.size():
+            whole.replace(guest.console.path)
+
+    @property
+    def _console_log(self) -> str:
+        return f"slot{self.lease.slot.number}-console.log"
+
+    def _saved(self, plan: GuestPlan) -> str:
+        """The volume with the saved guest, once it is there: made here, or by a host like this."""
+        name = self._snapshot_name(plan)
+        if not self.store.has(name):
+            with self.cache.lock(KIND + "-making", name):
+                kept = self.cache.find(KIND, name)
+                if kept:
+                    self.store.send(kept / _MEMORY, name)
+                else:
+                    self._save_far(plan, name)
+        return name
+
+    def _snapshot_name(self, plan: GuestPlan) -> str:
+        """Its guest has the slot's name for ever, so each slot number has its own."""
+        processor = self.hypervisor.capabilities() if plan.accelerator == "kvm" else ""
+        return "saved-" + digest(
+            replace(plan, emulator=self.emulator).key,
+            self.hypervisor.version(),
+            far.processor_of(processor) if processor else "",
+            str(self.store.folder),
+            self.lease.slot.guest_name,
+            Path(__file__),
+            Path(far.__file__),
+        )
+
+    def _save_far(self, plan: GuestPlan, name: str) -> None:
+        release = plan.image.kernel.release
+        with waiting(f"booting {release} once on {self.host.name}, to be restored for each test"):
+            guest = self.boot(plan)
+            try:
+                guest.dmesg()
+                guest.control.close()
+                self.store.remove(name)
+                self.hypervisor.save(guest.domain, self.store.path_of(name))
+                self.store.adopt(name)
+            finally:
+                self.release(guest)
+                self._see_off()
+            self.cache.get(KIND, name, lambda target: self.store.receive(name, target / _MEMORY))

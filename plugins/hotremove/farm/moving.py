@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: Apache-2.0
+"""When a host dies, its test runs once more elsewhere, and is reported as moved.
+
+What a test says whose host died under it is no verdict, whatever it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from _pytest.runner import runtestprotocol
+
+from hotremove.stash import EVIDENCE, FAILED, FARM, GUEST, SETTLED
+
+MOVED = "moved"
+_HOST = "hotremove_moved"
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
+    """Run a test, on another host if the first one dies; elsewhere leave it to pytest."""
+    farm = item.config.stash[FARM]
+    if not farm.options.hosts:
+        return None
+    item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
+    reports = runtestprotocol(item, nextitem=nextitem, log=False)
+    failed = [report for report in reports if report.failed]
+    host = farm.leave_dead_host() if failed else None
+    if host:
+        _log(item, [_moved(failed[0], host)])
+        _forget(item)
+        reports = runtestprotocol(item, nextitem=nextitem, log=False)
+    _log(item, reports)
+    item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+    return True
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, str] | None:
+    """How a moved test shows: counted by itself, as nothing that went wrong."""
+    return (MOVED, "M", "MOVED") if moved_from(report) else None
+
+
+def moved_from(report: pytest.TestReport) -> str:
+    """The host that a report says a test was moved from, or empty."""
+    return str(getattr(report, _HOST, ""))
+
+
+def _moved(report: pytest.TestReport, host: str) -> pytest.TestReport:
+    report.outcome = MOVED  # type: ignore[assignment]
+    setattr(report, _HOST, host)
+    return report
+
+
+def _forget(item: pytest.Item) -> None:
+    """Make the item as it was before it ran."""
+    keys: tuple[pytest.StashKey[Any], ...] = (GUEST, EVIDENCE, FAILED, SETTLED)
+    for key in keys:
+        if key in item.stash:
+            del item.stash[key]
+    item._initrequest()  # type: ignore[attr-defined]
+
+
+def _log(item: pytest.Item, reports: Sequence[pytest.TestReport]) -> None:
+    for report in reports:
+        item.ihook.pytest_runtest_logreport(report=report)

@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Ends the guest that a dead worker has left in a slot of another machine.
+
+libvirt ends a booted guest with the connection of its owner, but not a restored one. So a guest's
+title names its owner; the guardian of a dead worker calls this, and so does who leases the slot
+next.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from hotremove.cache import digest
+from hotremove.errors import GuestLost, HotremoveError
+from hotremove.farm.far_xml import title_of
+from hotremove.guest.hypervisor import Hypervisor
+from hotremove.guest.reaper import FAR, start_time
+
+_MACHINE = Path("/etc/machine-id")
+
+
+def machine() -> str:
+    """This machine and account, told from others without naming them."""
+    known = _MACHINE.read_text() if _MACHINE.is_file() else os.uname().nodename
+    return digest(known, str(os.getuid()))[:12]
+
+
+def title(worker: str, pid: int) -> str:
+    """The title of a guest that belongs to a worker of this machine."""
+    return f"hotremove {machine()} {worker or 'alone'} {pid} {start_time(pid)}"
+
+
+def is_mine(of_guest: str) -> bool:
+    """Whether a guest with this title belongs to a farm of this machine."""
+    return of_guest.startswith(f"hotremove {machine()} ")
+
+
+def clear(hypervisor: Hypervisor, name: str, owned: Callable[[str], bool]) -> bool:
+    """End the domain `name` if `owned(its title)`; False when it is there and another's."""
+    for domain in hypervisor.domains():
+        if domain.name() != name:
+            continue
+        with hypervisor.errors(GuestLost, "reading a guest's title"):
+            if not owned(title_of(domain.XMLDesc(0))):
+                return False
+        with hypervisor.errors(GuestLost, "ending what a dead run left"):
+            domain.destroy()
+    return True
+
+
+def announce(directory: Path, uri: str, name: str, of_guest: str) -> None:
+    """Tell the guardian of a run directory what to end if this process is killed."""
+    facts = {"uri": uri, "name": name, "title": of_guest}
+    (directory / FAR).write_text(json.dumps(facts))
+
+
+def main(facts: str) -> None:
+    """End the guest that these facts tell of, if it is still the same."""
+    told = json.loads(facts)
+    hypervisor = Hypervisor(told["uri"], Path(os.devnull))
+    clear(hypervisor, told["name"], lambda found: bool(found == told["title"]))
+
+
+if __name__ == "__main__":
+    try:
+        main(sys.argv[1])
+    except HotremoveError as error:  # the next lease of the slot ends it
+        sys.exit(str(error))

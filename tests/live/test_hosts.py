@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A farm of several machines, each a real libvirt daemon with a network and state of its own."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import tempfile
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from laboratory import Laboratory, until
+from machines import Machine, make_pki, require_machines
+
+pytestmark = pytest.mark.live
+
+SOURCE = """
+import pytest
+
+
+@pytest.mark.hotremove
+@pytest.mark.parametrize("number", range(2))
+def test_dimm_leaves(movable_dimm, number):
+    movable_dimm.eject().expect("removed")
+
+
+@pytest.mark.hotremove
+def test_fails(guest):
+    assert guest.control.check("echo one") == "two"
+
+
+@pytest.mark.hotremove
+def test_panics(guest):
+    guest.control.run("for n in $(seq 200); do echo some words $n >/dev/kmsg; done")
+    guest.control.run("echo c > /proc/sysrq-trigger")
+"""
+# Tests that wait with their guests until a fault has been made.
+WAITS = """
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+
+@pytest.mark.hotremove
+@pytest.mark.parametrize("number", range(4))
+def test_works(guest, number, farm):
+    folder = Path(os.environ["TMPDIR"])
+    (folder / f"on-{farm.stable.host.name}-{os.getpid()}").touch()
+    while not (folder / "go").exists():
+        guest.control.check("true")
+        time.sleep(0.2)
+    assert guest.control.check("echo fine") == "fine\\n"
+"""
+
+
+@pytest.fixture
+def machines() -> Iterator[tuple[Machine, Machine]]:
+    """Two machines, reached by TLS with certificates made for them; their folders' names short."""
+    require_machines()
+    folder = Path(tempfile.mkdtemp(prefix="hrm-"))
+    number = 2 * (os.getpid() % 100)
+    addresses = [f"10.231.{number + n}.2" for n in range(2)]
+    pki = make_pki(folder / "pki", addresses)
+    made = tuple(
+        Machine(f"hr{os.getpid()}{letter}", number + n, folder / letter, pki)
+        for n, letter in enumerate("ab")
+    )
+    try:
+        for machine in made:
+            machine.start()
+        yield made[0], made[1]
+    finally:
+        for machine in made:
+            machine.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def hosts(machines: tuple[Machine, Machine], tmp_path: Path) -> Path:
+    """hosts.toml of the two, two slots each."""
+    file = tmp_path / "hosts.toml"
+    rows = (
+        f'[[host]]\nname = "{name}"\nuri = "{machine.uri}"\nslots = 2\nlabels = ["{name}"]\n'
+        for name, machine in zip(("anna", "berta"), machines, strict=True)
+    )
+    file.write_text("".join(rows))
+    return file
+
+
+def comparable(run):
+    return [
+        replace(row, duration_s=0.0, message=row.message.partition("\n")[0]) for row in run.rows
+    ]
+
+
+def guests_on(laboratory: Laboratory) -> set[str]:
+    """Names of the hosts on which a test has its guest."""
+    return {path.name.split("-")[1] for path in laboratory.temporary.glob("on-*")}
+
+
+def test_far_guests_tell_what_near_ones_tell(laboratory, machines, hosts):
+    near = laboratory.run(SOURCE)
+    far = laboratory.run(SOURCE, "-n", "4", "--farm-hosts", str(hosts))
+    assert [row.verdict for row in near.rows] == ["pass", "pass", "fail", "fail"], near.text
+    assert comparable(far) == comparable(near), far.text
+    assert far.wait() == near.wait() == 1
+    assert not laboratory.emulators
+    panic = far.folder / "artifacts" / far.rows[-1].evidence / "console.log"
+    assert "some words 200" in panic.read_text()
+    assert "end Kernel panic" in panic.read_text()
+    again = laboratory.run(SOURCE, "--farm-hosts", str(hosts), "--farm-label", "berta", "-n", "2")
+    assert comparable(again) == comparable(near), again.text
+    assert "once on" not in again.text, "a saved guest was not used again"
+    assert not [pid for machine in machines for pid in machine.emulators()]
+    laboratory.expect_nothing_left()
+
+
+@pytest.mark.parametrize("fault", ["die", "cut_off"])
+def test_a_host_that_goes_costs_no_verdict(laboratory, machines, hosts, fault):
+    run = laboratory.start(WAITS, "-n", "2", "--farm-hosts", str(hosts))
+    until(lambda: guests_on(laboratory) == {"anna", "berta"}, 180, "a guest on each host")
+    shown = laboratory.command("hosts", str(hosts))
+    assert shown.count("held by gw") == 2
+    getattr(machines[1], fault)()
+    (laboratory.temporary / "go").touch()
+    assert run.wait(180) == 0, run.text
+    assert [row.verdict for row in run.rows] == ["pass"] * 4
+    assert "1 moved" in run.text
+    assert "its host berta died, and it ran elsewhere" in run.text
+    laboratory.expect_nothing_left()
+    assert not machines[0].emulators()
+
+
+def test_a_killed_worker_leaves_its_slot_and_no_guest(laboratory, machines, hosts):
+    run = laboratory.start(WAITS, "-n", "2", "--farm-hosts", str(hosts), "--maxfail", "1")
+    until(lambda: guests_on(laboratory) == {"anna", "berta"}, 180, "a guest on each host")
+    for marker in laboratory.temporary.glob("on-berta-*"):
+        os.kill(int(marker.name.rpartition("-")[2]), signal.SIGKILL)
+    (laboratory.temporary / "go").touch()
+    assert run.wait(120) == 2, run.text
+    assert "lost" in {row.verdict for row in run.rows}
+    until(lambda: not any(m.emulators() for m in machines), 60, "the end of the far guests")
+    assert "held" not in laboratory.command("hosts", str(hosts))

@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: Apache-2.0
+"""hosts.toml, leases of its slots, and the XML of guests on other machines."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from lxml import etree
+
+from hotremove.cache import Cache
+from hotremove.errors import UsageProblem
+from hotremove.farm import far_xml, lease, reclaim
+from hotremove.farm.hosts import Host, labelled, parse_hosts, read_hosts
+from hotremove.farm.lease import Slot, holder_of, slots_of, try_lease
+from hotremove.farm.storage import volume_xml
+from hotremove.guest.domain import Boot, Channels, domain_xml
+from hotremove.guest.topology import load_topology
+
+ANNA = Host("anna", "qemu+tls://anna.example.org/system", 2)
+BERTA = Host("berta", "qemu+ssh://root@berta.example.org/system", 1)
+
+
+def test_a_file_is_read(tmp_path):
+    file = tmp_path / "hosts.toml"
+    file.write_text(
+        'pool = "fast"\n[[host]]\nname = "anna"\nuri = "qemu+tls://anna/system?pkipath=/etc/pki"\n'
+        'slots = 4\nlabels = ["big"]\ncapabilities = ["kvm"]\n'
+        '[[host]]\nname = "here"\nuri = "qemu:///session"\npool = "own"\n'
+    )
+    anna, here = read_hosts(file)
+    assert (anna.slots, anna.labels, anna.capabilities) == (4, {"big"}, {"kvm"})
+    assert (anna.pool, here.pool, here.slots) == ("fast", "own", 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("", "names no host"),
+        ("host = 3", "names no host"),
+        ("[[host]\n", "hosts.toml: Expected"),
+        ("[[host]]\nname = 'a'", "host 'a': uri is missing"),
+        ("[[host]]\nuri = 'qemu:///system'", "host 1: name is missing"),
+        ("[[host]]\nname = 'a b'\nuri = 'qemu:///system'", "a name is up to 32 letters"),
+        ("[[host]]\nname = '../a'\nuri = 'qemu:///system'", "a name is up to 32 letters"),
+        ("[[host]]\nname = 'a'\nuri = 'xen:///system'", "write qemu+tls://HOST/system"),
+        ("[[host]]\nname = 'a'\nuri = 'qemu:///embed'", "write qemu+tls://HOST/system"),
+        ("[[host]]\nname = 'a'\nuri = 'qemu:///system'\nslots = 0", "slots = 0: a number from 1"),
+        ("[[host]]\nname = 'a'\nuri = 'qemu:///system'\nslots = true", "slots = True"),
+        ("[[host]]\nname = 'a'\nuri = 'qemu:///system'\nlabels = 'big'", "labels is no list"),
+        ("[[host]]\nname = 'a'\nuri = 'qemu:///system'\nslot = 2", "unknown key slot"),
+        ("[[host]]\nname = 'a'\nuri = 'qemu:///system'\ncapabilities = ['gpu']", "gpu"),
+        ("[[host]]\nname = 'a'\nuri = 'qemu:///system'\n" * 2, "two hosts have the name 'a'"),
+    ],
+)
+def test_a_file_that_makes_no_sense_is_one_line(tmp_path, text, told):
+    file = tmp_path / "hosts.toml"
+    file.write_text(text)
+    with pytest.raises(UsageProblem) as problem:
+        read_hosts(file)
+    assert told in str(problem.value)
+    assert "\n" not in str(problem.value)
+    assert str(problem.value).startswith(str(file))
+
+
+def test_a_file_that_is_not_there(tmp_path):
+    with pytest.raises(UsageProblem, match="No such file"):
+        read_hosts(tmp_path / "none.toml")
+
+
+def test_labels_choose():
+    rows = [
+        {"name": name, "uri": f"qemu+tcp://{name}/system", "labels": labels}
+        for name, labels in (("a", ["big", "kvm"]), ("b", ["big"]), ("c", []))
+    ]
+    hosts = parse_hosts({"host": rows})
+    assert [host.name for host in labelled(hosts, [])] == ["a", "b", "c"]
+    assert [host.name for host in labelled(hosts, ["big"])] == ["a", "b"]
+    assert [host.name for host in labelled(hosts, ["big", "kvm"])] == ["a"]
+    with pytest.raises(UsageProblem, match="no host carries the labels small"):
+        labelled(hosts, ["small"])
+
+
+def test_workers_spread_over_the_hosts():
+    names = [f"{slot.host.name}{slot.number}" for slot in slots_of([ANNA, BERTA])]
+    assert names == ["anna0", "berta0", "anna1"]
+
+
+def test_a_slot_is_leased_once(tmp_path):
+    cache = Cache(tmp_path)
+    slots = list(slots_of([ANNA]))
+    first = try_lease(slots, cache, "gw0")
+    second = try_lease(slots, cache, "gw1")
+    assert [one.slot.number for one in (first, second)] == [0, 1]
+    assert try_lease(slots, cache, "gw2") is None
+    holder = holder_of(slots[1], cache)
+    assert (holder.worker, holder.pid) == ("gw1", os.getpid())
+    first.release()
+    assert holder_of(slots[0], cache) is None
+    assert try_lease(slots, cache, "gw2").slot.number == 0
+
+
+def test_a_killed_worker_holds_no_slot(tmp_path):
+    code = (
+        "import sys, time; from pathlib import Path; from hotremove.cache import Cache;"
+        "from hotremove.farm.hosts import Host; from hotremove.farm.lease import *;"
+        f"slots = slots_of([Host('anna', {ANNA.uri!r}, 1)]);"
+        "held = try_lease(slots, Cache(Path(sys.argv[1])), 'w');"
+        "print('held', flush=True); time.sleep(60)"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as worker:
+        assert worker.stdout.readline() == "held\n"
+        cache, slot = Cache(tmp_path), Slot(ANNA, 0)
+        assert holder_of(slot, cache).pid == worker.pid
+        assert try_lease([slot], cache, "other") is None
+        worker.send_signal(signal.SIGKILL)
+        worker.wait()
+        assert holder_of(slot, cache) is None
+        assert try_lease([slot], cache, "other")
+
+
+def test_who_waits_gets_the_slot_that_is_given_back(tmp_path, monkeypatch):
+    cache, slots = Cache(tmp_path), [Slot(ANNA, 0)]
+    held = try_lease(slots, cache, "gw0")
+    monkeypatch.setattr(lease.time, "sleep", lambda _seconds: held.release())
+    assert lease.wait_for_lease(slots, cache, "gw1").worker == "gw1"
+
+
+def test_nothing_of_a_far_guest_is_a_path_of_this_machine():
+    boot = Boot(Path("/pool/hotremove-1"), Path("/pool/hotremove-2"), "quiet")
+    near = domain_xml(
+        "hotremove-slot0",
+        load_topology("movable-node"),
+        boot,
+        Channels(far_xml.NOWHERE),
+        "/q",
+        "tcg",
+    )
+    far = etree.fromstring(far_xml.far_xml(near, "mine", Path("/pool/console.log")))
+    assert str(far_xml.NOWHERE) not in etree.tostring(far).decode()
+    assert [serial.get("type") for serial in far.iterfind("devices/serial")] == ["pty", "pty"]
+    assert [log.get("file") for log in far.iterfind("devices/serial/log")] == ["/pool/console.log"]
+    assert [channel.get("type") for channel in far.iterfind("devices/channel")] == ["unix", "unix"]
+    assert not far.findall("devices/interface")
+    assert far_xml.title_of(etree.tostring(far).decode()) == "mine"
+
+
+def test_titles_tell_whose_a_guest_is():
+    assert reclaim.is_mine(reclaim.title("gw0", os.getpid()))
+    assert not reclaim.is_mine("hotremove 0123456789ab gw0 1 2")
+    assert not reclaim.is_mine("somebody's own machine")
+
+
+def test_a_volume_can_be_read_by_any_emulator():
+    volume = etree.fromstring(volume_xml("hotremove-x", 4096))
+    assert volume.findtext("target/permissions/mode") == "0644"
+    assert volume.findtext("capacity") == "4096"
