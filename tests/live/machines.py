@@ -85,6 +85,7 @@ class Machine:
         """Bring it up, with a storage pool called hotremove."""
         for own in (*_OWN.values(), "pool"):
             (self.folder / own).mkdir(parents=True, exist_ok=True)
+        (self.folder / "run/lock").mkdir(exist_ok=True)  # where libvirt locks terminals
         (self.folder / "etc/qemu.conf").write_text(_QEMU_CONF)
         (self.folder / "libvirtd.conf").write_text(self._settings())
         self._link()

@@ -82,3 +82,87 @@ def test_auto_is_xdists_own_for_tests_without_guests(
     monkeypatch.setattr(capacity, "cores", lambda: 12345)
     config = pytester.parseconfig("-p", "no:hypothesispytest", "-n", "auto")
     assert config.hook.pytest_xdist_auto_num_workers(config=config) < 12345
+
+
+@pytest.mark.parametrize(
+    ("text", "words", "told"),
+    [
+        ("[[host]]\nname = 'a'", (), "host 'a': uri is missing"),
+        ("[[host]]\nname = 'a'", ("-n", "auto"), "host 'a': uri is missing"),
+        ("{a}slots = 2", ("-n", "3"), "-n 3: the hosts have 2 slots"),
+        ("{a}", ("--farm-label", "big"), "no host carries the labels big"),
+        ("{a}", ("--gdb", "1234"), "--gdb does not go with --farm-hosts"),
+        ("{a}", ("--keep-guest",), "--keep-guest does not go with --farm-hosts"),
+        ("{a}", ("--device", "vfio=host:0000:65:00.0"), "does not go with --farm-hosts"),
+        ("{a}", (), "no host of 1 is to be had: a: host a: 127.0.0.1:9: Connection refused"),
+    ],
+)
+def test_hosts_that_make_no_sense(run, kernel_image: Path, tmp_path: Path, text, words, told):
+    file = tmp_path / "hosts.toml"
+    row = "[[host]]\nname = 'a'\nuri = 'qemu+tcp://127.0.0.1:9/system'\n"
+    file.write_text(text.replace("{a}", row))
+    done = run("--kernel", f"image:{kernel_image}", "--farm-hosts", str(file), *words)
+    assert told in done.complaint
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("--farm-label", "big"), "--farm-label big: hosts come from --farm-hosts"),
+        (("--farm-hosts", "/nowhere.toml"), "/nowhere.toml: No such file or directory"),
+        (("--device", "vfio=0000:65:00.0"), "write rdma=host:0000:65:00.0 or vfio=host:"),
+        (("--device", "vfio=host:ffff:65:00.0"), "this machine has no PCI device ffff:65:00.0"),
+        (("--device", "vfio=host:0000:65:00.0") * 2, "--device: one of a kind"),
+        (("-n", "2", "--device", "vfio=host:0000:65:00.0"), "only one guest can have it"),
+    ],
+)
+def test_hosts_and_devices_that_are_not_to_be_had(run, kernel_image: Path, words, told):
+    assert told in run("--kernel", f"image:{kernel_image}", *words).complaint
+
+
+MOVING = """
+import dataclasses
+import pytest
+from hotremove.farm.hosts import Host
+from hotremove.stash import FARM
+
+@pytest.hookimpl(trylast=True)
+def pytest_configure(config):
+    farm = config.stash[FARM]
+    farm.options = dataclasses.replace(farm.options, hosts=(Host("berta", "qemu:///system"),))
+    dying = ["berta"] * {deaths}
+    farm.leave_dead_host = lambda: dying.pop() if dying else None
+"""
+FAILS_AT_FIRST = """
+import pytest
+
+tries = []
+
+@pytest.fixture
+def thing():
+    tries.append("set up")
+    yield len(tries)
+    tries.append("torn down")
+
+def test_it(thing):
+    assert thing > 1
+
+def test_other(thing):
+    pass
+"""
+
+
+@pytest.mark.parametrize("workers", [(), ("-n", "1")])
+@pytest.mark.parametrize(
+    ("deaths", "code", "told"),
+    [(1, 0, "2 passed, 1 moved"), (0, 1, "1 failed, 1 passed")],
+)
+def test_a_test_whose_host_died_runs_once_more(
+    run, pytester: pytest.Pytester, workers, deaths: int, code: int, told: str
+) -> None:
+    pytester.makeconftest(
+        pytester.path.joinpath("conftest.py").read_text() + MOVING.format(deaths=deaths)
+    )
+    pytester.makepyfile(test_it=FAILS_AT_FIRST)
+    done = run(*workers)
+    assert (done.code, told in done.out) == (code, True), done.out

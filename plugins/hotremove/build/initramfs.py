@@ -126,7 +126,7 @@ def build_image(
 
 
 def _parts(
-    kernel: Kernel, cache: Cache, extra: tuple[Path, ...], drivers: tuple[str, ...]
+    kernel: Kernel, cache: Cache, extra: tuple[Path, ...], drivers: tuple[str, ...] = ()
 ) -> _Parts:
     programs = build_workloads(cache)
     if not kernel.modules:

@@ -128,7 +128,8 @@ class Farm:
         if not isinstance(stable, FarStable) or stable.alive:
             return None
         self._dead[stable.host] = "it answers no more"
-        del self.__dict__["stable"], self.__dict__["accelerator"]
+        for made in ("stable", "accelerator"):
+            self.__dict__.pop(made, None)
         stable.close()
         return stable.host.name
 

@@ -17,6 +17,7 @@ import pytest
 
 from hotremove.chance import SEED
 from hotremove.debugging import kept_guests
+from hotremove.errors import HotremoveError
 from hotremove.farm import capacity
 from hotremove.farm.hosts import labelled, read_hosts
 from hotremove.guest.topology import load_topology
@@ -59,13 +60,24 @@ def pytest_cmdline_main(config: pytest.Config) -> Generator[None, object, object
 @pytest.hookimpl(optionalhook=True, tryfirst=True)  # before xdist's own
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
     """The workers of `-n auto`: one a slot of the hosts; here, those with a core and memory."""
-    hosts = config.getoption("farm_hosts") or config.getini("hotremove_hosts")
-    if hosts:
-        labels = config.getoption("farm_label")
-        return sum(host.slots for host in labelled(read_hosts(Path(hosts)), labels))
-    if not _is_about_guests(config):
-        return None
-    if config.getoption("gdb") is not None:
+    try:
+        return _slots(config) or (_that_fit(config) if _is_about_guests(config) else None)
+    except HotremoveError as error:
+        raise pytest.UsageError(str(error)) from error
+
+
+def _slots(config: pytest.Config) -> int:
+    """How many guests the hosts take at once; 0 where there are none."""
+    file = config.getoption("farm_hosts") or config.getini("hotremove_hosts")
+    if not file:
+        return 0
+    hosts = labelled(read_hosts(Path(file)), config.getoption("farm_label"))
+    return sum(host.slots for host in hosts)
+
+
+def _that_fit(config: pytest.Config) -> int:
+    """How many this machine takes at once; none but pytest where one guest has what is given."""
+    if config.getoption("gdb") is not None or config.getoption("device"):
         return 0
     name = config.getoption("topology") or config.getini("hotremove_topology")
     each = capacity.worker_mib(load_topology(name).boot_mib)
