@@ -20,11 +20,13 @@ pytestmark = pytest.mark.live
 SOURCE = """
 import pytest
 
+from hotremove.scenario import REMOVED
+
 
 @pytest.mark.hotremove
 @pytest.mark.parametrize("number", range(2))
 def test_dimm_leaves(movable_dimm, number):
-    movable_dimm.eject().expect("removed")
+    movable_dimm.eject().expect(REMOVED)
 
 
 @pytest.mark.hotremove

@@ -19,11 +19,13 @@ import os
 
 import pytest
 
+from hotremove.scenario import REMOVED
+
 
 @pytest.mark.hotremove
 def test_dimm_leaves(movable_dimm):
     assert os.geteuid() == 65534
-    movable_dimm.eject().expect("removed")
+    movable_dimm.eject().expect(REMOVED)
     assert os.stat(f"/proc/{movable_dimm.guest.process.pid}").st_uid == 65534
 """
 

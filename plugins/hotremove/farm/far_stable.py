@@ -82,15 +82,15 @@ class FarStable(Stable):
         self._see_off()
         if self.fresh_boot or plan.errand:
             return self.boot(plan)
-        name = self._saved(plan)
         try:
-            return self._restore_far(plan, name)
+            return self._restore_far(plan, self._saved(plan))
         except (GuestDied, GuestLost):
             if not self.alive:
                 raise
             # A damaged snapshot must not cost a verdict: it is made again, once.
-            self.store.remove(name)
-            self.cache.discard(KIND, name)
+            key = self._snapshot_key(plan)
+            self.store.remove(_volume(key))
+            self.cache.discard(KIND, key)
             return self._restore_far(plan, self._saved(plan))
 
     def boot(self, plan: GuestPlan, gdb: int | None = None) -> Guest:
@@ -175,23 +175,26 @@ class FarStable(Stable):
 
     def _saved(self, plan: GuestPlan) -> str:
         """The volume with the saved guest, once it is there: made here, or by a host like this."""
-        name = self._snapshot_name(plan)
+        key = self._snapshot_key(plan)
+        name = _volume(key)
         if not self.store.has(name):
-            with self.cache.lock(KIND + "-making", name):
-                kept = self.cache.find(KIND, name)
+            with self.cache.lock(KIND + "-making", key):
+                kept = self.cache.find(KIND, key)
                 if kept:
                     self.store.send(kept / _MEMORY, name)
                 else:
                     self._save_far(plan, name)
+                    fetch = self.store.receive
+                    self.cache.get(KIND, key, lambda target: fetch(name, target / _MEMORY))
         return name
 
-    def _snapshot_name(self, plan: GuestPlan) -> str:
-        """Its guest has the slot's name for ever, so each slot number has its own."""
-        processor = self.hypervisor.capabilities() if plan.accelerator == "kvm" else ""
-        return "saved-" + digest(
+    def _snapshot_key(self, plan: GuestPlan) -> str:
+        """A saved guest has the slot's name for ever, so each slot number has its own."""
+        kvm = plan.accelerator == "kvm"
+        return digest(
             replace(plan, emulator=self.emulator).key,
             self.hypervisor.version(),
-            far.processor_of(processor) if processor else "",
+            far.processor_of(self.hypervisor.capabilities()) if kvm else "",
             str(self.store.folder),
             self.lease.slot.guest_name,
             Path(__file__),
@@ -211,4 +214,7 @@ class FarStable(Stable):
             finally:
                 self.release(guest)
                 self._see_off()
-            self.cache.get(KIND, name, lambda target: self.store.receive(name, target / _MEMORY))
+
+
+def _volume(key: str) -> str:
+    return f"saved-{key}"
