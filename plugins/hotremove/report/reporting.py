@@ -304,13 +304,17 @@ def summarize(reporter: TerminalReporter, config: pytest.Config) -> None:
     for line in costs.lines(results):
         reporter.line(textwrap.fill(line, columns - 1, subsequent_indent="  "))
     reporter.line(tally(results))
-    for move in moves(config.stash[RESULTS].moved):
-        reporter.line(f"moved {move}")
-    for remark in config.stash[BOOK].remarks():
-        reporter.line(f"allowance {remark}")
+    for remark in _remarks(config):
+        reporter.line(remark)
     directory = config.stash[FARM].options.artifacts
     if directory:
         reporter.line(f"evidence: {directory}")
+
+
+def _remarks(config: pytest.Config) -> list[str]:
+    """What is to be known beside the results: moved tests, and allowances to look at."""
+    moved = (f"moved {move}" for move in moves(config.stash[RESULTS].moved))
+    return [*moved, *(f"allowance {remark}" for remark in config.stash[BOOK].remarks())]
 
 
 def _draw(reporter: TerminalReporter, rows: list[list[tuple[str, str]]]) -> None:
