@@ -13,6 +13,7 @@ from hotremove import chance, debugging, dimensions, fixtures, options, progress
 from hotremove.allowances import AllowanceBook
 from hotremove.cache import host_errors
 from hotremove.errors import HotremoveError
+from hotremove.farm import moving
 from hotremove.farm.farm import Farm
 from hotremove.farm.workers import worker_id
 from hotremove.report import live, reporting
@@ -20,7 +21,7 @@ from hotremove.report.screen import uncaptured
 from hotremove.stash import BOOK, FARM, KEPT, PROBLEM, RESULTS
 
 # There before the command line is acted on.
-pytest_plugins = ["hotremove.farm.workers", "hotremove.farm.moving"]
+pytest_plugins = ["hotremove.farm.workers"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -35,6 +36,7 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line("markers", marker)
     config.pluginmanager.register(fixtures, "hotremove-fixtures")
     config.pluginmanager.register(debugging, "hotremove-debugging")
+    config.pluginmanager.register(moving, "hotremove-moving")
     config.stash[KEPT] = []
     config.stash[BOOK] = AllowanceBook()
     config.stash[RESULTS] = reporting.Results(config.stash[BOOK])
