@@ -122,6 +122,7 @@ def test_far_guests_tell_what_near_ones_tell(laboratory, machines, hosts):
     laboratory.expect_nothing_left()
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize("fault", ["die", "cut_off"])
 def test_a_host_that_goes_costs_no_verdict(laboratory, machines, hosts, fault):
     run = laboratory.start(WAITS, "-n", "2", "--farm-hosts", str(hosts))
@@ -138,6 +139,7 @@ def test_a_host_that_goes_costs_no_verdict(laboratory, machines, hosts, fault):
     assert not machines[0].emulators()
 
 
+@pytest.mark.nightly
 def test_a_killed_worker_leaves_its_slot_and_no_guest(laboratory, machines, hosts):
     run = laboratory.start(WAITS, "-n", "2", "--farm-hosts", str(hosts), "--maxfail", "1")
     until(lambda: guests_on(laboratory) == {"anna", "berta"}, 180, "a guest on each host")

@@ -35,6 +35,7 @@ def own(folder: Path) -> None:
         os.chown(path, 65534, 65534, follow_symlinks=False)
 
 
+@pytest.mark.nightly
 @pytest.mark.skipif(os.geteuid() != 0, reason="every other live test shows it to who is not root")
 def test_an_ordinary_user_hot_removes_memory(laboratory):
     kernel = resolve("debian:bookworm", Cache.default())
