@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import sysconfig
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -100,6 +101,7 @@ class Laboratory:
         self.folder = folder
         self.cache = Cache.default().root
         self.user: int | None = None
+        self.python = sys.executable
         self._runs: list[Run] = []
 
     @property
@@ -108,6 +110,7 @@ class Laboratory:
         own = {"TMPDIR": str(self.temporary), "HOTREMOVE_CACHE": str(self.cache)}
         if self.user is not None:
             own["HOME"] = str(self.folder / "home")
+            paths = f"{paths}{os.pathsep}{sysconfig.get_path('purelib')}"
         return {**os.environ, "PYTHONPATH": paths, **own}
 
     def start(self, source: str | Path, *words: str) -> Run:
@@ -119,7 +122,7 @@ class Laboratory:
         (folder / "conftest.py").write_text((CHECKOUT / "conftest.py").read_text())
         text = source.read_text() if isinstance(source, Path) else source
         (folder / "test_it.py").write_text(text)
-        command = [*INTERRUPTIBLE, sys.executable, "-m", "pytest", "-p", "no:cacheprovider"]
+        command = [*INTERRUPTIBLE, self.python, "-m", "pytest", "-p", "no:cacheprovider"]
         command += ["--color=no"]
         command += ["--artifacts", "artifacts", *words, "test_it.py"]
         output = folder / "output.txt"

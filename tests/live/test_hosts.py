@@ -95,8 +95,10 @@ def hosts(machines: tuple[Machine, Machine], tmp_path: Path) -> Path:
 
 
 def comparable(run):
+    """Results without times: of messages the first line, up to how the guest's end was noticed."""
     return [
-        replace(row, duration_s=0.0, message=row.message.partition("\n")[0]) for row in run.rows
+        replace(row, duration_s=0.0, message=row.message.partition("\n")[0].partition(" (")[0])
+        for row in run.rows
     ]
 
 
@@ -107,7 +109,7 @@ def guests_on(laboratory: Laboratory) -> set[str]:
 
 def test_far_guests_tell_what_near_ones_tell(laboratory, machines, hosts):
     near = laboratory.run(SOURCE)
-    far = laboratory.run(SOURCE, "-n", "4", "--farm-hosts", str(hosts))
+    far = laboratory.run(SOURCE, "-n", "4", f"--farm-hosts={hosts}")
     assert [row.verdict for row in near.rows] == ["pass", "pass", "fail", "fail"], near.text
     assert comparable(far) == comparable(near), far.text
     assert far.wait() == near.wait() == 1
@@ -115,7 +117,7 @@ def test_far_guests_tell_what_near_ones_tell(laboratory, machines, hosts):
     panic = far.folder / "artifacts" / far.rows[-1].evidence / "console.log"
     assert "some words 200" in panic.read_text()
     assert "end Kernel panic" in panic.read_text()
-    again = laboratory.run(SOURCE, "--farm-hosts", str(hosts), "--farm-label", "berta", "-n", "2")
+    again = laboratory.run(SOURCE, f"--farm-hosts={hosts}", "--farm-label", "berta", "-n", "2")
     assert comparable(again) == comparable(near), again.text
     assert "once on" not in again.text, "a saved guest was not used again"
     assert not [pid for machine in machines for pid in machine.emulators()]
@@ -125,7 +127,7 @@ def test_far_guests_tell_what_near_ones_tell(laboratory, machines, hosts):
 @pytest.mark.nightly
 @pytest.mark.parametrize("fault", ["die", "cut_off"])
 def test_a_host_that_goes_costs_no_verdict(laboratory, machines, hosts, fault):
-    run = laboratory.start(WAITS, "-n", "2", "--farm-hosts", str(hosts))
+    run = laboratory.start(WAITS, "-n", "2", f"--farm-hosts={hosts}")
     until(lambda: guests_on(laboratory) == {"anna", "berta"}, 180, "a guest on each host")
     shown = laboratory.command("hosts", str(hosts))
     assert shown.count("held by gw") == 2
@@ -141,12 +143,12 @@ def test_a_host_that_goes_costs_no_verdict(laboratory, machines, hosts, fault):
 
 @pytest.mark.nightly
 def test_a_killed_worker_leaves_its_slot_and_no_guest(laboratory, machines, hosts):
-    run = laboratory.start(WAITS, "-n", "2", "--farm-hosts", str(hosts), "--maxfail", "1")
+    run = laboratory.start(WAITS, "-n", "2", f"--farm-hosts={hosts}")
     until(lambda: guests_on(laboratory) == {"anna", "berta"}, 180, "a guest on each host")
     for marker in laboratory.temporary.glob("on-berta-*"):
         os.kill(int(marker.name.rpartition("-")[2]), signal.SIGKILL)
     (laboratory.temporary / "go").touch()
-    assert run.wait(120) == 2, run.text
-    assert "lost" in {row.verdict for row in run.rows}
+    assert run.wait(240) == 1, run.text
+    assert sorted(row.verdict for row in run.rows) == ["lost", "pass", "pass", "pass"]
     until(lambda: not any(m.emulators() for m in machines), 60, "the end of the far guests")
     assert "held" not in laboratory.command("hosts", str(hosts))
