@@ -22,7 +22,7 @@ def nightly(*kernel: str):
 
 
 @pytest.mark.parametrize(
-    "kernel",
+    "source",
     [
         "debian:bullseye",
         "debian:bookworm",
@@ -33,8 +33,8 @@ def nightly(*kernel: str):
         nightly(DEBUG),
     ],
 )
-def test_modules(laboratory, kernel):
-    run = laboratory.run(CHECKS, "--kernel", kernel, *SLOW, seconds=WITH_A_BUILD)
+def test_modules(laboratory, source):
+    run = laboratory.run(CHECKS, "--kernel", source, *SLOW, seconds=WITH_A_BUILD)
     assert run.wait() == 0, run.text
 
 
