@@ -36,6 +36,7 @@ def nightly(*kernel: str):
 def test_modules(laboratory, source):
     run = laboratory.run(CHECKS, "--kernel", source, *SLOW, seconds=WITH_A_BUILD)
     assert run.wait() == 0, run.text
+    assert {row.verdict for row in run.rows} == {"pass"}, run.text
 
 
 @pytest.mark.nightly

@@ -18,7 +18,6 @@ SIZE = 32 * MIB
 PAGES = SIZE // 4096
 ORACLE = "/sys/kernel/debug/pin_oracle"
 FUZZ_SECONDS = int(os.environ.get("FUZZ_SECONDS", "5"))
-UUID = "83b8f4f2-509f-382f-3c1e-e6bfe0fa1001"
 
 
 @pytest.fixture
@@ -27,6 +26,7 @@ def load(guest, farm, kernel):
     modules = farm.kmods(kernel)
 
     def load(*names):
+        guest.control.run("modprobe -q mdev")  # where devices are mediated, pin_vfio needs it
         for name in names:
             load_module(guest, modules.find(name))
 
@@ -61,16 +61,6 @@ def balanced(guest):
     guest.control.check("echo 1 >/proc/sys/vm/stat_refresh")
     counts = dict(line.split() for line in guest.control.read("/proc/vmstat").splitlines())
     return counts["nr_foll_pin_acquired"] == counts["nr_foll_pin_released"]
-
-
-def mediated_keys(guest, fixed):
-    """The group and the name of pin_vfio's device, made first where devices are mediated."""
-    if not fixed:
-        types = "/sys/devices/pin_vfio/mdev_supported_types"
-        guest.control.check(f"modprobe vfio_mdev; echo {UUID} >{types}/pin_vfio-pin/create")
-    name = "pin_vfio" if fixed else UUID
-    found = guest.control.check(f"readlink -f /sys/bus/*/devices/{name}/iommu_group")
-    return {"group": int(found.rsplit("/", 1)[-1]), "device": name}
 
 
 def test_every_module_is_built_loads_and_unloads(guest, farm, kernel, load, tmp_path):
@@ -136,9 +126,11 @@ def test_every_entry_of_pin_hold(guest, movable_dimm, oracle, entries, fixed):
     unload(guest, "pin_hold")
 
 
-def test_pins_of_every_module_end_with_their_holder(guest, movable_dimm, rdma, oracle, load, fixed):
-    load("pin_hold", "pin_rdma", "pin_vfio")
-    keys = mediated_keys(guest, fixed)
+def test_pins_of_every_module_end_with_their_holder(
+    guest, movable_dimm, rdma, mediated, oracle, load, fixed
+):
+    load("pin_hold", "pin_rdma")
+    keys = {"group": mediated.group, "device": mediated.name}
     for path, more in (("kmod", {}), ("umem", {}), ("mediated", keys)):
         buffer = movable_dimm.map(SIZE)
         pin = buffer.pin(path, "pin", batch=1 << 20, **more)
@@ -175,9 +167,9 @@ def test_unmigratable_pages_hold_up_an_offline(guest, movable_dimm, load):
     guest.control.check(f"until echo offline >{state}; do :; done")
 
 
-def test_random_requests(guest, rdma, oracle, load, fixed):
-    load("pin_hold", "pin_rdma", "pin_vfio")
-    device = "vfio:{group}:{device}".format(**mediated_keys(guest, fixed))
+def test_random_requests(guest, rdma, mediated, oracle, load):
+    load("pin_hold", "pin_rdma")
+    device = f"vfio:{mediated.group}:{mediated.name}"
     words = f"{FUZZ_SECONDS} {FUZZ_SECONDS} /dev/pin_hold /dev/pin_rdma {device}"
     guest.control.check(f"ioctl_fuzz {words}", FUZZ_SECONDS + 120)
     unload(guest, "pin_hold", "pin_rdma", "pin_vfio")
