@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import filecmp
 import grp
 import os
 import pwd
@@ -60,15 +61,22 @@ def first_to_learn(cache: Cache) -> Iterator[None]:
 
 
 def keep_capabilities(root: Path, cache: Cache) -> None:
-    """Save what libvirt has learnt of QEMU for the next run."""
+    """Save what libvirt has learnt of QEMU for the next run.
+
+    What was saved before another QEMU or libvirt was installed is of no more use, and replaced.
+    """
     probed = root / _CAPABILITIES
     known = cache.directory("libvirt") / "capabilities"
     for file in probed.glob("*.xml"):
-        if not (known / file.name).is_file():
+        if not _is_same(file, known / file.name):
             known.mkdir(exist_ok=True)
             aside = known / f".{file.name}.{os.getpid()}"
             shutil.copy2(file, aside)
             aside.rename(known / file.name)
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    return other.is_file() and filecmp.cmp(one, other, shallow=False)
 
 
 def _require_account() -> None:
