@@ -40,7 +40,7 @@ class Run:
 
 
 def test_a_fixed_kernel_passes_and_its_evidence_is_kept(tmp_path):
-    run = Run(tmp_path, "-k", "under_an_rdma or elsewhere")
+    run = Run(tmp_path, "-k", "under_an_rdma_memory_region or beside_a_vfio")
     assert run.code == 0, run.output
     assert {(r.verdict, r.outcome) for r in run.results} == {("pass", "removed")}
     assert len(run.results) == 2
@@ -72,7 +72,7 @@ def test_an_unfixed_kernel_fails_and_says_why(tmp_path):
 def test_a_kernel_without_rxe_is_skipped_by_the_options_name(tmp_path):
     release = resolve("debian:bookworm", Cache.default()).release
     cloud = f"debian:bookworm/{release.replace('-amd64', '-cloud-amd64')}"
-    run = Run(tmp_path, "--kernel", cloud, "-k", "under_an_rdma or nobody_pins")
+    run = Run(tmp_path, "--kernel", cloud, "-k", "under_an_rdma_memory_region or dimm_leaves_under_memory_that_nobody")
     assert run.code == 0, run.output
     by_verdict = {result.verdict: result for result in run.results}
     assert set(by_verdict) == {"pass", "skip"}
