@@ -109,6 +109,7 @@ def guests_on(laboratory: Laboratory) -> set[str]:
     return {path.name.split("-")[1] for path in laboratory.temporary.glob("on-*")}
 
 
+@pytest.mark.nightly
 def test_far_guests_tell_what_near_ones_tell(laboratory, machines, hosts):
     near = laboratory.run(SOURCE)
     far = laboratory.run(SOURCE, "-n", "4", f"--farm-hosts={hosts}")
