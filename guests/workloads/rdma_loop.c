@@ -20,15 +20,32 @@ struct rdma_loop {
 	char bytes[DMA_CHUNK];
 };
 
-/* The first address that is one: an rxe device has the port's own before those of IPv4. */
+static bool is_ipv4(const union ibv_gid *gid)
+{
+	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
+
+	return !memcmp(gid->raw, mapped, sizeof(mapped));
+}
+
+/*
+ * One of IPv4 if there is one, or else the first that is one: the port's own, which comes before
+ * those of IPv4, is resolved by IPv6 alone, and a kernel may lack that.
+ */
 static bool find_address(struct ibv_context *device, union ibv_gid *gid, int *index)
 {
 	static const union ibv_gid none;
+	union ibv_gid one;
 
-	for (*index = 0; *index < GIDS; (*index)++)
-		if (!ibv_query_gid(device, PORT, *index, gid) && memcmp(gid, &none, sizeof(none)))
-			return true;
-	return failed_with("ibv_query_gid", ENODEV);
+	*index = -1;
+	for (int at = 0; at < GIDS && !(*index >= 0 && is_ipv4(gid)); at++) {
+		if (ibv_query_gid(device, PORT, at, &one) || !memcmp(&one, &none, sizeof(none)))
+			continue;
+		if (*index < 0 || is_ipv4(&one)) {
+			*gid = one;
+			*index = at;
+		}
+	}
+	return *index >= 0 || failed_with("ibv_query_gid", ENODEV);
 }
 
 static bool make_ready(struct ibv_qp *pair)
