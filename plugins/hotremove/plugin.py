@@ -19,6 +19,7 @@ from hotremove.farm.workers import worker_id
 from hotremove.report import live, reporting
 from hotremove.report.screen import uncaptured
 from hotremove.stash import BOOK, FARM, KEPT, PROBLEM, RESULTS
+from hotremove.termination import Termination
 
 # There before the command line is acted on.
 pytest_plugins = ["hotremove.farm.workers"]
@@ -41,6 +42,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[BOOK] = AllowanceBook()
     config.stash[RESULTS] = reporting.Results(config.stash[BOOK])
     config.pluginmanager.register(config.stash[RESULTS], "hotremove-results")
+    config.pluginmanager.register(Termination(), "hotremove-termination")
     try:
         config.stash[FARM] = Farm(options.read_options(config), worker_id(config))
     except HotremoveError as error:

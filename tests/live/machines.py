@@ -115,6 +115,11 @@ class Machine:
         self._daemon.send_signal(signal.SIGKILL)
         self._daemon.wait()
 
+    def stop_daemon(self) -> None:
+        """As a daemon does that hangs: it is there, and answers nothing."""
+        assert self._daemon
+        self._daemon.send_signal(signal.SIGSTOP)
+
     def die(self) -> None:
         """As a power cut does: the daemon and all guests end at once."""
         self.kill_daemon()

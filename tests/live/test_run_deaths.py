@@ -47,7 +47,18 @@ def test_a_run_ended_by_a_signal_leaves_nothing(laboratory, number):
     code = run.wait(60)
     laboratory.expect_nothing_left()
     until(lambda: not guardians(laboratory.temporary), 20, "the end of the guardian")
-    assert code == (2 if number is signal.SIGINT else -number)
+    assert code == (-number if number is signal.SIGKILL else 2)
+
+
+@pytest.mark.parametrize("workers", ["0", "2"])
+def test_a_run_told_to_end_keeps_its_results(laboratory, workers):
+    run = laboratory.start(f"{WORKS}{WAITS}", "-v", "-n", workers)
+    until(lambda: "PASSED" in run.text, 120, "a result")
+    laboratory.await_guest()
+    run.process.terminate()
+    assert run.wait(60) == 2, run.text
+    assert [row.verdict for row in run.rows] == ["pass"], run.text
+    laboratory.expect_nothing_left()
 
 
 def test_an_interrupt_during_a_boot_leaves_nothing(laboratory):

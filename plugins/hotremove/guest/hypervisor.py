@@ -14,13 +14,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from hotremove.errors import GuestLost, HostProblem
 from hotremove.guest.clock import CLOCK
+from hotremove.guest.lifeline import Lifeline
 from hotremove.guest.process import orphanage
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-# A far libvirt is asked for a sign of life every 2 s, and given up when it owes 3 of them.
-KEEP_ALIVE = (2, 3)
 
 DeviceEventKind = Literal["removed", "refused"]
 
@@ -53,6 +51,7 @@ class Hypervisor:
         self._libvirt = _load_libvirt(log)
         self._events: list[DeviceEvent] = []
         self._arrival = threading.Condition()
+        self._lifeline: Lifeline | None = None
         orphanage()
         self._connect()
 
@@ -86,14 +85,13 @@ class Hypervisor:
             HostProblem: libvirt does not answer.
         """
         if not self.alive:
+            self._let_go()
             self._connect()
 
     def _connect(self) -> None:
         try:
             with self.errors(HostProblem, f"libvirt at {self.uri}"):
-                self._connection = self._libvirt.open(self.uri)
-                if not self.embedded:
-                    self._connection.setKeepAlive(*KEEP_ALIVE)
+                self._connection = self._libvirt.open(self.uri) if self.embedded else self._reach()
                 self._listen()
         except HostProblem as error:
             if not self.embedded or "no connection driver available" not in str(error):
@@ -102,10 +100,24 @@ class Hypervisor:
                 "libvirt's QEMU driver is missing: install the package libvirt-daemon-driver-qemu"
             ) from error
 
+    def _reach(self) -> Any:
+        """A connection to a libvirt that can go away: another process, another machine."""
+        lifeline = Lifeline()
+        with lifeline.catch():
+            connection = self._libvirt.open(self.uri)
+        lifeline.begin(connection.getLibVersion)
+        self._lifeline = lifeline
+        return connection
+
     def close(self) -> None:
         """End the connection; guests of other owners are not touched."""
+        self._let_go()
         with self.errors(HostProblem, "closing libvirt"):
             self._connection.close()
+
+    def _let_go(self) -> None:
+        if self._lifeline:
+            self._lifeline.end()
 
     def create(self, xml: str, paused: bool = False) -> Any:
         """Start a transient domain, with its CPUs stopped if it is to be `paused`.

@@ -190,6 +190,11 @@ def _against_expectations(
     return found
 
 
+def is_result(report: pytest.TestReport) -> bool:
+    """Whether a report carries the result of a test on a kernel under test."""
+    return hasattr(report, _ATTRIBUTE)
+
+
 def shows_missing_fix(error: BaseException | None) -> bool:
     """Whether a scenario failed by what the fix is there for, and not by something else."""
     if isinstance(error, UnexpectedOutcome):

@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A libvirt that is gone ends every call that waits for it, whichever thread notices first."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from machines import Machine, make_pki, require_machines
+
+from hotremove.errors import HostProblem
+from hotremove.guest.hypervisor import Hypervisor
+
+pytestmark = pytest.mark.live
+
+STOPPED_GUEST = """
+<domain type='qemu'>
+  <name>silent</name>
+  <memory unit='MiB'>64</memory>
+  <os><type arch='x86_64' machine='q35'>hvm</type></os>
+  <devices><console type='pty'/></devices>
+</domain>
+"""
+
+
+@pytest.fixture
+def machine() -> Iterator[Machine]:
+    require_machines()
+    folder = Path(tempfile.mkdtemp(prefix="hrm-"))
+    number = 200 + os.getpid() % 50
+    pki = make_pki(folder / "pki", [f"10.231.{number}.2"])
+    made = Machine(f"hr{os.getpid()}l", number, folder / "l", pki)
+    try:
+        made.start()
+        yield made
+    finally:
+        made.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def in_the_background(call) -> tuple[threading.Thread, list[Exception]]:
+    """Call until an error comes, which is kept."""
+    errors: list[Exception] = []
+
+    def go_on() -> None:
+        try:
+            while True:
+                call()
+                time.sleep(0.2)
+        except Exception as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=go_on, daemon=True)
+    thread.start()
+    return thread, errors
+
+
+@pytest.mark.parametrize(
+    ("fault", "seconds"),
+    [("cut_off", 15), pytest.param("stop_daemon", 40, marks=pytest.mark.nightly)],
+)
+def test_all_calls_end(machine, tmp_path, fault, seconds):
+    hypervisor = Hypervisor(machine.uri, tmp_path / "libvirt.log")
+    stream = hypervisor.connection.newStream(0)
+    hypervisor.create(STOPPED_GUEST, paused=True).openConsole(None, stream, 0)
+    reads, read_errors = in_the_background(lambda: stream.recv(1))
+    time.sleep(0.5)  # a guest that is stopped says nothing: the read waits, and reads the socket
+    calls, call_errors = in_the_background(hypervisor.domains)
+    time.sleep(1)
+    assert reads.is_alive()
+    assert calls.is_alive()
+    start = time.monotonic()
+    getattr(machine, fault)()
+    for thread in (reads, calls):
+        thread.join(start + seconds - time.monotonic())
+        assert not thread.is_alive(), f"a call is waiting {seconds} s after {fault}"
+    assert [type(error).__name__ for error in read_errors] == ["libvirtError"]
+    assert [type(error) for error in call_errors] == [HostProblem]
+    assert not hypervisor.alive
+    hypervisor.close()

@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The sockets of a connection that answers no more are made to fail; others are left alone."""
+
+import socket
+import threading
+
+import pytest
+
+from hotremove.guest import lifeline
+from hotremove.guest.lifeline import Lifeline
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
+    monkeypatch.setattr(lifeline, "_BEAT", 0.01)
+    monkeypatch.setattr(lifeline, "_SILENCE", 0.2)
+
+
+@pytest.fixture
+def pair():
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        yield ours, theirs
+
+
+def held(made: list[socket.socket]) -> Lifeline:
+    line = Lifeline()
+    with line.catch():
+        made.extend(socket.socketpair())
+    return line
+
+
+def test_silence_ends_a_read_that_waits(pair):
+    made: list[socket.socket] = []
+    line = held(made)
+    line.begin(threading.Event().wait)
+    made[0].settimeout(5)
+    assert made[0].recv(1) == b"", "the end of the stream, before the 5 s are over"
+    pair[0].settimeout(0.1)
+    with pytest.raises(TimeoutError):
+        pair[0].recv(1)
+    for each in made:
+        each.close()
+
+
+def test_answers_keep_it_open_and_its_end_closes_nothing():
+    made: list[socket.socket] = []
+    line = held(made)
+    asked = threading.Event()
+    line.begin(asked.set)
+    made[0].settimeout(0.6)
+    with pytest.raises(TimeoutError):
+        made[0].recv(1)
+    assert asked.is_set()
+    line.end()
+    made[1].sendall(b"x")
+    assert made[0].recv(1) == b"x"
+    for each in made:
+        each.close()
+
+
+def test_its_end_lets_go_of_the_sockets():
+    made: list[socket.socket] = []
+    line = held(made)
+    line.begin(lambda: None)
+    line.end()
+    made[0].close()
+    made[1].settimeout(5)
+    assert made[1].recv(1) == b"", "nobody else holds the other side"
+    made[1].close()
+
+
+def test_its_end_does_not_wait_for_an_answer():
+    made: list[socket.socket] = []
+    line = held(made)
+    line.begin(lambda: made[0].recv(1))
+    threading.Event().wait(0.05)
+    line.end()
+    assert made[0].recv(1) == b""
+    for each in made:
+        each.close()
