@@ -3,10 +3,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <linux/mempolicy.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "answers.h"
@@ -69,6 +71,17 @@ static char *aligned_address(const struct memory *memory)
 	return start;
 }
 
+/* Of a file, only tmpfs asks for the mapping's policy; others go by the process's. That one the
+ * kernel's own pages follow too (page tables), so it is not set without need. */
+static bool goes_by_process(const struct memory *memory)
+{
+	struct statfs filesystem;
+
+	if (memory->kind->file != NAMED_FILE)
+		return false;
+	return fstatfs(memory->fd, &filesystem) || filesystem.f_type != TMPFS_MAGIC;
+}
+
 static bool place_on(const struct memory *memory, int node, bool prefer)
 {
 	const int policy = prefer ? MPOL_PREFERRED : MPOL_BIND;
@@ -79,8 +92,7 @@ static bool place_on(const struct memory *memory, int node, bool prefer)
 	if (node >= NODES)
 		return failed_with("mbind", EINVAL);
 	mask[node / NODE_BITS] = 1ul << (node % NODE_BITS);
-	/* Of a file, only tmpfs asks for the mapping's policy; others go by the process's. */
-	if (memory->kind->file == NAMED_FILE && syscall(SYS_set_mempolicy, policy, mask, NODES))
+	if (goes_by_process(memory) && syscall(SYS_set_mempolicy, policy, mask, NODES))
 		return failed("set_mempolicy");
 	if (syscall(SYS_mbind, memory->address, memory->bytes, policy, mask, NODES, 0))
 		return failed("mbind");

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from hotremove.errors import HotremoveError
 from hotremove.guest.machine import Guest
 from hotremove.guest.polling import wait_until
 from hotremove.memory.blocks import SYSFS
@@ -26,10 +27,22 @@ class NormalDimm(Dimm):
     def isolate_block_of(self, hold: Buffer) -> Offline:
         """Begin to offline the block of the first page of `hold`, which has to hold that up.
 
-        The block is isolated before the kernel complains of the page that it cannot migrate.
+        The block is isolated before the kernel complains of the page that it cannot migrate. Where
+        one of the kernel's own pages is in the block, it cannot be isolated at all.
+
+        Raises:
+            HotremoveError: the offline ended; nothing can be learnt of isolated memory.
         """
         page = hold.first_frame()
         block = next(block for block in self.blocks if page in block.frames)
         offline = Offline(self.guest, block, self.node, self.counters())
-        wait_until(lambda: bool(self._dumps()) or offline.ends(0), self.deadline, self.guest.check)
+        wait_until(
+            lambda: self._is_migrating() or offline.ends(0), self.deadline, self.guest.check
+        )
+        if offline.ends(0) or not self._is_migrating():
+            why = ", ".join(self._reasons()) or offline.ending
+            raise HotremoveError(f"memory{block.index} is not isolated by its offline: {why}")
         return offline
+
+    def _is_migrating(self) -> bool:
+        return any(dump.reason == "migration failure" for dump in self._dumps())
