@@ -178,39 +178,36 @@ def meter(request: pytest.FixtureRequest, farm: Farm, kernel: Kernel) -> Iterato
 
 
 @pytest.fixture
-def movable_dimm(
-    request: pytest.FixtureRequest, guest: Guest, farm: Farm, fix: bool, known_bug: bool
-) -> Dimm:
+def removal_deadline(farm: Farm, fix: bool, known_bug: bool) -> float:
+    """Seconds a removal is given; fewer where it is meant to get stuck."""
+    limit = KNOWN_BUG_DEADLINE if known_bug else farm.options.deadline
+    return min(farm.options.deadline, limit if fix else PROOF_DEADLINE)
+
+
+@pytest.fixture
+def movable_dimm(request: pytest.FixtureRequest, guest: Guest, removal_deadline: float) -> Dimm:
     """A DIMM on the movable node, online in ZONE_MOVABLE."""
     marker = request.node.get_closest_marker("dimm")
     mib = marker.args[0] if marker else DIMM_MIB
-    deadline = removal_deadline(farm, fix, known_bug)
-    return Dimm(guest, guest.plan.topology.movable_node, mib, deadline)
-
-
-def removal_deadline(farm: Farm, fix: bool, known_bug: bool = False) -> float:
-    """Seconds a removal is given; fewer where it is meant to get stuck."""
-    if not fix:
-        return min(farm.options.deadline, PROOF_DEADLINE)
-    return min(farm.options.deadline, KNOWN_BUG_DEADLINE) if known_bug else farm.options.deadline
+    return Dimm(guest, guest.plan.topology.movable_node, mib, removal_deadline)
 
 
 @pytest.fixture
-def virtio_mem(guest: Guest, farm: Farm, fix: bool, known_bug: bool) -> VirtioMem:
+def virtio_mem(guest: Guest, removal_deadline: float) -> VirtioMem:
     """The guest's virtio-mem device, grown; wants `mark.topology("virtio-mem")`."""
-    return VirtioMem(guest, removal_deadline(farm, fix, known_bug))
+    return VirtioMem(guest, removal_deadline)
 
 
 @pytest.fixture
-def dax_kmem(guest: Guest, farm: Farm, fix: bool) -> DaxKmem:
+def dax_kmem(guest: Guest, removal_deadline: float) -> DaxKmem:
     """Soft-reserved memory that kmem has onlined; wants `mark.topology("dax")`."""
-    return DaxKmem(guest, removal_deadline(farm, fix))
+    return DaxKmem(guest, removal_deadline)
 
 
 @pytest.fixture
-def boot_node(guest: Guest, farm: Farm, fix: bool) -> BootNode:
+def boot_node(guest: Guest, removal_deadline: float) -> BootNode:
     """A node that is movable from boot; wants `mark.topology("movable-boot")`."""
-    return BootNode(guest, removal_deadline(farm, fix))
+    return BootNode(guest, removal_deadline)
 
 
 @pytest.fixture
@@ -238,10 +235,9 @@ def map_on_node(guest: Guest) -> Callable[..., Buffer]:
 
 
 @pytest.fixture
-def normal_dimm(guest: Guest, farm: Farm, fix: bool) -> NormalDimm:
+def normal_dimm(guest: Guest, removal_deadline: float) -> NormalDimm:
     """A DIMM on the movable node, online in ZONE_NORMAL."""
-    node = guest.plan.topology.movable_node
-    return NormalDimm(guest, node, DIMM_MIB, removal_deadline(farm, fix))
+    return NormalDimm(guest, guest.plan.topology.movable_node, DIMM_MIB, removal_deadline)
 
 
 @pytest.fixture

@@ -10,8 +10,11 @@ from datetime import UTC, datetime
 import pytest
 
 from hotremove.allowances import Terms, settle
-from hotremove.errors import GuestDied
+from hotremove.errors import GuestDied, HotremoveError
 from hotremove.stash import GUEST, SETTLED, TERMS
+from hotremove.verdict.outcome import Outcome
+from hotremove.verdict.removal import UnexpectedOutcome
+from hotremove.verdict.splats import KernelSplat
 
 
 @contextmanager
@@ -46,6 +49,27 @@ def settle_reports(item: pytest.Item) -> None:
         scenario=str(getattr(item, "originalname", item.name)),
         today=datetime.now(UTC).date(),
     )
+
+
+def reported_besides(item: pytest.Item, error: BaseException) -> tuple[str, ...]:
+    """Titles of what the kernel of a failed scenario reported that nobody allowed.
+
+    Its death is one, when `error` tells of it.
+    """
+    if isinstance(error, GuestDied) or _guest_died(error):
+        return (str(error).partition("\n")[0],)
+    try:
+        if not isinstance(error, KernelSplat):
+            settle_reports(item)
+    except KernelSplat as splat:
+        error = splat
+    except (AssertionError, HotremoveError):
+        return ()
+    return tuple(one.title for one in error.reports) if isinstance(error, KernelSplat) else ()
+
+
+def _guest_died(error: BaseException) -> bool:
+    return isinstance(error, UnexpectedOutcome) and error.removal.outcome is Outcome.GUEST_DIED
 
 
 def _terms(item: pytest.Item) -> Terms:

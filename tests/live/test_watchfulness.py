@@ -5,6 +5,7 @@ import pytest
 from scenarios.test_races import test_two_pin_the_same_memory_at_once as two_pin_at_once
 
 from hotremove.chance import Rounds
+from hotremove.errors import HotremoveError
 from hotremove.pins.kmod import load_module
 from hotremove.pins.pin import PinnedInMovable
 from hotremove.scenario import MIB
@@ -55,6 +56,15 @@ def test_memory_that_is_not_given_back_is_a_leak(leaks, rdma, map_on_node):
         AssertionError, match=r"VmPin is 1048576 bytes .* MiB of free memory are gone"
     ):
         leaks.expect_none(buffer)
+
+
+def test_an_offline_that_isolates_nothing_is_noticed(normal_dimm, ext4, vmsplice):
+    normal_dimm.map(MIB, kind="file", file=ext4.path("data"))  # its holder's page tables come along
+    hold, _ = normal_dimm.share(MIB)
+    vmsplice.pin(hold)
+    told = r"memory\d+ is not isolated by its offline: failure to isolate range"
+    with pytest.raises(HotremoveError, match=told):
+        normal_dimm.isolate_block_of(hold)
 
 
 @pytest.fixture

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Verdicts against the lineage, and with the fix turned off."""
 
+from dataclasses import replace
+
 import pytest
 
 from hotremove.verdict.expectation import Finding, against_lineage, with_fix_off
@@ -10,13 +12,46 @@ from hotremove.verdict.row import Row
 
 UNFIXED, FIXED = Lineage((5, 10, 262)), Lineage((6, 1, 192))
 RDMA = Row(1, "rxe memory region held")
-FAILED, PASSED = Finding(Verdict.FAIL, "stuck"), Finding(Verdict.PASS, "")
+FAILED, PASSED = Finding(Verdict.FAIL, "stuck", pins_stayed=True), Finding(Verdict.PASS, "")
+HUGETLB = Row(11, "hugetlb, with a free pool on node 0")
 
 
 def test_a_bug_the_version_is_known_to_have_is_a_known_bug():
     found = against_lineage(FAILED, RDMA, UNFIXED)
     assert found.verdict is Verdict.KNOWN_BUG
     assert found.message == "stuck [known: 5.10.262 lacks d1e153fea2a8 (5.13)]"
+
+
+def test_what_is_known_is_told_in_the_first_line():
+    found = against_lineage(replace(FAILED, message="stuck\nmore\nlines"), RDMA, UNFIXED)
+    assert found.message == "stuck [known: 5.10.262 lacks d1e153fea2a8 (5.13)]\nmore\nlines"
+
+
+@pytest.mark.parametrize(
+    ("row", "version", "found", "known"),
+    [
+        (RDMA, UNFIXED, Finding(Verdict.FAIL, "[Errno 12] ibv_reg_mr"), False),
+        (RDMA, UNFIXED, Finding(Verdict.FAIL, "died", False, ("Kernel panic",)), False),
+        (RDMA, UNFIXED, Finding(Verdict.FAIL, "stuck", True, ("BUG: Bad page state",)), False),
+        (HUGETLB, FIXED, Finding(Verdict.FAIL, "[Errno 12] ibv_reg_mr"), True),
+        (
+            HUGETLB,
+            FIXED,
+            Finding(Verdict.FAIL, "x", False, ("WARNING: … follow_hugetlb_page+0x408/0x760",)),
+            True,
+        ),
+        (
+            HUGETLB,
+            FIXED,
+            Finding(Verdict.FAIL, "x", False, ("WARNING: … follow_hugetlb_page", "BUG: KASAN")),
+            False,
+        ),
+    ],
+)
+def test_a_known_bug_has_to_show_as_the_lineage_says(row, version, found, known):
+    judged = against_lineage(found, row, version)
+    assert judged.verdict is (Verdict.KNOWN_BUG if known else Verdict.FAIL)
+    assert known or "not as the known bug shows: " in judged.message
 
 
 def test_a_known_bug_that_does_not_show_fails():
@@ -55,18 +90,19 @@ def test_a_control_has_no_known_bugs():
 def test_what_says_nothing_of_the_kernel_stays_as_it_is(verdict):
     found = Finding(verdict, "x")
     assert against_lineage(found, RDMA, UNFIXED) is found
-    assert with_fix_off(found, False, RDMA) is found
+    assert with_fix_off(found, RDMA) is found
 
 
 def test_with_the_fix_off_a_failure_is_what_is_wanted():
-    assert with_fix_off(FAILED, True, RDMA).verdict is Verdict.PASS
+    assert with_fix_off(FAILED, RDMA).verdict is Verdict.PASS
 
 
 def test_with_the_fix_off_a_pass_is_insensitive():
-    found = with_fix_off(PASSED, False, RDMA)
+    found = with_fix_off(PASSED, RDMA)
     assert found.verdict is Verdict.FAIL
     assert "insensitive: 1 rxe memory region held" in found.message
 
 
 def test_with_the_fix_off_a_splat_proves_nothing():
-    assert with_fix_off(FAILED, False, RDMA) is FAILED
+    other = replace(FAILED, pins_stayed=False)
+    assert with_fix_off(other, RDMA) is other

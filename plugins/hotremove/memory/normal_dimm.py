@@ -36,9 +36,7 @@ class NormalDimm(Dimm):
         page = hold.first_frame()
         block = next(block for block in self.blocks if page in block.frames)
         offline = Offline(self.guest, block, self.node, self.counters())
-        wait_until(
-            lambda: self._is_migrating() or offline.ends(0), self.deadline, self.guest.check
-        )
+        wait_until(lambda: self._is_migrating() or offline.ends(0), self.deadline, self.guest.check)
         if offline.ends(0) or not self._is_migrating():
             why = ", ".join(self._reasons()) or offline.ending
             raise HotremoveError(f"memory{block.index} is not isolated by its offline: {why}")

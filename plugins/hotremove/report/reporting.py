@@ -20,6 +20,7 @@ from hotremove.farm.moving import moved_from
 from hotremove.notes import noted
 from hotremove.pins.buffer import PinRefused
 from hotremove.pins.pin import PinnedInMovable
+from hotremove.quiet import reported_besides
 from hotremove.report import costs
 from hotremove.report.environment import describe
 from hotremove.report.junit import properties
@@ -154,8 +155,8 @@ def annotate(item: pytest.Item, call: pytest.CallInfo[None], report: pytest.Test
         return
     if call.excinfo and isinstance(error, _SELF_EXPLAINING):
         report.longrepr = call.excinfo.getrepr(style="short", tbfilter=_scenario_only)
-    alone = Finding(judge(error), _message(error) if error else noted(item))
-    found = _against_expectations(item, alone, error) if call.when == "call" else alone
+    alone = _alone(item, call, error)
+    found = _against_expectations(item, alone) if call.when == "call" else alone
     if call.when == "teardown" and found.verdict is Verdict.FAIL:
         found = Finding(Verdict.ERROR, found.message)
     if found.verdict is not alone.verdict or found.verdict is Verdict.SKIP:
@@ -177,13 +178,24 @@ def _tell_properties(item: pytest.Item, report: pytest.TestReport, result: Resul
     report.user_properties[:] = item.user_properties
 
 
-def _against_expectations(
-    item: pytest.Item, found: Finding, error: BaseException | None
-) -> Finding:
+def _alone(item: pytest.Item, call: pytest.CallInfo[None], error: BaseException | None) -> Finding:
+    """What a phase says by itself, expectations aside."""
+    if error is None:
+        return Finding(judge(error), noted(item))
+    verdict, message = judge(error), _message(error)
+    if call.when != "call" or verdict is not Verdict.FAIL:
+        return Finding(verdict, message)
+    reports = reported_besides(item, error)
+    if reports and not isinstance(error, KernelSplat) and reports[0] not in message:
+        message = f"{message}\nthe kernel reported besides: {'; '.join(reports)}"
+    return Finding(verdict, message, shows_missing_fix(error), reports)
+
+
+def _against_expectations(item: pytest.Item, found: Finding) -> Finding:
     options = item.config.stash[FARM].options
     row = row_of(item)
     if not _parameter(item, "fix", True):
-        return with_fix_off(found, shows_missing_fix(error), row)
+        return with_fix_off(found, row)
     if options.expect == "lineage":
         version = _parameter(item, "kernel", None).point_release
         return against_lineage(found, row, Lineage(version, options.has, options.lacks))
@@ -209,7 +221,7 @@ def _restate(item: pytest.Item, report: pytest.TestReport, found: Finding) -> No
             report.longrepr = (str(item.path), item.location[1] or 0, f"Skipped: {found.message}")
         report.outcome = "skipped"
         if found.verdict is Verdict.KNOWN_BUG:
-            report.wasxfail = found.message
+            report.wasxfail = found.message.partition("\n")[0]
     elif found.verdict is Verdict.PASS:
         report.outcome, report.longrepr = "passed", None
     elif report.passed:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from dataclasses import dataclass
 from functools import cache
@@ -31,6 +32,8 @@ class Change:
         mended: first releases of series whose own change mends what it breaks; a mainline
             release among them stands for all from there on.
         tells: how it shows from inside a guest.
+        stays: its bug shows by long-term pins that stay in ZONE_MOVABLE, and by nothing else.
+        report: pattern of what the kernel itself reports of its bug; empty where it is silent.
     """
 
     hash: str
@@ -43,6 +46,8 @@ class Change:
     until: str = ""
     mended: tuple[str, ...] = ()
     tells: str = ""
+    stays: bool = False
+    report: str = ""
 
     def __str__(self) -> str:
         return f"{self.hash} ({self.mainline})"
@@ -54,6 +59,15 @@ class Change:
     def is_mended_in(self, version: Version) -> bool:
         """Whether what it breaks is whole again in a release, by its number alone."""
         return bool(self.mended) and _reached(version, self.mended, self.mended[-1])
+
+    def shows_as(self, pins_stayed: bool, reports: tuple[str, ...]) -> bool:
+        """Whether a failure is of the kind that its bug makes.
+
+        `pins_stayed`: long-term pins lay in the memory that was to go. `reports`: titles of what
+        the kernel reported that nobody allowed.
+        """
+        told = all(self.report and re.search(self.report, title) for title in reports)
+        return told and (pins_stayed or not self.stays)
 
 
 @dataclass(frozen=True)
