@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -83,136 +84,137 @@ class Options:
     rebind: bool = False
 
 
+# Each option, as argparse takes it.
+_OPTIONS: dict[str, dict[str, Any]] = {
+    "--kernel": {
+        "action": "append",
+        "metavar": "SPEC",
+        "help": "kernel under test, repeatable: debian:SUITE[/VERSION], deb:PATH[,PATH], dir:PATH, "
+        f"host … (ini: hotremove_kernels; default: {DEFAULT_KERNEL})",
+    },
+    "--topology": {"metavar": "NAME", "help": "guest topology (ini: hotremove_topology)"},
+    "--accel": {"choices": CHOICES, "help": "accelerator (ini: hotremove_accel)"},
+    "--farm-uri": {
+        "metavar": "URI",
+        "help": "libvirt URI; default: libvirt's QEMU driver inside pytest (ini: hotremove_uri)",
+    },
+    "--farm-hosts": {
+        "metavar": "FILE",
+        "help": "TOML list of machines to run guests on, through their libvirt "
+        "(ini: hotremove_hosts)",
+    },
+    "--farm-label": {
+        "action": "append",
+        "default": [],
+        "metavar": "LABEL",
+        "help": "take only hosts that carry this label, repeatable",
+    },
+    "--device": {
+        "action": "append",
+        "default": [],
+        "metavar": "KIND=host:ADDRESS",
+        "help": "give guests this machine's PCI device in place of the emulated one, repeatable: "
+        "rdma=host:0000:65:00.0, vfio=host:…",
+    },
+    "--rebind-devices": {
+        "action": "store_true",
+        "help": "let the farm take a device from the host's driver, until the guest's end",
+    },
+    "--artifacts": {
+        "metavar": "DIR",
+        "help": "keep evidence and results.json here (ini: …_artifacts)",
+    },
+    "--removal-deadline": {
+        "type": float,
+        "metavar": "SECONDS",
+        "help": "how long a hot-remove may take before it is stuck (ini: …_removal_deadline)",
+    },
+    "--fresh-boot": {
+        "action": "store_true",
+        "help": "boot every guest instead of restoring a saved one",
+    },
+    "--boot-deadline": {
+        "type": float,
+        "metavar": "SECONDS",
+        "help": "how long a guest may take to boot (ini: …_boot_deadline)",
+    },
+    "--keep-guest": {
+        "action": "store_true",
+        "help": "let the guest of a failed test live on, and say how to reach and to end it",
+    },
+    "--gdb": {
+        "type": int,
+        "metavar": "PORT",
+        "help": "boot each guest with QEMU's gdb stub on this port of loopback and wait for gdb; "
+        "nothing times out",
+    },
+    "--allow-file": {
+        "action": "append",
+        "metavar": "FILE",
+        "help": "TOML list of kernel reports that may come, repeatable "
+        "(ini: hotremove_allow_files)",
+    },
+    "--expect": {
+        "choices": EXPECTATIONS,
+        "help": "strict: a bug fails; lineage: a bug that the kernel's version is known to have is "
+        "green, and red when it does not show (ini: hotremove_expect)",
+    },
+    "--has": {
+        "action": "append",
+        "default": [],
+        "metavar": "HASH",
+        "help": "an upstream change that the kernels' vendor has, repeatable",
+    },
+    "--lacks": {
+        "action": "append",
+        "default": [],
+        "metavar": "HASH",
+        "help": "an upstream change that the kernels' vendor lacks, repeatable",
+    },
+    "--changelog": {
+        "metavar": "FILE",
+        "help": "the vendor's changelog: Debian's, RPM's, or the text of git log; says likewise "
+        "what the kernels have; --has and --lacks correct it",
+    },
+    "--prove": {
+        "action": "store_true",
+        "help": "run sensitive scenarios again with the fix turned off and require them to fail",
+    },
+    "--seed": {
+        "type": int,
+        "metavar": "NUMBER",
+        "help": "repeat a run of scenarios in which chance decides; default: a new one, told at "
+        "start",
+    },
+    "--rounds": {
+        "type": int,
+        "metavar": "NUMBER",
+        "help": "how often such a scenario tries (ini: hotremove_rounds)",
+    },
+}
+# Each ini key: what it is, its type, its default.
+_INI: dict[str, tuple[str, Any, Any]] = {
+    "hotremove_rounds": ("rounds of scenarios with chance", None, "3"),
+    "hotremove_expect": ("strict or lineage", None, "strict"),
+    "hotremove_allow_files": ("lists of allowed reports", "paths", []),
+    "hotremove_kernels": ("kernel specs", "linelist", [DEFAULT_KERNEL]),
+    "hotremove_topology": ("guest topology", None, "movable-node"),
+    "hotremove_accel": ("accelerator: auto, kvm or tcg", None, "auto"),
+    "hotremove_uri": ("libvirt URI", None, ""),
+    "hotremove_hosts": ("file with the farm's machines", None, ""),
+    "hotremove_artifacts": ("directory for evidence", None, ""),
+    "hotremove_removal_deadline": ("seconds a hot-remove may take", None, "30"),
+    "hotremove_boot_deadline": ("seconds a guest may take to boot", None, f"{BOOT_DEADLINE:g}"),
+}
+
+
 def add_options(parser: pytest.Parser) -> None:
     """Register options and their ini keys; the command line wins over ini."""
     group = parser.getgroup("hotremove", "memory hot-remove farm")
-    group.addoption(
-        "--kernel",
-        action="append",
-        metavar="SPEC",
-        help="kernel under test, repeatable: debian:SUITE[/VERSION], deb:PATH[,PATH], dir:PATH, "
-        f"host … (ini: hotremove_kernels; default: {DEFAULT_KERNEL})",
-    )
-    group.addoption("--topology", metavar="NAME", help="guest topology (ini: hotremove_topology)")
-    group.addoption("--accel", choices=CHOICES, help="accelerator (ini: hotremove_accel)")
-    group.addoption(
-        "--farm-uri",
-        metavar="URI",
-        help="libvirt URI; default: libvirt's QEMU driver inside pytest (ini: hotremove_uri)",
-    )
-    group.addoption(
-        "--farm-hosts",
-        metavar="FILE",
-        help="TOML list of machines to run guests on, through their libvirt (ini: hotremove_hosts)",
-    )
-    group.addoption(
-        "--farm-label",
-        action="append",
-        default=[],
-        metavar="LABEL",
-        help="take only hosts that carry this label, repeatable",
-    )
-    group.addoption(
-        "--device",
-        action="append",
-        default=[],
-        metavar="KIND=host:ADDRESS",
-        help="give guests this machine's PCI device in place of the emulated one, repeatable: "
-        "rdma=host:0000:65:00.0, vfio=host:…",
-    )
-    group.addoption(
-        "--rebind-devices",
-        action="store_true",
-        help="let the farm take a device from the host's driver, until the guest's end",
-    )
-    group.addoption(
-        "--artifacts", metavar="DIR", help="keep evidence and results.json here (ini: …_artifacts)"
-    )
-    group.addoption(
-        "--removal-deadline",
-        type=float,
-        metavar="SECONDS",
-        help="how long a hot-remove may take before it is stuck (ini: …_removal_deadline)",
-    )
-    group.addoption(
-        "--fresh-boot",
-        action="store_true",
-        help="boot every guest instead of restoring a saved one",
-    )
-    group.addoption(
-        "--boot-deadline",
-        type=float,
-        metavar="SECONDS",
-        help="how long a guest may take to boot (ini: …_boot_deadline)",
-    )
-    group.addoption(
-        "--keep-guest",
-        action="store_true",
-        help="let the guest of a failed test live on, and say how to reach and to end it",
-    )
-    group.addoption(
-        "--gdb",
-        type=int,
-        metavar="PORT",
-        help="boot each guest with QEMU's gdb stub on this port of loopback and wait for gdb; "
-        "nothing times out",
-    )
-    group.addoption(
-        "--allow-file",
-        action="append",
-        metavar="FILE",
-        help="TOML list of kernel reports that may come, repeatable (ini: hotremove_allow_files)",
-    )
-    group.addoption(
-        "--expect",
-        choices=EXPECTATIONS,
-        help="strict: a bug fails; lineage: a bug that the kernel's version is known to have is "
-        "green, and red when it does not show (ini: hotremove_expect)",
-    )
-    for word in _WORDS:
-        group.addoption(
-            f"--{word}",
-            action="append",
-            default=[],
-            metavar="HASH",
-            help=f"an upstream change that the kernels' vendor {word}, repeatable",
-        )
-    group.addoption(
-        "--changelog",
-        metavar="FILE",
-        help="the vendor's changelog: Debian's, RPM's, or the text of git log; says likewise what "
-        "the kernels have; --has and --lacks correct it",
-    )
-    group.addoption(
-        "--prove",
-        action="store_true",
-        help="run sensitive scenarios again with the fix turned off and require them to fail",
-    )
-    group.addoption(
-        "--seed",
-        type=int,
-        metavar="NUMBER",
-        help="repeat a run of scenarios in which chance decides; default: a new one, told at start",
-    )
-    group.addoption(
-        "--rounds",
-        type=int,
-        metavar="NUMBER",
-        help="how often such a scenario tries (ini: hotremove_rounds)",
-    )
-    parser.addini("hotremove_rounds", "rounds of scenarios with chance", default="3")
-    parser.addini("hotremove_expect", "strict or lineage", default="strict")
-    parser.addini("hotremove_allow_files", "lists of allowed reports", type="paths", default=[])
-    parser.addini("hotremove_kernels", "kernel specs", type="linelist", default=[DEFAULT_KERNEL])
-    parser.addini("hotremove_topology", "guest topology", default="movable-node")
-    parser.addini("hotremove_accel", "accelerator: auto, kvm or tcg", default="auto")
-    parser.addini("hotremove_uri", "libvirt URI", default="")
-    parser.addini("hotremove_hosts", "file with the farm's machines", default="")
-    parser.addini("hotremove_artifacts", "directory for evidence", default="")
-    parser.addini("hotremove_removal_deadline", "seconds a hot-remove may take", default="30")
-    parser.addini(
-        "hotremove_boot_deadline", "seconds a guest may take to boot", default=f"{BOOT_DEADLINE:g}"
-    )
+    for name, words in _OPTIONS.items():
+        group.addoption(name, **words)
+    for key, (purpose, kind, default) in _INI.items():
+        parser.addini(key, purpose, type=kind, default=default)
 
 
 def read_options(config: pytest.Config) -> Options:
