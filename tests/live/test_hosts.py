@@ -6,14 +6,18 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from laboratory import Laboratory, until
+from laboratory import CHECKOUT, Laboratory, until
 from machines import Machine, make_pki, require_machines
+
+from hotremove.report.record import read_record
 
 pytestmark = pytest.mark.live
 
@@ -123,6 +127,24 @@ def test_far_guests_tell_what_near_ones_tell(laboratory, machines, hosts):
     assert "once on" not in again.text, "a saved guest was not used again"
     assert not [pid for machine in machines for pid in machine.emulators()]
     laboratory.expect_nothing_left()
+
+
+def verdicts(artifacts: Path, *words: str) -> dict[str, str]:
+    """What the whole suite says of a kernel that passes it, by test."""
+    command = [sys.executable, "-m", "pytest", "-q", "-c", "tox.ini", "-m", "hotremove"]
+    command += ["scenarios", "-p", "no:cacheprovider", f"--artifacts={artifacts}", *words]
+    done = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-8000:] + done.stderr
+    return {row.test: row.verdict for row in read_record(artifacts / "results.json")}
+
+
+@pytest.mark.nightly
+def test_the_suite_says_the_same_by_any_number_of_workers_near_and_far(tmp_path, machines, hosts):
+    alone = verdicts(tmp_path / "alone", "-n", "0")
+    assert set(alone.values()) == {"pass", "skip"}
+    assert verdicts(tmp_path / "two", "-n", "2") == alone
+    assert verdicts(tmp_path / "far", "-n", "4", f"--farm-hosts={hosts}") == alone
+    assert not [pid for machine in machines for pid in machine.emulators()]
 
 
 @pytest.mark.nightly

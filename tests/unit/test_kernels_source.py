@@ -35,7 +35,8 @@ allnoconfig:
 	grep -v STUCK $(KCONFIG_ALLCONFIG) | grep -e GOOD -e LOCALVERSION >.config
 olddefconfig:
 	grep -v STUCK .config >.new; mv .new .config
-bzImage modules: .config
+modules: bzImage
+bzImage: .config
 	@echo "  CC      mm/gup.o"
 	@if grep -q BREAK .config; then echo "mm/gup.c:9: error: no luck" >&2; exit 1; fi
 	@if grep -q SLOW .config; then sleep 4711; fi
