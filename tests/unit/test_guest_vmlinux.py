@@ -7,7 +7,7 @@ import struct
 
 import pytest
 
-from hotremove.build.vmlinux import has_pvh_entry, unpack
+from hotremove.build.vmlinux import has_pvh_entry, is_instrumented, unpack
 
 SECTORS = 3
 
@@ -71,3 +71,15 @@ def test_neither_a_bzimage_nor_elf():
 )
 def test_the_entry_for_a_pvh_boot(notes, found):
     assert has_pvh_entry(elf(notes)) is found
+
+
+@pytest.mark.parametrize(
+    ("names", "found"),
+    [
+        (b"\0__asan_load8\0__asan_load8_noabort\0", True),
+        (b"\0__tsan_read8\0", True),
+        (b"\0kasan_flag_enabled\0asan_load8\0", False),
+    ],
+)
+def test_a_kernel_with_a_sanitizer(names, found):
+    assert is_instrumented(elf(note(18)) + names) is found

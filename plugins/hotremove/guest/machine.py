@@ -182,11 +182,19 @@ class Guest:
         return self.evidence.text(start)
 
     def _flush_kernel_log(self) -> None:
-        """Wait until a mark put into the kernel's log has come out at the evidence."""
+        """Wait until a mark put into the kernel's log has come out at the evidence.
+
+        Raises:
+            GuestLost: it does not, so that what the kernel reported is not known.
+        """
         mark = f"hotremove: mark {next(self._marks)}\n"
         said = self.evidence.size()
         self.control.write("/dev/kmsg", f"<7>{mark}")
-        wait_until(lambda: mark in self.evidence.text(said), MARK_DEADLINE, self.check)
+        if not wait_until(lambda: mark in self.evidence.text(said), MARK_DEADLINE, self.check):
+            raise GuestLost(
+                f"the kernel's log did not come out of the guest within {MARK_DEADLINE:g} s, "
+                "and nothing can be said of what it reported"
+            )
 
     def plug_dimm(self, alias: str, mib: int, node: int) -> None:
         """Give the guest a DIMM of `mib` MiB on `node`; the kernel onlines it in its own time.
