@@ -11,7 +11,7 @@
 struct emulated {
 	struct vfio_device vfio; /* first, as vfio_alloc_device wants it */
 	struct pinned_ranges ranges;
-	struct page *pages[BATCH_LIMIT]; /* of one call, under the ranges' lock */
+	struct page *pages[BATCH_LIMIT]; /* of one call; one pins at a time */
 };
 
 static struct emulated *emulated_of(struct vfio_device *vfio)

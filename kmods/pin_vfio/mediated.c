@@ -19,7 +19,7 @@ struct mediated {
 	struct device *device;
 	struct pinned_ranges ranges;
 	struct notifier_block unmapped;
-	/* Page frame numbers of one call, under the ranges' lock. */
+	/* Page frame numbers of one call; one pins at a time. */
 	unsigned long from[BATCH_LIMIT], to[BATCH_LIMIT];
 };
 

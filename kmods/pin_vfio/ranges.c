@@ -9,71 +9,159 @@
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
+/* How long an unmap waits for what others pin or unpin; vfio asks again when something is left. */
+#define PATIENCE HZ
+
+enum state { COMING, HELD, LEAVING };
+
 /* One vfio_pin_pages. */
 struct pinned_range {
 	struct list_head link;
 	u64 iova;
 	int pages;
+	enum state state;
 };
 
 void ranges_init(struct pinned_ranges *ranges, const struct pinner *pinner)
 {
 	ranges->pinner = pinner;
-	mutex_init(&ranges->lock);
+	mutex_init(&ranges->pinning);
+	spin_lock_init(&ranges->lock);
 	INIT_LIST_HEAD(&ranges->list);
+	ranges->releasing = 0;
+	init_waitqueue_head(&ranges->settled);
 }
 
-static u64 end_of(const struct pinned_range *range)
+static bool is_within(const struct pinned_range *range, u64 iova, u64 length)
 {
-	return range->iova + ((u64)range->pages << PAGE_SHIFT);
+	return range->iova - iova < length ||
+	       iova - range->iova < (u64)range->pages << PAGE_SHIFT;
 }
 
-static void let_go(struct pinned_ranges *ranges, struct pinned_range *range)
+/* IOVAs pinned twice would be counted twice by vfio, and let go twice when they are unmapped. */
+static bool overlaps(struct pinned_ranges *ranges, u64 iova, u64 length)
 {
-	list_del(&range->link);
-	ranges->pinner->unpin(ranges, range->iova, range->pages);
+	struct pinned_range *range;
+	bool found = false;
+
+	spin_lock(&ranges->lock);
+	list_for_each_entry(range, &ranges->list, link)
+		found = found || is_within(range, iova, length);
+	spin_unlock(&ranges->lock);
+	return found;
+}
+
+static bool is_settled(struct pinned_ranges *ranges, u64 iova, u64 length)
+{
+	struct pinned_range *range;
+	bool settled = true;
+
+	spin_lock(&ranges->lock);
+	list_for_each_entry(range, &ranges->list, link)
+		settled = settled && (range->state == HELD || !is_within(range, iova, length));
+	spin_unlock(&ranges->lock);
+	return settled;
+}
+
+/* Make room in the list for what is about to be pinned, unless something is about to go. */
+static struct pinned_range *announce(struct pinned_ranges *ranges, u64 iova, int pages)
+{
+	struct pinned_range *range = kzalloc(sizeof(*range), GFP_KERNEL);
+	bool refused;
+
+	if (!range)
+		return ERR_PTR(-ENOMEM);
+	range->iova = iova;
+	range->pages = pages;
+	range->state = COMING;
+	spin_lock(&ranges->lock);
+	refused = ranges->releasing;
+	if (!refused)
+		list_add(&range->link, &ranges->list);
+	spin_unlock(&ranges->lock);
+	if (!refused)
+		return range;
 	kfree(range);
+	return ERR_PTR(-EBUSY);
+}
+
+/* Of what was announced so many pages are pinned. */
+static void settle(struct pinned_ranges *ranges, struct pinned_range *range, int pages)
+{
+	spin_lock(&ranges->lock);
+	range->pages = pages;
+	range->state = HELD;
+	spin_unlock(&ranges->lock);
+	wake_up_all(&ranges->settled);
+}
+
+static void forget(struct pinned_ranges *ranges, struct pinned_range *range)
+{
+	spin_lock(&ranges->lock);
+	list_del(&range->link);
+	spin_unlock(&ranges->lock);
+	wake_up_all(&ranges->settled);
+	kfree(range);
+}
+
+/* A held range between the IOVAs, which is the caller's to let go; NULL when there is none. */
+static struct pinned_range *take(struct pinned_ranges *ranges, u64 iova, u64 length)
+{
+	struct pinned_range *range, *found = NULL;
+
+	spin_lock(&ranges->lock);
+	list_for_each_entry(range, &ranges->list, link) {
+		if (range->state == HELD && is_within(range, iova, length)) {
+			range->state = LEAVING;
+			found = range;
+			break;
+		}
+	}
+	spin_unlock(&ranges->lock);
+	return found;
+}
+
+static void count_releasing(struct pinned_ranges *ranges, int more)
+{
+	spin_lock(&ranges->lock);
+	ranges->releasing += more;
+	spin_unlock(&ranges->lock);
 }
 
 void ranges_release(struct pinned_ranges *ranges, u64 iova, u64 length)
 {
-	struct pinned_range *range, *next;
+	struct pinned_range *range;
 
-	mutex_lock(&ranges->lock);
-	list_for_each_entry_safe(range, next, &ranges->list, link)
-		if (range->iova < iova + length && end_of(range) > iova)
-			let_go(ranges, range);
-	mutex_unlock(&ranges->lock);
+	count_releasing(ranges, 1);
+	wait_event_timeout(ranges->settled, is_settled(ranges, iova, length), PATIENCE);
+	while ((range = take(ranges, iova, length))) {
+		ranges->pinner->unpin(ranges, range->iova, range->pages);
+		forget(ranges, range);
+		cond_resched();
+	}
+	count_releasing(ranges, -1);
 }
 
 void ranges_release_all(struct pinned_ranges *ranges)
 {
-	struct pinned_range *range, *next;
-
-	mutex_lock(&ranges->lock);
-	list_for_each_entry_safe(range, next, &ranges->list, link) {
-		let_go(ranges, range);
-		cond_resched();
-	}
-	mutex_unlock(&ranges->lock);
+	mutex_lock(&ranges->pinning);
+	ranges_release(ranges, 0, U64_MAX);
+	mutex_unlock(&ranges->pinning);
 }
 
 static int pin_batch(struct pinned_ranges *ranges, u64 iova, int pages, int protection)
 {
-	struct pinned_range *range = kzalloc(sizeof(*range), GFP_KERNEL);
+	struct pinned_range *range = announce(ranges, iova, pages);
 	int taken;
 
-	if (!range)
-		return -ENOMEM;
+	if (IS_ERR(range))
+		return PTR_ERR(range);
 	taken = ranges->pinner->pin(ranges, iova, pages, protection);
-	if (taken <= 0) {
-		kfree(range);
-		return taken ? taken : -EFAULT;
-	}
-	range->iova = iova;
-	range->pages = taken;
-	list_add(&range->link, &ranges->list);
-	return taken;
+	if (taken > 0)
+		settle(ranges, range, taken);
+	else
+		forget(ranges, range);
+	return taken ? taken : -EFAULT;
 }
 
 static int pin_batches(struct pinned_ranges *ranges, struct pin_vfio_pin *request)
@@ -112,28 +200,18 @@ static int check(const struct pin_vfio_pin *request)
 	return request->length >> PAGE_SHIFT > totalram_pages() ? -ENOMEM : 0;
 }
 
-/* IOVAs pinned twice would be counted twice by vfio, and let go twice when they are unmapped. */
-static bool overlaps(struct pinned_ranges *ranges, const struct pin_vfio_pin *request)
-{
-	struct pinned_range *range;
-
-	list_for_each_entry(range, &ranges->list, link)
-		if (range->iova < request->iova + request->length && end_of(range) > request->iova)
-			return true;
-	return false;
-}
-
 static int pin(struct pinned_ranges *ranges, struct pin_vfio_pin *request)
 {
 	int error = -EBUSY;
 
-	if (mutex_lock_killable(&ranges->lock))
+	if (mutex_lock_killable(&ranges->pinning))
 		return -EINTR;
-	if (!overlaps(ranges, request))
+	if (!overlaps(ranges, request->iova, request->length)) {
 		error = pin_batches(ranges, request);
-	mutex_unlock(&ranges->lock);
-	if (error && error != -EBUSY)
-		ranges_release(ranges, request->iova, request->length);
+		if (error)
+			ranges_release(ranges, request->iova, request->length);
+	}
+	mutex_unlock(&ranges->pinning);
 	return error;
 }
 

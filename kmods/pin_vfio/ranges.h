@@ -5,7 +5,9 @@
 
 #include <linux/list.h>
 #include <linux/mutex.h>
+#include <linux/spinlock.h>
 #include <linux/types.h>
+#include <linux/wait.h>
 
 #include "pin_vfio.h"
 
@@ -20,10 +22,18 @@ struct pinner {
 	void (*unpin)(struct pinned_ranges *ranges, u64 iova, int pages);
 };
 
+/*
+ * vfio calls ranges_release under locks of its own (iommu->device_list_lock), which another of its
+ * paths takes inside of those that pinning takes (iommu->lock). So nothing that is held while vfio
+ * pins or unpins is wanted by ranges_release.
+ */
 struct pinned_ranges {
 	const struct pinner *pinner;
-	struct mutex lock;
+	struct mutex pinning; /* one request at a time; not for ranges_release */
+	spinlock_t lock;      /* of the list and what is in it; never held while vfio is called */
 	struct list_head list;
+	int releasing; /* how many want something gone; as long as they do, nothing is pinned */
+	wait_queue_head_t settled; /* something was pinned or unpinned */
 };
 
 void ranges_init(struct pinned_ranges *ranges, const struct pinner *pinner);

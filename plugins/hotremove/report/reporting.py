@@ -28,7 +28,7 @@ from hotremove.report.outputs import write_beside
 from hotremove.report.record import Result, write_record
 from hotremove.report.terminal import highlights, recorded, table, tally, widths, wrapped
 from hotremove.stash import BOOK, EVIDENCE, FARM, GUEST, METER, RESULTS, SETTLED
-from hotremove.verdict.expectation import Finding, against_lineage, with_fix_off
+from hotremove.verdict.expectation import Finding, add_to, against_lineage, with_fix_off
 from hotremove.verdict.judge import judge
 from hotremove.verdict.lineage import Lineage
 from hotremove.verdict.outcome import Outcome, Verdict
@@ -187,7 +187,7 @@ def _alone(item: pytest.Item, call: pytest.CallInfo[None], error: BaseException 
         return Finding(verdict, message)
     reports = reported_besides(item, error)
     if reports and not isinstance(error, KernelSplat) and reports[0] not in message:
-        message = f"{message}\nthe kernel reported besides: {'; '.join(reports)}"
+        message = add_to(message, f"; the kernel reported besides: {'; '.join(reports)}")
     return Finding(verdict, message, shows_missing_fix(error), reports)
 
 

@@ -55,10 +55,14 @@ def with_fix_off(found: Finding, row: Row) -> Finding:
 
 def _against_bug(found: Finding, bug: Change, about: str) -> Finding:
     if bug.shows_as(found.pins_stayed, found.reports):
-        # In the first line, which is all that a list of known bugs shows.
-        first, newline, rest = found.message.partition("\n")
-        return Finding(Verdict.KNOWN_BUG, f"{first} [known: {about}]{newline}{rest}")
-    return Finding(Verdict.FAIL, f"{found.message}\nnot as the known bug shows: {about}")
+        return Finding(Verdict.KNOWN_BUG, add_to(found.message, f" [known: {about}]"))
+    return Finding(Verdict.FAIL, add_to(found.message, f"; not as the known bug shows: {about}"))
+
+
+def add_to(message: str, words: str) -> str:
+    """Put more into a message's first line, which is all that lists of results show."""
+    first, newline, rest = message.partition("\n")
+    return f"{first}{words}{newline}{rest}"
 
 
 def _about(bug: Change, lineage: Lineage) -> str:
