@@ -170,9 +170,11 @@ class TestPin:
         with pytest.raises(AssertionError, match="were not let go"):
             make_pin(frames=frames).expect_migrated_from(FRAMES)
 
-    def test_a_pagemap_without_pages_is_no_pass(self):
-        with pytest.raises(AssertionError, match="nothing was looked at"):
-            make_pin(frames=PfnRuns()).expect_outside(FRAMES)
+    @pytest.mark.parametrize("seen", [0, 32767])
+    def test_a_pagemap_without_all_pages_is_no_pass(self, seen):
+        frames = PfnRuns.of([(0x8000, seen)] if seen else [])
+        with pytest.raises(AssertionError, match=f"pagemap shows {seen} of the 32768 pages"):
+            make_pin(frames=frames).expect_outside(FRAMES)
 
 
 def test_the_lineage_is_sound():

@@ -13,13 +13,16 @@ from typing import Any
 from hotremove.errors import DeadlineExceeded, GuestLost
 from hotremove.guest.control import Job
 from hotremove.guest.machine import Guest
+from hotremove.guest.polling import wait_until
 from hotremove.memory.blocks import read_counters
 from hotremove.observe.counters import Counters, delta, parse_meminfo
-from hotremove.observe.pagemap import PfnRuns
+from hotremove.observe.pagemap import PAGE_BYTES, PfnRuns
 from hotremove.pins.pin import Pin
 
 # Faulting or pinning 1 GiB takes some seconds under TCG; this is far beyond what any test maps.
 DEADLINE = 120.0
+# Seconds to wait for pages that a migration, which fails, keeps out of the page table for a moment.
+_MIGRATING = 5.0
 
 
 # Kinds of memory whose pages belong to a file and outlive the mapping.
@@ -61,6 +64,7 @@ class Buffer:
         node: the node it is bound to, if any.
         size: bytes mapped.
         kind: `anon`, `thp`, `hugetlb2m`, `hugetlb1g`, `shmem`, `memfd` or `file`.
+        read_only: pins of it only read.
         file: what it maps, for the kind `file`.
         pins: pins taken and not released.
     """
@@ -98,6 +102,7 @@ class Buffer:
         self.size = size
         self.node = node
         self.kind = kind
+        self.read_only = read_only
         self.file = file
         self.pins: list[Pin] = []
         self._numbers = count(1)
@@ -131,15 +136,16 @@ class Buffer:
         def finish() -> Pin:
             with self.guest.timeline.span(f"pin through {path}"):
                 answer = self._answer(command)
+            size = int(answer["bytes"])
             pin = Pin(
                 path=path,
                 label=label,
                 long_term=long_term,
                 pid=self.pid,
-                size=int(answer["bytes"]),
+                size=size,
                 calls=int(answer["calls"]),
                 seconds=float(answer["seconds"]),
-                frames=self.frames(),
+                frames=self._frames_of(size),
                 counted=delta(before, read_counters(self.guest.control, self.node or 0)),
             )
             self.pins.append(pin)
@@ -156,6 +162,22 @@ class Buffer:
     def frames(self) -> PfnRuns:
         """The page frames the range is made of now, from /proc/PID/pagemap."""
         return PfnRuns.of(self._ask("pages")["runs"])
+
+    def _frames_of(self, size: int) -> PfnRuns:
+        """As `frames`, once all of `size` pinned bytes are there.
+
+        While another tries to migrate a page, its page table has a migration entry in its place.
+        """
+        found = PfnRuns()
+        wanted = 0 if self.read_only else size  # there one zero page may stand for many
+
+        def all_there() -> bool:
+            nonlocal found
+            found = self.frames()
+            return found.pages * PAGE_BYTES >= wanted
+
+        wait_until(all_there, _MIGRATING)
+        return found
 
     def first_frame(self) -> int:
         """The page frame of its first page, which has to be there."""

@@ -81,11 +81,15 @@ class Pin:
 
         Raises:
             PinnedInMovable: with how many pages do, and where.
-            AssertionError: nothing was looked at.
+            AssertionError: pages of it were not looked at.
         """
         __tracebackhide__ = True
         inside = self.frames & movable
-        assert self.frames, f"pagemap shows no page of {self.holder}: nothing was looked at"
+        seen = self.frames.pages
+        assert seen >= self.pages, (
+            f"pagemap shows {seen} of the {self.pages} pages of {self.holder}: "
+            "the others were not looked at"
+        )
         if inside:
             told = f"{inside.pages} pages of {self.holder} lie in ZONE_MOVABLE: {inside}"
             raise PinnedInMovable(told)
