@@ -35,21 +35,23 @@ def test_shared_memory_leaves(movable_dimm, pinner, kind):
 @pytest.mark.sensitive
 @pytest.mark.wide
 @pytest.mark.scenario(11, "hugetlb, with a free pool on node 0")
-def test_hugetlb_pages_leave_for_a_free_pool(movable_dimm, rdma, huge_pages):
+@pytest.mark.pins("rdma", "vfio")
+def test_hugetlb_pages_leave_for_a_free_pool(movable_dimm, pinner, huge_pages):
     huge_pages(0, 32)
     huge_pages(1, 32)
-    region = rdma.pin(movable_dimm.map(64 * MIB, kind="hugetlb2m"))
+    pin = pinner.pin(movable_dimm.map(64 * MIB, kind="hugetlb2m"))
     movable_dimm.eject().expect(REMOVED)
-    region.expect_outside(movable_dimm.frames)
+    pin.expect_outside(movable_dimm.frames)
 
 
 @pytest.mark.sensitive
 @pytest.mark.wide
 @pytest.mark.scenario(12, "hugetlb, without a pool elsewhere: removed or -ENOMEM")
-def test_hugetlb_pages_without_a_pool_elsewhere(movable_dimm, rdma, huge_pages, record):
+@pytest.mark.pins("rdma", "vfio")
+def test_hugetlb_pages_without_a_pool_elsewhere(movable_dimm, pinner, huge_pages, record):
     huge_pages(1, 32)
     buffer = movable_dimm.map(64 * MIB, kind="hugetlb2m")
-    answer = rdma.try_to_pin(buffer)
+    answer = pinner.try_to_pin(buffer)
     record(told(answer))
     assert answer in (PINNED, errno.ENOMEM)
     movable_dimm.eject().expect(REMOVED)

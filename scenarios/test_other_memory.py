@@ -11,10 +11,11 @@ pytestmark = pytest.mark.hotremove
 @pytest.mark.sensitive
 @pytest.mark.topology("dax")
 @pytest.mark.scenario(35, "dax/kmem instead of a DIMM")
-def test_dax_memory_leaves_under_a_memory_region(dax_kmem, rdma):
-    region = rdma.pin(dax_kmem.map(64 * MIB))
+@pytest.mark.pins("rdma", "vfio")
+def test_dax_memory_leaves_under_a_pin(dax_kmem, pinner):
+    pin = pinner.pin(dax_kmem.map(64 * MIB))
     dax_kmem.unbind().expect(REMOVED)
-    region.expect_migrated_from(dax_kmem.frames)
+    pin.expect_migrated_from(dax_kmem.frames)
 
 
 @pytest.mark.topology("dax")
@@ -27,10 +28,11 @@ def test_dax_memory_leaves_under_memory_that_nobody_pins(dax_kmem):
 @pytest.mark.sensitive
 @pytest.mark.topology("movable-boot")
 @pytest.mark.scenario(32, "a node that is movable from boot")
-def test_boot_memory_leaves_under_a_memory_region(boot_node, rdma):
-    region = rdma.pin(boot_node.map(64 * MIB))
+@pytest.mark.pins("rdma", "vfio")
+def test_boot_memory_leaves_under_a_pin(boot_node, pinner):
+    pin = pinner.pin(boot_node.map(64 * MIB))
     boot_node.offline().expect(REMOVED)
-    region.expect_migrated_from(boot_node.frames)
+    pin.expect_migrated_from(boot_node.frames)
 
 
 @pytest.mark.topology("movable-boot")

@@ -51,10 +51,11 @@ def test_blocks_go_offline_under_memory_that_nobody_pins(movable_dimm):
 @pytest.mark.sensitive
 @pytest.mark.topology("virtio-mem")
 @pytest.mark.scenario(31, "virtio-mem instead of a DIMM")
-def test_virtio_mem_shrinks_under_a_memory_region(virtio_mem, rdma):
-    region = rdma.pin(virtio_mem.map(64 * MIB))
+@pytest.mark.pins("rdma", "vfio")
+def test_virtio_mem_shrinks_under_a_pin(virtio_mem, pinner):
+    pin = pinner.pin(virtio_mem.map(64 * MIB))
     virtio_mem.shrink().expect(REMOVED)
-    region.expect_migrated_from(virtio_mem.frames)
+    pin.expect_migrated_from(virtio_mem.frames)
 
 
 @pytest.mark.topology("virtio-mem")
