@@ -19,6 +19,12 @@ static void command_pages(void)
 		answer_failure();
 }
 
+static void command_touch(void)
+{
+	memory_touch(&memory);
+	answer("{\"event\": \"touched\"}");
+}
+
 static void command_fault(void)
 {
 	memory_fault(&memory);
@@ -70,6 +76,7 @@ static const struct command {
 	{"unpin", command_unpin},
 	{"pages", command_pages},
 	{"report", command_report},
+	{"touch", command_touch},
 	{"fault", command_fault},
 	{"advise", command_advise},
 	{"fill", command_fill},

@@ -73,6 +73,15 @@ def test_a_file(hold, tmp_path):
     assert path.read_bytes() != bytes(MIB)
 
 
+def test_pages_that_are_only_read_are_mapped(hold, tmp_path):
+    path = tmp_path / "file"
+    holder = hold("--memory", "file", "--file", str(path), "--bytes", str(MIB))
+    assert holder.ask("pages")["present"] == 0
+    assert holder.ask("touch") == {"event": "touched"}
+    assert holder.ask("pages")["present"] == 256
+    assert path.read_bytes() == bytes(MIB)
+
+
 def test_a_file_that_is_only_read_is_faulted_in_without_writing(hold, tmp_path):
     path = tmp_path / "file"
     path.write_bytes(b"content" + bytes(2 * MIB - 7))

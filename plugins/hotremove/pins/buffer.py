@@ -21,8 +21,8 @@ from hotremove.pins.pin import Pin
 
 # Faulting or pinning 1 GiB takes some seconds under TCG; this is far beyond what any test maps.
 DEADLINE = 120.0
-# Seconds to wait for pages that a migration, which fails, keeps out of the page table for a moment.
-_MIGRATING = 5.0
+# Seconds that pages may be missing from the page table of who has pinned them.
+_ABSENT = 5.0
 
 
 # Kinds of memory whose pages belong to a file and outlive the mapping.
@@ -164,9 +164,10 @@ class Buffer:
         return PfnRuns.of(self._ask("pages")["runs"])
 
     def _frames_of(self, size: int) -> PfnRuns:
-        """As `frames`, once all of `size` pinned bytes are there.
+        """As `frames`, once all of `size` pinned bytes are in the page table.
 
-        While another tries to migrate a page, its page table has a migration entry in its place.
+        A page that another tries to migrate is not, until that fails; nor is one of a file that
+        was unmapped after it was pinned. Reading a page waits for the one and maps the other.
         """
         found = PfnRuns()
         wanted = 0 if self.read_only else size  # there one zero page may stand for many
@@ -174,14 +175,21 @@ class Buffer:
         def all_there() -> bool:
             nonlocal found
             found = self.frames()
-            return found.pages * PAGE_BYTES >= wanted
+            complete = found.pages * PAGE_BYTES >= wanted
+            if not complete:
+                self.touch()
+            return complete
 
-        wait_until(all_there, _MIGRATING)
+        wait_until(all_there, _ABSENT)
         return found
 
     def first_frame(self) -> int:
         """The page frame of its first page, which has to be there."""
         return int(self._ask("pages")["runs"][0][0])
+
+    def touch(self) -> None:
+        """Read each page."""
+        self._ask("touch")
 
     def fault(self) -> None:
         """Write to each page."""
