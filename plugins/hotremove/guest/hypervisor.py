@@ -213,13 +213,9 @@ class Hypervisor:
         Raises:
             GuestLost: libvirt does not answer.
         """
-        try:
+        with self.errors(GuestLost, "asking for the guest's state"), self.unless_gone():
             return bool(domain.isActive())
-        except self._libvirt.libvirtError as error:
-            if error.get_error_code() == self._libvirt.VIR_ERR_NO_DOMAIN:
-                return False
-            told = " ".join(str(error).split())
-            raise GuestLost(f"asking for the guest's state: {told}") from error
+        return False
 
     @contextmanager
     def errors(self, kind: type[Exception], what: str) -> Iterator[None]:
@@ -228,6 +224,15 @@ class Hypervisor:
             yield
         except self._libvirt.libvirtError as error:
             raise kind(f"{what}: {' '.join(str(error).split())}") from error
+
+    @contextmanager
+    def unless_gone(self) -> Iterator[None]:
+        """Pass over what libvirt says of a domain that has ended, which it does not know."""
+        try:
+            yield
+        except self._libvirt.libvirtError as error:
+            if error.get_error_code() != self._libvirt.VIR_ERR_NO_DOMAIN:
+                raise
 
     def wait_for_device(
         self, domain: int, alias: str, deadline: float, check_alive: Callable[[], None]
