@@ -165,6 +165,11 @@ class TestPin:
         with pytest.raises(AssertionError, match=r"1 pages of pid 93.*0x100008"):
             make_pin(frames=frames, counted=self.COUNTED).expect_migrated_from(FRAMES)
 
+    def test_a_page_that_was_let_go_has_moved(self):
+        make_pin(counted=Counters({"pgmigrate_success": 1})).expect_unmoved()
+        with pytest.raises(AssertionError, match="32768 pages were let go"):
+            make_pin(counted=self.COUNTED).expect_unmoved()
+
     def test_pages_that_never_moved_fail(self):
         frames = PfnRuns.of([(0x8000, 32768)])
         with pytest.raises(AssertionError, match="were not let go"):

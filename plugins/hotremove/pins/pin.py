@@ -76,6 +76,19 @@ class Pin:
         article = "an" if self.label.startswith(("rxe", "io_uring", "ib_")) else "a"
         return f"pid {self.pid}, {article} {self.label} of {self.size / MIB:g} MiB"
 
+    def expect_unmoved(self) -> None:
+        """Require that no page of it had to move: none was let go on its node while it was taken.
+
+        Migrations are counted for the whole machine, which compacts memory now and then; references
+        are counted by node, and only for pins.
+
+        Raises:
+            AssertionError: with how many were let go.
+        """
+        __tracebackhide__ = True
+        released = self.counted["nr_foll_pin_released"]
+        assert released == 0, f"{self.holder}: {released} pages were let go, and had to move"
+
     def expect_outside(self, movable: PfnRuns) -> None:
         """Require that no page of it lies in `movable`; pagemap is the authority.
 
