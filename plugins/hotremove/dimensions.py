@@ -26,6 +26,12 @@ def wants_guest(item: pytest.Item) -> bool:
     return "kernel" in getattr(item, "fixturenames", ())
 
 
+def kernel_of(item: pytest.Item) -> Kernel | None:
+    """The kernel under test that a test runs on."""
+    callspec = getattr(item, "callspec", None)
+    return callspec.params.get("kernel") if callspec else None
+
+
 def parametrize(metafunc: pytest.Metafunc) -> None:
     """Give a test its dimensions.
 

@@ -10,6 +10,8 @@ PYTEST_DONT_REWRITE: it has no assertions, and is imported before pytest could r
 from __future__ import annotations
 
 from collections.abc import Generator
+from functools import partial
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ import pytest
 
 from hotremove.chance import SEED
 from hotremove.debugging import kept_guests
+from hotremove.dimensions import kernel_of
 from hotremove.errors import HotremoveError
 from hotremove.farm import capacity
 from hotremove.farm.hosts import labelled, read_hosts
@@ -98,6 +101,27 @@ def pytest_collection(session: pytest.Session) -> Generator[None, object, object
         if worker_id(session.config):
             _output(session.config)[_PROBLEM] = "\n".join(map(str, problem.args))
         raise
+
+
+@pytest.hookimpl(trylast=True)  # after pytest has put the tests of a kernel together
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """In a worker, put each kernel's largest guests first, as they take longest.
+
+    Else one worker is left alone with them at the end.
+    """
+    if worker_id(config):
+        usual = config.stash[FARM].options.topology
+        of_kernels = groupby(items, kernel_of)
+        items[:] = [i for _, them in of_kernels for i in sorted(them, key=partial(_size, usual))]
+
+
+def _size(usual: str, item: pytest.Item) -> int:
+    """Minus the boot memory of a test's guests; 0 for a topology that nobody knows."""
+    marker = item.get_closest_marker("topology")
+    try:
+        return -load_topology(marker.args[0] if marker else usual).boot_mib
+    except HotremoveError:
+        return 0
 
 
 @pytest.hookimpl(tryfirst=True)
