@@ -14,6 +14,7 @@ from typing import Any
 
 from lxml import etree
 from lxml.builder import E
+from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random
 
 from hotremove.cache import Cache, digest
 from hotremove.errors import HostProblem
@@ -22,6 +23,10 @@ from hotremove.guest.hypervisor import Hypervisor
 PREFIX = "hotremove-"
 _WHOLE = ".whole"
 _PIECE = 1 << 20
+# What libvirt says of a pool that something is copied to or from (storage_driver.c).
+_BUSY = "has asynchronous jobs running"
+# Seconds; 100 MiB take one or two on a network of 1 Gbit/s.
+_PATIENCE = 120.0
 
 
 class Store:
@@ -85,8 +90,8 @@ class Store:
 
     def receive(self, name: str, file: Path) -> None:
         """Copy a volume into a file here."""
+        self._refresh()
         with self._errors(f"downloading {name}"):
-            self._pool.refresh(0)
             volume = self._pool.storageVolLookupByName(PREFIX + name)
             stream = self._hypervisor.connection.newStream(0)
             volume.download(stream, 0, 0, 0)
@@ -101,8 +106,7 @@ class Store:
 
     def adopt(self, name: str) -> None:
         """Take a file that something on the host wrote into the pool for a complete volume."""
-        with self._errors("reading the pool again"):
-            self._pool.refresh(0)
+        self._refresh()
         self.mark_whole(name)
 
     def remove(self, name: str) -> None:
@@ -115,8 +119,8 @@ class Store:
 
     def names(self) -> list[str]:
         """Names of all volumes that the farm made."""
+        self._refresh()
         with self._errors("listing the pool"):
-            self._pool.refresh(0)
             found = (str(volume.name()) for volume in self._pool.listAllVolumes())
             return sorted(name.removeprefix(PREFIX) for name in found if name.startswith(PREFIX))
 
@@ -125,6 +129,21 @@ class Store:
         """Room left."""
         with self._errors("reading the pool"):
             return int(self._pool.info()[3])
+
+    def _refresh(self) -> None:
+        """Have libvirt look at the pool's directory again.
+
+        It refuses as long as somebody uploads or downloads, another worker for one.
+        """
+        patient = Retrying(
+            retry=retry_if_exception(lambda error: _BUSY in str(error)),
+            stop=stop_after_delay(_PATIENCE),
+            wait=wait_random(0.1, 0.5),
+            reraise=True,
+        )
+        for attempt in patient:
+            with attempt, self._errors("reading the pool"):
+                self._pool.refresh(0)
 
     def _find(self, name: str) -> Any | None:
         with suppress(HostProblem), self._errors("looking for a volume"):

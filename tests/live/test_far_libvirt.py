@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A libvirt that is gone ends every call that waits for it, whichever thread notices first."""
+"""A libvirt on another machine: it may be busy with others, and it may be gone."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ from pathlib import Path
 import pytest
 from machines import Machine, make_pki, require_machines
 
+from hotremove.cache import Cache
 from hotremove.errors import HostProblem
+from hotremove.farm.storage import Store, volume_xml
 from hotremove.guest.hypervisor import Hypervisor
 
 pytestmark = pytest.mark.live
@@ -59,6 +61,28 @@ def in_the_background(call) -> tuple[threading.Thread, list[Exception]]:
     thread = threading.Thread(target=go_on, daemon=True)
     thread.start()
     return thread, errors
+
+
+def test_a_pool_that_others_fill_is_waited_for(machine, tmp_path):
+    hypervisor = Hypervisor(machine.uri, tmp_path / "libvirt.log")
+    store = Store(hypervisor, "hotremove", "here", Cache(tmp_path / "cache"))
+    source = tmp_path / "source"
+    source.write_bytes(b"some bytes")
+    store.send(source, "first")
+    pool = hypervisor.connection.storagePoolLookupByName("hotremove")
+    end = time.monotonic() + 4
+
+    def fill() -> None:
+        while time.monotonic() < end:
+            pool.createXML(volume_xml("of-another", 256 << 20)).delete(0)
+
+    filling = threading.Thread(target=fill)
+    filling.start()
+    while time.monotonic() < end:
+        store.receive("first", tmp_path / "copy")
+    filling.join()
+    assert (tmp_path / "copy").read_bytes() == b"some bytes"
+    hypervisor.close()
 
 
 @pytest.mark.parametrize(
