@@ -165,9 +165,13 @@ class TestPin:
         with pytest.raises(AssertionError, match=r"1 pages of pid 93.*0x100008"):
             make_pin(frames=frames, counted=self.COUNTED).expect_migrated_from(FRAMES)
 
-    def test_a_page_that_was_let_go_has_moved(self):
-        make_pin(counted=Counters({"pgmigrate_success": 1})).expect_unmoved()
-        with pytest.raises(AssertionError, match="32768 pages were let go"):
+    @pytest.mark.parametrize("name", ["pgmigrate_success", "nr_foll_pin_released"])
+    def test_neither_a_migration_nor_a_page_let_go_is_a_move_by_itself(self, name):
+        counts = {"pgmigrate_success": 0, "nr_foll_pin_released": 0, name: 56}
+        make_pin(counted=Counters(counts)).expect_unmoved()
+
+    def test_pages_that_moved_are_told(self):
+        with pytest.raises(AssertionError, match=r"had to move: 32768 let go, 32768 migrated"):
             make_pin(counted=self.COUNTED).expect_unmoved()
 
     def test_pages_that_never_moved_fail(self):

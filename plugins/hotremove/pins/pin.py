@@ -77,17 +77,19 @@ class Pin:
         return f"pid {self.pid}, {article} {self.label} of {self.size / MIB:g} MiB"
 
     def expect_unmoved(self) -> None:
-        """Require that no page of it had to move: none was let go on its node while it was taken.
+        """Require that no page of it had to move.
 
-        Migrations are counted for the whole machine, which compacts memory now and then; references
-        are counted by node, and only for pins.
+        One that does is let go on its node, and migrated. Either alone says nothing: migrations are
+        counted for the whole machine, which compacts memory now and then, and vfio lets a page go
+        and pins it again where the page frames have a gap (5.10, vfio_pin_pages_remote()).
 
         Raises:
-            AssertionError: with how many were let go.
+            AssertionError: with the counters that say so.
         """
         __tracebackhide__ = True
         released = self.counted["nr_foll_pin_released"]
-        assert released == 0, f"{self.holder}: {released} pages were let go, and had to move"
+        told = f"{released} let go, {self.migrated} migrated"
+        assert not min(released, self.migrated), f"pages of {self.holder} had to move: {told}"
 
     def expect_outside(self, movable: PfnRuns) -> None:
         """Require that no page of it lies in `movable`; pagemap is the authority.
