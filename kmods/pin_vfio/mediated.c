@@ -15,6 +15,9 @@
 #include <linux/slab.h>
 #include <linux/vfio.h>
 
+/* Pages of one call, on the stack. */
+#define UNPIN_LIMIT 32
+
 struct mediated {
 	struct device *device;
 	struct pinned_ranges ranges;
@@ -40,12 +43,20 @@ static int pin_pages(struct pinned_ranges *ranges, u64 iova, int count, int prot
 	return vfio_pin_pages(mediated->device, mediated->from, count, protection, mediated->to);
 }
 
+/* Several may unpin at once, and while another pins. */
 static void unpin_pages(struct pinned_ranges *ranges, u64 iova, int count)
 {
 	struct mediated *mediated = container_of(ranges, struct mediated, ranges);
+	unsigned long pages[UNPIN_LIMIT];
 
-	number_pages(mediated->from, iova, count);
-	vfio_unpin_pages(mediated->device, mediated->from, count);
+	while (count > 0) {
+		int some = min(count, UNPIN_LIMIT);
+
+		number_pages(pages, iova, some);
+		vfio_unpin_pages(mediated->device, pages, some);
+		iova += (u64)some << PAGE_SHIFT;
+		count -= some;
+	}
 }
 
 static const struct pinner pinner = {.pin = pin_pages, .unpin = unpin_pages};
