@@ -37,14 +37,16 @@ KIB_A_TEST = 64
 
 _WATCH = """
 import json, os, threading
+from pathlib import Path
 import pytest
 
 @pytest.hookimpl(trylast=True)
 def pytest_runtest_logfinish(nodeid):
-    status = dict(line.split(":", 1) for line in open("/proc/self/status"))
+    lines = Path("/proc/self/status").read_text().splitlines()
+    status = dict(line.split(":", 1) for line in lines)
     row = [os.getpid(), len(os.listdir("/proc/self/fd")), int(status["VmRSS"].split()[0]),
            threading.active_count()]
-    with open(os.environ["HOTREMOVE_WATCH"], "a") as file:
+    with Path(os.environ["HOTREMOVE_WATCH"]).open("a") as file:
         file.write(json.dumps(row) + "\\n")
 
 def pytest_generate_tests(metafunc):
@@ -92,6 +94,8 @@ def many_runs(kernel: str, test: str, runs: int, workers: int) -> str:
             command, cwd=CHECKOUT, env=environment, capture_output=True, text=True
         )
         took = time.monotonic() - start
+        if done.returncode:
+            raise SystemExit(f"the run failed:\n{done.stdout[-4000:]}{done.stderr[-2000:]}")
         verdicts = [row.verdict for row in read_record(artifacts / "results.json")]
         if verdicts != ["pass"] * runs:
             raise SystemExit(f"not all passed:\n{done.stdout[-4000:]}")
