@@ -271,9 +271,9 @@ def edu(guest: Guest) -> Edu:
 
 
 @pytest.fixture
-def uring(guest: Guest) -> Uring:
+def uring() -> Uring:
     """The guest's io_uring."""
-    return Uring(guest)
+    return Uring()
 
 
 @pytest.fixture
