@@ -32,6 +32,16 @@ def test_a_restored_guest_has_the_present_time(guest):
     assert asked - 2 < told < time.time() + 2
 
 
+def test_a_guests_vcpus_have_cores_of_their_own(guest):
+    if len(os.sched_getaffinity(0)) < guest.plan.topology.cpus:
+        pytest.skip("there are fewer cores than vCPUs here")
+    tasks = Path(f"/proc/{guest.process.pid}/task").iterdir()
+    vcpus = [int(task.name) for task in tasks if (task / "comm").read_text().startswith("CPU ")]
+    first, second = (os.sched_getaffinity(vcpu) for vcpu in vcpus)
+    assert not first & second
+    assert first | second == os.sched_getaffinity(0)
+
+
 def test_restored_guests_differ_in_their_random_bytes(farm, plan):
     seen = set()
     for _ in range(2):

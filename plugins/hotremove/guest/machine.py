@@ -97,6 +97,11 @@ class Guest:
             except (OSError, ValueError) as error:
                 raise self._obituary("QEMU ended as soon as it had started") from error
 
+    def spread(self) -> None:
+        """Keep its vCPUs off each other's cores where they are threads that spin: under TCG."""
+        if self.plan.accelerator != "kvm" and self.plan.topology.cpus > 1:
+            self.hypervisor.spread(self.domain, self.plan.topology.cpus)
+
     def await_errand(self, errand: Errand, boot_deadline: float) -> None:
         """Leave a booting guest alone until its console says that its errand is done.
 

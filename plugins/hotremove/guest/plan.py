@@ -14,7 +14,7 @@ from hotremove.build.initramfs import BootImage
 from hotremove.build.vmlinux import boot_file
 from hotremove.cache import Cache, digest
 from hotremove.errors import CapabilityAbsent, HostProblem
-from hotremove.guest import firmware
+from hotremove.guest import domain, firmware
 from hotremove.guest.domain import Boot, Channels, domain_xml
 from hotremove.guest.hostdev import Found, with_devices
 from hotremove.guest.topology import Topology
@@ -74,6 +74,7 @@ class GuestPlan:
     def key(self) -> str:
         """Content key of the booted machine, but for the hypervisor's versions."""
         return digest(
+            Path(domain.__file__),
             self.image.key,
             self.boot.kernel.parent.name,
             self.boot.initramfs.parent.name,
@@ -92,10 +93,10 @@ class GuestPlan:
 
     def xml(self, name: str, channels: Channels, gdb: int | None = None) -> str:
         """The XML of a domain of this plan."""
-        domain = domain_xml(
+        xml = domain_xml(
             name, self.topology, self.boot, channels, self.emulator, self.accelerator, gdb
         )
-        return with_devices(domain, self.devices)
+        return with_devices(xml, self.devices)
 
     def device(self, kind: str) -> Found | None:
         """The host's device of a kind, where the guest has one."""
