@@ -28,8 +28,14 @@ def wants_guest(item: pytest.Item) -> bool:
 
 def kernel_of(item: pytest.Item) -> Kernel | None:
     """The kernel under test that a test runs on."""
+    kernel: Kernel | None = parameter(item, "kernel", None)
+    return kernel
+
+
+def parameter(item: pytest.Item, name: str, default: Any) -> Any:
+    """What a test is run over in one of its dimensions."""
     callspec = getattr(item, "callspec", None)
-    return callspec.params.get("kernel") if callspec else None
+    return callspec.params.get(name, default) if callspec else default
 
 
 def parametrize(metafunc: pytest.Metafunc) -> None:

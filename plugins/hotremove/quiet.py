@@ -58,14 +58,19 @@ def reported_besides(item: pytest.Item, error: BaseException) -> tuple[str, ...]
     """
     if isinstance(error, GuestDied) or _guest_died(error):
         return (str(error).partition("\n")[0],)
+    if isinstance(error, KernelSplat):
+        return _titles(error)
     try:
-        if not isinstance(error, KernelSplat):
-            settle_reports(item)
+        settle_reports(item)
     except KernelSplat as splat:
-        error = splat
+        return _titles(splat)
     except (AssertionError, HotremoveError):
-        return ()
-    return tuple(one.title for one in error.reports) if isinstance(error, KernelSplat) else ()
+        pass
+    return ()
+
+
+def _titles(splat: KernelSplat) -> tuple[str, ...]:
+    return tuple(one.title for one in splat.reports)
 
 
 def _guest_died(error: BaseException) -> bool:

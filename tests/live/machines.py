@@ -8,14 +8,20 @@ import os
 import shutil
 import signal
 import subprocess
+import tempfile
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 from laboratory import until
+from ways import PATH, Ssh, Tcp, Tls, Way
 
-TLS_PORT, TCP_PORT = 16514, 16509
+# Programs and their packages: for all machines, and for those reached in some way.
+_PROGRAMS = (("ip", "iproute2"), ("libvirtd", "libvirt-daemon"))
+_SERVERS = {"tls": (("openssl", "openssl"),), "ssh": (("sshd", "openssh-server"),)}
 # What a daemon run by root takes for its own, and what of a machine's folders stands in for it.
 _OWN = {
     "/run": "run",
@@ -35,19 +41,57 @@ cgroup_controllers = []
 """
 
 
-def missing() -> str | None:
-    """Why there can be no such machines here, or None."""
+WAYS: dict[str, Callable[[Path, list[str]], Way]] = {
+    "tls": Tls,
+    "ssh": lambda folder, _addresses: Ssh(folder),
+    "tcp": lambda _folder, _addresses: Tcp(),
+}
+
+
+@contextmanager
+def network(count: int, way: str = "tls") -> Iterator[tuple[Machine, ...]]:
+    """So many machines, up and running; their folders' names are short, as sockets want them."""
+    require_machines(way)
+    folder = Path(tempfile.mkdtemp(prefix="hrm-"))
+    numbers = [2 * (os.getpid() % 100) + n for n in range(count)]
+    reached = WAYS[way](folder / "way", [address(number) for number in numbers])
+    made = tuple(
+        Machine(f"hr{os.getpid()}{letter}", number, folder / letter, reached)
+        for letter, number in zip("abcd", numbers, strict=False)
+    )
+    try:
+        for machine in made:
+            machine.start()
+        yield made
+    finally:
+        for machine in made:
+            machine.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def require_machines(way: str) -> None:
+    """Skip where there can be none that are reached that way, saying why."""
+    why = _missing(_PROGRAMS + _SERVERS.get(way, ()))
+    if why:
+        pytest.skip(why)
+
+
+def _missing(packages: tuple[tuple[str, str], ...]) -> str | None:
     if os.geteuid():
         return "network namespaces need root"
-    programs = {"ip": "iproute2", "libvirtd": "libvirt-daemon", "openssl": "openssl"}
-    for program, package in programs.items():
-        if not shutil.which(program, path=f"{os.environ['PATH']}:/usr/sbin:/sbin"):
+    for program, package in packages:
+        if not shutil.which(program, path=PATH):
             return f"{program} is missing: apt-get install {package}"
     probe = f"hrprobe{os.getpid()}"
     if subprocess.run(["ip", "netns", "add", probe], capture_output=True).returncode:
         return "network namespaces cannot be made here"
     ip("netns", "del", probe)
     return None
+
+
+def address(number: int) -> str:
+    """Of the machine in a network."""
+    return f"10.231.{number}.2"
 
 
 def ip(*words: str) -> None:
@@ -62,24 +106,22 @@ class Machine:
         name: of the namespace; at most 12 letters, as its link has the name with a `v` before it.
         number: of its network, 10.231.NUMBER.0/30.
         folder: its state; the storage pool is `pool` in it.
-        pki: certificates, for TLS; without, it listens on TCP with no authentication.
+        way: how it is reached.
     """
 
     name: str
     number: int
     folder: Path
-    pki: Path | None = None
+    way: Way
     _daemon: subprocess.Popen[bytes] | None = field(default=None, repr=False)
 
     @property
     def address(self) -> str:
-        return f"10.231.{self.number}.2"
+        return address(self.number)
 
     @property
     def uri(self) -> str:
-        if self.pki:
-            return f"qemu+tls://{self.address}/system?pkipath={self.pki / 'client'}"
-        return f"qemu+tcp://{self.address}/system"
+        return self.way.uri(self.address)
 
     def start(self) -> None:
         """Bring it up, with a storage pool called hotremove."""
@@ -87,7 +129,8 @@ class Machine:
             (self.folder / own).mkdir(parents=True, exist_ok=True)
         (self.folder / "run/lock").mkdir(exist_ok=True)  # where libvirt locks terminals
         (self.folder / "etc/qemu.conf").write_text(_QEMU_CONF)
-        (self.folder / "libvirtd.conf").write_text(self._settings())
+        settings = self.way.settings(self.address)
+        (self.folder / "libvirtd.conf").write_text("\n".join(settings) + "\n")
         self._link()
         self.start_daemon()
         self._make_pool()
@@ -96,14 +139,9 @@ class Machine:
         """Start libvirtd and wait until it answers; its guests may be there from before."""
         binds = [f"mount --bind {self.folder / own} {real}" for real, own in _OWN.items()]
         makes = f"mkdir -p {' '.join(_OWN)}"
-        script = "; ".join(
-            (
-                "set -e",
-                makes,
-                *binds,
-                f"exec libvirtd --listen --config {self.folder}/libvirtd.conf",
-            )
-        )
+        listen = "--listen" if self.way.listens else ""
+        daemon = f"exec libvirtd {listen} --config {self.folder}/libvirtd.conf"
+        script = "; ".join(("set -e", makes, *binds, *self.way.servers(), daemon))
         words = ["ip", "netns", "exec", self.name, "unshare", "--mount", "sh", "-c", script]
         with (self.folder / "daemon.txt").open("ab") as output:
             self._daemon = subprocess.Popen(words, stdout=output, stderr=output)
@@ -161,17 +199,6 @@ class Machine:
                 ip(*words)
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _settings(self) -> str:
-        lines = [f'listen_addr = "{self.address}"', 'auth_tcp = "none"', 'auth_tls = "none"']
-        lines += [f"listen_tls = {int(bool(self.pki))}", f"listen_tcp = {int(not self.pki)}"]
-        if self.pki:
-            lines += [
-                f'key_file = "{self.pki}/server/serverkey.pem"',
-                f'cert_file = "{self.pki}/server/servercert.pem"',
-                f'ca_file = "{self.pki}/cacert.pem"',
-            ]
-        return "\n".join(lines) + "\n"
-
     def _link(self) -> None:
         outside, near = f"v{self.name}", f"10.231.{self.number}.1/30"
         ip("netns", "add", self.name)
@@ -184,11 +211,13 @@ class Machine:
 
     def _answers(self) -> bool:
         """Whether the daemon listens; looked at from inside, where no proxy answers for it."""
-        port = TLS_PORT if self.pki else TCP_PORT
         done = subprocess.run(
             ["ip", "netns", "exec", self.name, "cat", "/proc/net/tcp"], capture_output=True
         )
-        return f":{port:04X} 00000000:0000 0A".encode() in done.stdout
+        listening = f":{self.way.port:04X} 00000000:0000 0A".encode() in done.stdout
+        return listening and (
+            self.way.listens or (self.folder / "run/libvirt/libvirt-sock").exists()
+        )
 
     def _make_pool(self) -> None:
         """As the administrator does by `virsh pool-define-as` and `pool-start`."""
@@ -207,46 +236,3 @@ def _command(pid: int) -> bytes:
         return Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:
         return b""
-
-
-def make_pki(folder: Path, addresses: list[str]) -> Path:
-    """A certificate authority, a key for servers at `addresses` and one for clients."""
-    for part in ("server", "client"):
-        (folder / part).mkdir(parents=True)
-    _openssl(
-        *("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=test CA"),
-        *("-keyout", str(folder / "cakey.pem"), "-out", str(folder / "cacert.pem")),
-        *("-addext", "keyUsage=critical,keyCertSign"),
-    )
-    names = ",".join(f"IP:{address}" for address in addresses)
-    _sign(folder, "server/server", f"subjectAltName={names}\nextendedKeyUsage=serverAuth\n")
-    _sign(folder, "client/client", "extendedKeyUsage=clientAuth\n")
-    shutil.copy(folder / "cacert.pem", folder / "client/cacert.pem")
-    return folder
-
-
-def _sign(folder: Path, who: str, extensions: str) -> None:
-    key, request, certificate = (folder / f"{who}{what}.pem" for what in ("key", "req", "cert"))
-    wanted = folder / "extensions.txt"
-    wanted.write_text(f"keyUsage=digitalSignature,keyEncipherment\n{extensions}")
-    _openssl(
-        *("req", "-newkey", "rsa:2048", "-nodes", "-subj", f"/CN={Path(who).name}"),
-        *("-keyout", str(key), "-out", str(request)),
-    )
-    _openssl(
-        *("x509", "-req", "-in", str(request), "-days", "2", "-CAcreateserial"),
-        *("-CA", str(folder / "cacert.pem"), "-CAkey", str(folder / "cakey.pem")),
-        *("-extfile", str(wanted), "-out", str(certificate)),
-    )
-
-
-def _openssl(*words: str) -> None:
-    done = subprocess.run(["openssl", *words], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-
-
-def require_machines() -> None:
-    """Skip where there can be none, saying why."""
-    why = missing()
-    if why:
-        pytest.skip(why)

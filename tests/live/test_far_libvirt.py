@@ -3,16 +3,12 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-from machines import Machine, make_pki, require_machines
+from machines import Machine, network
 
 from hotremove.cache import Cache
 from hotremove.errors import HostProblem
@@ -33,17 +29,8 @@ STOPPED_GUEST = """
 
 @pytest.fixture
 def machine() -> Iterator[Machine]:
-    require_machines()
-    folder = Path(tempfile.mkdtemp(prefix="hrm-"))
-    number = 200 + os.getpid() % 50
-    pki = make_pki(folder / "pki", [f"10.231.{number}.2"])
-    made = Machine(f"hr{os.getpid()}l", number, folder / "l", pki)
-    try:
-        made.start()
+    with network(1) as (made,):
         yield made
-    finally:
-        made.stop()
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def in_the_background(call) -> tuple[threading.Thread, list[Exception]]:

@@ -4,18 +4,16 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from laboratory import CHECKOUT, Laboratory, until
-from machines import Machine, make_pki, require_machines
+from machines import Machine, network
 
 from hotremove.report.record import read_record
 
@@ -65,29 +63,14 @@ def test_works(guest, number, farm):
 
 
 @pytest.fixture
-def machines() -> Iterator[tuple[Machine, Machine]]:
-    """Two machines, reached by TLS with certificates made for them; their folders' names short."""
-    require_machines()
-    folder = Path(tempfile.mkdtemp(prefix="hrm-"))
-    number = 2 * (os.getpid() % 100)
-    addresses = [f"10.231.{number + n}.2" for n in range(2)]
-    pki = make_pki(folder / "pki", addresses)
-    made = tuple(
-        Machine(f"hr{os.getpid()}{letter}", number + n, folder / letter, pki)
-        for n, letter in enumerate("ab")
-    )
-    try:
-        for machine in made:
-            machine.start()
-        yield made[0], made[1]
-    finally:
-        for machine in made:
-            machine.stop()
-        shutil.rmtree(folder, ignore_errors=True)
+def machines(request: pytest.FixtureRequest) -> Iterator[tuple[Machine, ...]]:
+    """Two machines, reached by TLS unless a test names another way."""
+    with network(2, getattr(request, "param", "tls")) as made:
+        yield made
 
 
 @pytest.fixture
-def hosts(machines: tuple[Machine, Machine], tmp_path: Path) -> Path:
+def hosts(machines: tuple[Machine, ...], tmp_path: Path) -> Path:
     """hosts.toml of the two, two slots each."""
     file = tmp_path / "hosts.toml"
     rows = (
@@ -112,6 +95,7 @@ def guests_on(laboratory: Laboratory) -> set[str]:
 
 
 @pytest.mark.nightly
+@pytest.mark.parametrize("machines", ["tls", "ssh", "tcp"], indirect=True)
 def test_far_guests_tell_what_near_ones_tell(laboratory, machines, hosts):
     near = laboratory.run(SOURCE)
     far = laboratory.run(SOURCE, "-n", "4", f"--farm-hosts={hosts}")
@@ -148,7 +132,18 @@ def test_the_suite_says_the_same_by_any_number_of_workers_near_and_far(tmp_path,
 
 
 @pytest.mark.nightly
-@pytest.mark.parametrize("fault", ["die", "cut_off", "stop_daemon"])
+@pytest.mark.parametrize(
+    ("machines", "fault"),
+    [
+        ("tls", "die"),
+        ("tls", "cut_off"),
+        ("tls", "stop_daemon"),
+        ("ssh", "die"),
+        ("ssh", "cut_off"),
+        ("ssh", "stop_daemon"),
+    ],
+    indirect=["machines"],
+)
 def test_a_host_that_goes_costs_no_verdict(laboratory, machines, hosts, fault):
     run = laboratory.start(WAITS, "-n", "2", f"--farm-hosts={hosts}")
     until(lambda: guests_on(laboratory) == {"anna", "berta"}, 180, "a guest on each host")

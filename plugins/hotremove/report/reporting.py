@@ -14,7 +14,7 @@ from _pytest.terminal import TerminalReporter
 
 from hotremove import progress
 from hotremove.allowances import AllowanceBook, Settled
-from hotremove.dimensions import row_of
+from hotremove.dimensions import parameter, row_of
 from hotremove.errors import HotremoveError
 from hotremove.farm.moving import moved_from
 from hotremove.notes import noted
@@ -194,10 +194,10 @@ def _alone(item: pytest.Item, call: pytest.CallInfo[None], error: BaseException 
 def _against_expectations(item: pytest.Item, found: Finding) -> Finding:
     options = item.config.stash[FARM].options
     row = row_of(item)
-    if not _parameter(item, "fix", True):
+    if not parameter(item, "fix", True):
         return with_fix_off(found, row)
     if options.expect == "lineage":
-        version = _parameter(item, "kernel", None).point_release
+        version = parameter(item, "kernel", None).point_release
         return against_lineage(found, row, Lineage(version, options.has, options.lacks))
     return found
 
@@ -237,27 +237,21 @@ def _scenario_only(excinfo: pytest.ExceptionInfo[BaseException]) -> Any:
     return type(excinfo.traceback)(kept[-1:])
 
 
-def _parameter(item: pytest.Item, name: str, default: Any) -> Any:
-    """What a test is run over in one of its dimensions."""
-    callspec = getattr(item, "callspec", None)
-    return callspec.params.get(name, default) if callspec else default
-
-
 def _result(item: pytest.Item, found: Finding, error: BaseException | None) -> Result:
-    kernel: Kernel = _parameter(item, "kernel", None)
+    kernel: Kernel = parameter(item, "kernel", None)
     return Result(
         kernel=kernel.spec,
         kernel_version=kernel.version,
         kernel_label=kernel.label,
         scenario=str(row_of(item)),
         test=item.nodeid,
-        pin=str(_parameter(item, "pinner", "")),
+        pin=str(parameter(item, "pinner", "")),
         outcome=_outcome(item, error),
         verdict=str(found.verdict),
         duration_s=0.0,
         evidence=_evidence(item),
         message=found.message,
-        fix_off=not _parameter(item, "fix", True),
+        fix_off=not parameter(item, "fix", True),
         costs=item.stash[METER].fresh if METER in item.stash else (),
     )
 
