@@ -32,14 +32,18 @@ def test_a_restored_guest_has_the_present_time(guest):
     assert asked - 2 < told < time.time() + 2
 
 
-def test_a_guests_vcpus_have_cores_of_their_own(guest):
-    if len(os.sched_getaffinity(0)) < guest.plan.topology.cpus:
+def test_vcpus_of_a_guest_that_is_silent_get_cores_of_their_own(guest):
+    cores, vcpus = os.sched_getaffinity(0), guest.process.vcpus()
+    if len(cores) < len(vcpus):
         pytest.skip("there are fewer cores than vCPUs here")
-    tasks = Path(f"/proc/{guest.process.pid}/task").iterdir()
-    vcpus = [int(task.name) for task in tasks if (task / "comm").read_text().startswith("CPU ")]
+    assert len(vcpus) == guest.plan.topology.cpus == 2
+    assert {os.sched_getscheduler(vcpu) for vcpu in vcpus} == {os.SCHED_BATCH}
+    assert [os.sched_getaffinity(vcpu) for vcpu in vcpus] == [cores, cores]
+    guest.control.run("sleep 3")
+    assert {os.sched_getscheduler(vcpu) for vcpu in vcpus} == {os.SCHED_OTHER}
     first, second = (os.sched_getaffinity(vcpu) for vcpu in vcpus)
     assert not first & second
-    assert first | second == os.sched_getaffinity(0)
+    assert first | second == cores
 
 
 def test_restored_guests_differ_in_their_random_bytes(farm, plan):

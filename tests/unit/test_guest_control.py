@@ -25,6 +25,9 @@ class Patient:
         if self.death:
             raise self.death
 
+    def spread(self):
+        pass
+
     def lost(self, complaint):
         return GuestDied(f"{self.console} ({complaint})") if self.console else GuestLost(complaint)
 

@@ -29,6 +29,8 @@ _FRAME = re.compile(rb"(\d+) (ready|out|err|pid|exit|signal|deadline|error)(?: (
 GRACE = 30.0
 # How long it may be silent before it is asked for a sign of life, in seconds.
 _QUIET = 5.0
+# How long a guest may be silent before its vCPUs get cores of their own, in seconds.
+_STALL = 1.0
 # How often a wait looks up to see whether the guest still lives, in seconds.
 _SLICE = 0.5
 
@@ -95,6 +97,9 @@ class Life(Protocol):
 
     def lost(self, complaint: str) -> HotremoveError:
         """The error for a guest that lives and does not answer."""
+
+    def spread(self) -> None:
+        """Help a guest whose vCPUs may be in each other's way."""
 
 
 class Control:
@@ -305,6 +310,8 @@ class Control:
         Where the console tells that the kernel is dead, there is no more to wait for.
         """
         quiet = CLOCK.now() - self._heard
+        if quiet >= _STALL:
+            self._life.spread()
         if quiet < _QUIET:
             return
         if not (self._probe and self._probe.running):

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
 import re
@@ -15,7 +14,6 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from hotremove.errors import GuestLost, HostProblem
 from hotremove.guest.clock import CLOCK
-from hotremove.guest.cores import shares
 from hotremove.guest.lifeline import Lifeline
 from hotremove.guest.process import orphanage
 
@@ -198,23 +196,6 @@ class Hypervisor:
         with self.errors(HostProblem, "asking for the host's size"):
             info = self._connection.getInfo()
             return int(info[2]), int(info[1])
-
-    def cores(self) -> list[int]:
-        """Numbers of the cores that guests may use."""
-        if self.embedded:
-            return sorted(os.sched_getaffinity(0))
-        with self.errors(HostProblem, "asking for the host's cores"):
-            return [core for core, online in enumerate(self._connection.getCPUMap()[1]) if online]
-
-    def spread(self, domain: Any, vcpus: int) -> None:
-        """Keep a running domain's vCPUs off each other's cores; see `cores.py`.
-
-        One that has ended is left alone, and so is one whose host keeps cores back.
-        """
-        cores = self.cores()
-        with contextlib.suppress(self._libvirt.libvirtError):
-            for vcpu, share in enumerate(shares(cores, vcpus)):
-                domain.pinVcpu(vcpu, tuple(core in share for core in range(cores[-1] + 1)))
 
     def domains(self) -> list[Any]:
         """The running domains."""

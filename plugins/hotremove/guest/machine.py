@@ -14,6 +14,7 @@ from typing import Any
 from hotremove.errors import GuestDied, GuestLost, HotremoveError
 from hotremove.guest.console import GuestLog
 from hotremove.guest.control import Control
+from hotremove.guest.cores import spread, take_turns
 from hotremove.guest.domain import (
     Channels,
     current_virtio_mem,
@@ -77,6 +78,7 @@ class Guest:
         self.domain: Any = None
         self.process: EmulatorProcess | None = None
         self._number = 0
+        self._vcpus: list[int] = []
         self.hypervisor = hypervisor
         self._marks = count(1)
         self.removals: list[Any] = []
@@ -96,11 +98,15 @@ class Guest:
                 self.process = EmulatorProcess(int(pid_file.read_text()))
             except (OSError, ValueError) as error:
                 raise self._obituary("QEMU ended as soon as it had started") from error
+            if self.plan.accelerator != "kvm":
+                self._vcpus = self.process.vcpus()
+                take_turns(self._vcpus)
 
     def spread(self) -> None:
-        """Keep its vCPUs off each other's cores where they are threads that spin: under TCG."""
-        if self.plan.accelerator != "kvm" and self.plan.topology.cpus > 1:
-            self.hypervisor.spread(self.domain, self.plan.topology.cpus)
+        """From now on, keep its vCPUs off each other's cores; under TCG, on this machine."""
+        if self._vcpus:
+            spread(self._vcpus)
+        self._vcpus = []
 
     def await_errand(self, errand: Errand, boot_deadline: float) -> None:
         """Leave a booting guest alone until its console says that its errand is done.

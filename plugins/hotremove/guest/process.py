@@ -116,6 +116,15 @@ class EmulatorProcess:
             return f"QEMU was killed by {signal.Signals(os.WTERMSIG(status)).name}"
         return f"QEMU exited with status {os.WEXITSTATUS(status)}"
 
+    def vcpus(self) -> list[int]:
+        """Thread ids of its vCPUs, in order; under icount one thread is all of them."""
+        named = {}
+        for task in Path(f"/proc/{self.pid}/task").glob("*"):
+            with contextlib.suppress(OSError):  # the thread has ended
+                named[(task / "comm").read_text()] = int(task.name)
+        ordered = sorted(named, key=lambda name: (len(name), name))
+        return [named[name] for name in ordered if name.startswith("CPU ")]
+
     def kill(self) -> None:
         """End it with SIGKILL and wait until it is reaped, for 10 s at most."""
         if self.running:

@@ -124,7 +124,6 @@ class Stable:
         self._latest = lent = None
         try:
             lent = self.fresh(plan)
-            lent.spread()
             yield lent
         finally:
             guest = lent or self._latest
