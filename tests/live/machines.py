@@ -129,8 +129,8 @@ class Machine:
             (self.folder / own).mkdir(parents=True, exist_ok=True)
         (self.folder / "run/lock").mkdir(exist_ok=True)  # where libvirt locks terminals
         (self.folder / "etc/qemu.conf").write_text(_QEMU_CONF)
-        settings = self.way.settings(self.address)
-        (self.folder / "libvirtd.conf").write_text("\n".join(settings) + "\n")
+        settings = "".join(f"{line}\n" for line in self.way.settings(self.address))
+        (self.folder / "libvirtd.conf").write_text(settings)
         self._link()
         self.start_daemon()
         self._make_pool()
