@@ -275,6 +275,19 @@ def _dotted(number: int) -> str:
 
 
 _event_loop: threading.Thread | None = None
+_LOG_OUTPUTS = "LIBVIRT_LOG_OUTPUTS"
+_own_outputs = ""
+
+
+def _log_to(log: Path) -> None:
+    """Send libvirt's messages to a file, unless the user sends them elsewhere.
+
+    libvirt looks when it is loaded, and again in the process of each ssh client that it starts,
+    which ends at once where the file's folder is gone: that of a host that died, say.
+    """
+    global _own_outputs
+    if os.environ.get(_LOG_OUTPUTS, _own_outputs) == _own_outputs:
+        _own_outputs = os.environ[_LOG_OUTPUTS] = f"3:file:{log}"
 
 
 def _load_libvirt(log: Path) -> Any:
@@ -283,7 +296,7 @@ def _load_libvirt(log: Path) -> Any:
     The embedded driver needs the loop before the connection opens.
     """
     global _event_loop
-    os.environ.setdefault("LIBVIRT_LOG_OUTPUTS", f"3:file:{log}")
+    _log_to(log)
     try:
         import libvirt
     except ImportError as error:
