@@ -234,6 +234,15 @@ def test_what_cannot_be_built_is_told_and_leaves_nothing(
     assert left_in(cache) == []
 
 
+@pytest.fixture
+def ctrl_c() -> Iterator[None]:
+    """Ctrl-C interrupts, also where who runs the tests in the background has it ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("ctrl_c")
 def test_an_interrupted_build_leaves_nothing(cache: Cache) -> None:
     def interrupt() -> None:
         _until(_sleepers, True)
