@@ -6,15 +6,15 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
 
 # Where servers lie as well, which an account's own PATH may leave out.
 PATH = f"{os.environ['PATH']}:/usr/sbin:/sbin"
 
 
-class Way(Protocol):
+class Way(ABC):
     """How to reach a machine.
 
     Attributes:
@@ -23,23 +23,25 @@ class Way(Protocol):
     """
 
     port: int
-    listens: bool
+    listens = True
 
+    @abstractmethod
     def uri(self, address: str) -> str:
         """Of the libvirt at an address."""
 
+    @abstractmethod
     def settings(self, address: str) -> list[str]:
         """Lines of libvirtd.conf."""
 
     def servers(self) -> list[str]:
         """Shell commands that start what is needed beside libvirtd."""
+        return []
 
 
-class Tcp:
+class Tcp(Way):
     """Neither encrypted nor authenticated."""
 
     port = 16509
-    listens = True
 
     def uri(self, address: str) -> str:
         return f"qemu+tcp://{address}/system"
@@ -52,15 +54,11 @@ class Tcp:
             'auth_tcp = "none"',
         ]
 
-    def servers(self) -> list[str]:
-        return []
 
-
-class Tls:
+class Tls(Way):
     """Certificates of an authority made for the occasion."""
 
     port = 16514
-    listens = True
 
     def __init__(self, folder: Path, addresses: Sequence[str]) -> None:
         self.folder = folder
@@ -85,9 +83,6 @@ class Tls:
             f'cert_file = "{self.folder}/server/servercert.pem"',
             f'ca_file = "{self.folder}/cacert.pem"',
         ]
-
-    def servers(self) -> list[str]:
-        return []
 
     def _make_authority(self) -> None:
         key, certificate = self.folder / "cakey.pem", self.folder / "cacert.pem"
@@ -114,7 +109,7 @@ class Tls:
         )
 
 
-class Ssh:
+class Ssh(Way):
     """A key that is let in as root; settings as docs/farm.md has them, and nobody's ~/.ssh."""
 
     port = 22
