@@ -275,19 +275,27 @@ def _dotted(number: int) -> str:
 
 
 _event_loop: threading.Thread | None = None
+
+
 _LOG_OUTPUTS = "LIBVIRT_LOG_OUTPUTS"
-_own_outputs = ""
 
 
-def _log_to(log: Path) -> None:
-    """Send libvirt's messages to a file, unless the user sends them elsewhere.
+@contextmanager
+def _messages_to(log: Path) -> Iterator[None]:
+    """Have libvirt, if it is loaded meanwhile, send its messages to `log`.
 
-    libvirt looks when it is loaded, and again in the process of each ssh client that it starts,
-    which ends at once where the file's folder is gone: that of a host that died, say.
+    Where the user's environment sends them elsewhere, that stays. Ours is taken back: a child that
+    loads libvirt, and each ssh client that libvirt starts, opens the file that its environment
+    names, and does not start once the file's folder is gone.
     """
-    global _own_outputs
-    if os.environ.get(_LOG_OUTPUTS, _own_outputs) == _own_outputs:
-        _own_outputs = os.environ[_LOG_OUTPUTS] = f"3:file:{log}"
+    if _LOG_OUTPUTS in os.environ:
+        yield
+        return
+    os.environ[_LOG_OUTPUTS] = f"3:file:{log}"
+    try:
+        yield
+    finally:
+        del os.environ[_LOG_OUTPUTS]
 
 
 def _load_libvirt(log: Path) -> Any:
@@ -296,9 +304,9 @@ def _load_libvirt(log: Path) -> Any:
     The embedded driver needs the loop before the connection opens.
     """
     global _event_loop
-    _log_to(log)
     try:
-        import libvirt
+        with _messages_to(log):
+            import libvirt
     except ImportError as error:
         raise HostProblem(f"libvirt's Python binding is missing: {error}") from error
     libvirt.registerErrorHandler(lambda _context, _error: None, None)
