@@ -12,7 +12,8 @@
 /* How long an unmap waits for what others pin or unpin; vfio asks again when something is left. */
 #define PATIENCE HZ
 
-enum state { COMING, HELD, LEAVING };
+enum state { COMING = 1, HELD = 2, LEAVING = 4 };
+#define MOVING (COMING | LEAVING)
 
 /* One vfio_pin_pages. */
 struct pinned_range {
@@ -38,29 +39,26 @@ static bool is_within(const struct pinned_range *range, u64 iova, u64 length)
 	       iova - range->iova < (u64)range->pages << PAGE_SHIFT;
 }
 
-/* IOVAs pinned twice would be counted twice by vfio, and let go twice when they are unmapped. */
-static bool overlaps(struct pinned_ranges *ranges, u64 iova, u64 length)
+/* A range between the IOVAs in one of the states, by the caller's lock; NULL when there is none. */
+static struct pinned_range *find(struct pinned_ranges *ranges, u64 iova, u64 length, int states)
 {
 	struct pinned_range *range;
-	bool found = false;
 
-	spin_lock(&ranges->lock);
-	list_for_each_entry(range, &ranges->list, link)
-		found = found || is_within(range, iova, length);
-	spin_unlock(&ranges->lock);
-	return found;
+	list_for_each_entry(range, &ranges->list, link) {
+		if (range->state & states && is_within(range, iova, length))
+			return range;
+	}
+	return NULL;
 }
 
-static bool is_settled(struct pinned_ranges *ranges, u64 iova, u64 length)
+static bool has(struct pinned_ranges *ranges, u64 iova, u64 length, int states)
 {
-	struct pinned_range *range;
-	bool settled = true;
+	bool found;
 
 	spin_lock(&ranges->lock);
-	list_for_each_entry(range, &ranges->list, link)
-		settled = settled && (range->state == HELD || !is_within(range, iova, length));
+	found = find(ranges, iova, length, states);
 	spin_unlock(&ranges->lock);
-	return settled;
+	return found;
 }
 
 /* Make room in the list for what is about to be pinned, unless something is about to go. */
@@ -107,18 +105,14 @@ static void forget(struct pinned_ranges *ranges, struct pinned_range *range)
 /* A held range between the IOVAs, which is the caller's to let go; NULL when there is none. */
 static struct pinned_range *take(struct pinned_ranges *ranges, u64 iova, u64 length)
 {
-	struct pinned_range *range, *found = NULL;
+	struct pinned_range *range;
 
 	spin_lock(&ranges->lock);
-	list_for_each_entry(range, &ranges->list, link) {
-		if (range->state == HELD && is_within(range, iova, length)) {
-			range->state = LEAVING;
-			found = range;
-			break;
-		}
-	}
+	range = find(ranges, iova, length, HELD);
+	if (range)
+		range->state = LEAVING;
 	spin_unlock(&ranges->lock);
-	return found;
+	return range;
 }
 
 static void count_releasing(struct pinned_ranges *ranges, int more)
@@ -133,7 +127,7 @@ void ranges_release(struct pinned_ranges *ranges, u64 iova, u64 length)
 	struct pinned_range *range;
 
 	count_releasing(ranges, 1);
-	wait_event_timeout(ranges->settled, is_settled(ranges, iova, length), PATIENCE);
+	wait_event_timeout(ranges->settled, !has(ranges, iova, length, MOVING), PATIENCE);
 	while ((range = take(ranges, iova, length))) {
 		ranges->pinner->unpin(ranges, range->iova, range->pages);
 		forget(ranges, range);
@@ -206,7 +200,8 @@ static int pin(struct pinned_ranges *ranges, struct pin_vfio_pin *request)
 
 	if (mutex_lock_killable(&ranges->pinning))
 		return -EINTR;
-	if (!overlaps(ranges, request->iova, request->length)) {
+	/* IOVAs pinned twice would be counted twice by vfio, and let go twice when they are unmapped. */
+	if (!has(ranges, request->iova, request->length, HELD | MOVING)) {
 		error = pin_batches(ranges, request);
 		if (error)
 			ranges_release(ranges, request->iova, request->length);

@@ -10,18 +10,17 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 from laboratory import until
-from ways import PATH, Ssh, Tcp, Tls, Way
+from ways import PATH, WAYS, Way
 
-# Programs and their packages: for all machines, and for those reached in some way.
+# Programs and their packages.
 _PROGRAMS = (("ip", "iproute2"), ("libvirtd", "libvirt-daemon"))
-_SERVERS = {"tls": (("openssl", "openssl"),), "ssh": (("sshd", "openssh-server"),)}
 # What a daemon run by root takes for its own, and what of a machine's folders stands in for it.
 _OWN = {
     "/run": "run",
@@ -39,13 +38,6 @@ remember_owner = 0
 namespaces = []
 cgroup_controllers = []
 """
-
-
-WAYS: dict[str, Callable[[Path, list[str]], Way]] = {
-    "tls": Tls,
-    "ssh": lambda folder, _addresses: Ssh(folder),
-    "tcp": lambda _folder, _addresses: Tcp(),
-}
 
 
 @contextmanager
@@ -71,7 +63,7 @@ def network(count: int, way: str = "tls") -> Iterator[tuple[Machine, ...]]:
 
 def require_machines(way: str) -> None:
     """Skip where there can be none that are reached that way, saying why."""
-    why = _missing(_PROGRAMS + _SERVERS.get(way, ()))
+    why = _missing(_PROGRAMS + WAYS[way].programs)
     if why:
         pytest.skip(why)
 

@@ -20,10 +20,16 @@ class Way(ABC):
     Attributes:
         port: where the machine listens.
         listens: whether it is libvirtd itself that does.
+        programs: what it takes, and the packages that have them.
     """
 
     port: int
     listens = True
+    programs: tuple[tuple[str, str], ...] = ()
+
+    def __init__(self, folder: Path, addresses: Sequence[str]) -> None:
+        """For the machines at `addresses`; what has to be in files lies in `folder`."""
+        self.folder = folder
 
     @abstractmethod
     def uri(self, address: str) -> str:
@@ -59,9 +65,10 @@ class Tls(Way):
     """Certificates of an authority made for the occasion."""
 
     port = 16514
+    programs = (("openssl", "openssl"),)
 
     def __init__(self, folder: Path, addresses: Sequence[str]) -> None:
-        self.folder = folder
+        super().__init__(folder, addresses)
         for part in ("server", "client"):
             (folder / part).mkdir(parents=True)
         self._make_authority()
@@ -114,9 +121,10 @@ class Ssh(Way):
 
     port = 22
     listens = False
+    programs = (("sshd", "openssh-server"),)
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, addresses: Sequence[str]) -> None:
+        super().__init__(folder, addresses)
         folder.mkdir(mode=0o700, parents=True)
         for name in ("host", "client"):
             _call("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(folder / name))
@@ -153,6 +161,9 @@ class Ssh(Way):
         )
         (self.folder / "sshd_config").write_text("\n".join(server) + "\n")
         (self.folder / "ssh_config").write_text("\n".join(client) + "\n")
+
+
+WAYS: dict[str, type[Way]] = {"tls": Tls, "ssh": Ssh, "tcp": Tcp}
 
 
 def _call(*words: str) -> None:
