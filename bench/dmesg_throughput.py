@@ -43,8 +43,9 @@ def make_log(size: int, share: float) -> bytes:
             parts.append(f"[{clock:12.6f}] {chance.choice(ORDINARY)}".encode())
             written += len(parts[-1]) + 1
         if share:
-            parts += chance.choice(splats)
-            written += sum(len(line) + 1 for line in parts[-len(splats[0]) :])
+            splat = chance.choice(splats)
+            parts += splat
+            written += sum(len(line) + 1 for line in splat)
     return b"\n".join(parts)[:size]
 
 

@@ -39,13 +39,14 @@ _WATCH = """
 import json, os, threading
 from pathlib import Path
 import pytest
+from hotremove.guest.reaper import runs_folder
 
 @pytest.hookimpl(trylast=True)
 def pytest_runtest_logfinish(nodeid):
     lines = Path("/proc/self/status").read_text().splitlines()
     status = dict(line.split(":", 1) for line in lines)
     row = [os.getpid(), len(os.listdir("/proc/self/fd")), int(status["VmRSS"].split()[0]),
-           threading.active_count()]
+           threading.active_count(), str(runs_folder())]
     with Path(os.environ["HOTREMOVE_WATCH"]).open("a") as file:
         file.write(json.dumps(row) + "\\n")
 
@@ -81,11 +82,12 @@ def many_runs(kernel: str, test: str, runs: int, workers: int) -> str:
     with tempfile.TemporaryDirectory(prefix="hrl-") as name:
         folder = Path(name)
         (folder / "load_watch.py").write_text(_WATCH)
-        (folder / "tmp").mkdir()
+        temporary = folder / "t"  # a longer name would send run directories to /tmp
+        temporary.mkdir()
         watch, artifacts = folder / "watch.jsonl", folder / "artifacts"
         own = {"HOTREMOVE_WATCH": str(watch), "HOTREMOVE_RUNS": str(runs)}
         paths = os.pathsep.join((str(folder), os.environ.get("PYTHONPATH", "")))
-        environment = {**os.environ, **own, "TMPDIR": str(folder / "tmp"), "PYTHONPATH": paths}
+        environment = {**os.environ, **own, "TMPDIR": str(temporary), "PYTHONPATH": paths}
         command = [sys.executable, "-m", "pytest", "-q", "-c", "tox.ini", "-p", "no:cacheprovider"]
         command += ["-p", "load_watch", f"--artifacts={artifacts}", "--kernel", kernel, test]
         command += ["-n", str(workers)] if workers > 1 else []
@@ -99,11 +101,20 @@ def many_runs(kernel: str, test: str, runs: int, workers: int) -> str:
         verdicts = [row.verdict for row in read_record(artifacts / "results.json")]
         if verdicts != ["pass"] * runs:
             raise SystemExit(f"not all passed:\n{done.stdout[-4000:]}")
-        grown = growth([json.loads(line) for line in watch.read_text().splitlines()])
-        left = [path.name for path in (folder / "tmp").iterdir() if "pytest" not in path.name]
-        if left or emulators_of(folder / "tmp"):
-            raise SystemExit(f"left: {left} {emulators_of(folder / 'tmp')}")
+        rows = [json.loads(line) for line in watch.read_text().splitlines()]
+        expect_nothing_left(temporary, {row.pop() for row in rows})
+        grown = growth(rows)
         return f"{runs} runs by {workers} workers: {took:.0f} s, all passed; {grown}; nothing left"
+
+
+def expect_nothing_left(temporary: Path, places: set[str]) -> None:
+    """End with what runs left in `temporary`; `places` are the folders they used."""
+    if places != {str(temporary)}:
+        raise SystemExit(f"run directories were in {places}, and not in {temporary}")
+    left = [path.name for path in temporary.iterdir() if "pytest" not in path.name]
+    emulators = emulators_of(temporary)
+    if left or emulators:
+        raise SystemExit(f"left: {left} {emulators}")
 
 
 def growth(rows: list[list[int]]) -> str:

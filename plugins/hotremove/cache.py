@@ -41,12 +41,16 @@ def host_errors(what: str) -> Iterator[None]:
         yield
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            message = f"no disk space left while {what}: free some, or set {ENVIRONMENT_VARIABLE}"
-        elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            raise no_space(what) from error
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
             message = f"not permitted while {what}: {error.filename}: {error.strerror}"
-        else:
-            raise
-        raise HostProblem(message) from error
+            raise HostProblem(message) from error
+        raise
+
+
+def no_space(what: str) -> HostProblem:
+    """The error for a disk that was full while `what` was being done."""
+    return HostProblem(f"no disk space left while {what}: free some, or set {ENVIRONMENT_VARIABLE}")
 
 
 def make_writable(folder: Path, option: str) -> None:

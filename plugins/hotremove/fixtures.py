@@ -169,7 +169,8 @@ def meter(request: pytest.FixtureRequest, farm: Farm, kernel: Kernel) -> Iterato
     with ExitStack() as guests:
 
         def lend(plan: GuestPlan) -> Guest:
-            settle_reports(request.node)  # of the guest before
+            settle_reports(request.node)  # of the guest before, which makes room
+            guests.close()
             return guests.enter_context(_lent(request, farm, plan))
 
         gauge = Meter(farm.plan(kernel, load_topology(TOPOLOGY)), lend, farm.measured)

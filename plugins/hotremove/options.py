@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -32,6 +33,7 @@ MARKERS = (
     "allow_splat(kind, pattern, reason, expires): a kernel report that may come, until a last day",
     "expect_splat(kind, pattern): a kernel report that must come; a panic may end the guest",
     "pins(*paths): run once for each of these pin paths, through the fixture `pinner`",
+    "nightly: takes long; not in -m hotremove",
 )
 
 
@@ -206,6 +208,13 @@ _INI: dict[str, tuple[str, Any, Any]] = {
     "hotremove_removal_deadline": ("seconds a hot-remove may take", None, "30"),
     "hotremove_boot_deadline": ("seconds a guest may take to boot", None, f"{BOOT_DEADLINE:g}"),
 }
+# Where the option has another name.
+_OPTION_OF = {
+    "kernels": "kernel",
+    "uri": "farm_uri",
+    "hosts": "farm_hosts",
+    "allow_files": "allow_file",
+}
 
 
 def add_options(parser: pytest.Parser) -> None:
@@ -217,23 +226,29 @@ def add_options(parser: pytest.Parser) -> None:
         parser.addini(key, purpose, type=kind, default=default)
 
 
+def setting(config: pytest.Config, key: str) -> Any:
+    """What the command line says, else the ini file; `key` is that of ini without `hotremove_`."""
+    given = config.getoption(_OPTION_OF.get(key, key))
+    return config.getini(f"hotremove_{key}") if given is None else given
+
+
 def read_options(config: pytest.Config) -> Options:
     """The settings of this run.
 
     Raises:
         UsageProblem: a value makes no sense.
     """
-    kernels = tuple(config.getoption("kernel") or config.getini("hotremove_kernels"))
-    accelerator = config.getoption("accel") or config.getini("hotremove_accel")
+    kernels = tuple(setting(config, "kernels"))
+    accelerator = setting(config, "accel")
     if accelerator not in CHOICES:
         raise UsageProblem(f"hotremove_accel = {accelerator}: one of {', '.join(CHOICES)}")
     claims = _claims(config)
-    artifacts = config.getoption("artifacts") or config.getini("hotremove_artifacts")
+    artifacts = setting(config, "artifacts")
     return Options(
         kernels=tuple(dict.fromkeys(kernels)),
-        topology=config.getoption("topology") or config.getini("hotremove_topology"),
+        topology=setting(config, "topology"),
         accelerator=accelerator,
-        uri=config.getoption("farm_uri") or config.getini("hotremove_uri") or None,
+        uri=setting(config, "uri") or None,
         artifacts=Path(artifacts).absolute() if artifacts else None,
         deadline=_seconds(config, "removal_deadline"),
         fresh_boot=bool(config.getoption("fresh_boot")),
@@ -255,8 +270,7 @@ def read_options(config: pytest.Config) -> Options:
 
 def _seconds(config: pytest.Config, option: str) -> float:
     """A deadline, from the command line or from ini."""
-    given = config.getoption(option)
-    text = given if given is not None else config.getini(f"hotremove_{option}")
+    text = setting(config, option)
     try:
         deadline = float(text)
     except ValueError as error:
@@ -278,15 +292,14 @@ def _seed(config: pytest.Config) -> int:
 
 
 def _rounds(config: pytest.Config) -> int:
-    given = config.getoption("rounds")
-    text = str(given if given is not None else config.getini("hotremove_rounds"))
+    text = str(setting(config, "rounds"))
     if not text.isdecimal() or not 0 < int(text) <= 100_000:
         raise UsageProblem(f"hotremove_rounds = {text}: a number from 1 to 100000")
     return int(text)
 
 
 def _expectation(config: pytest.Config) -> str:
-    wanted: str = config.getoption("expect") or config.getini("hotremove_expect")
+    wanted: str = setting(config, "expect")
     if wanted not in EXPECTATIONS:
         raise UsageProblem(f"hotremove_expect = {wanted}: one of {', '.join(EXPECTATIONS)}")
     return wanted
@@ -299,7 +312,7 @@ def _claims(config: pytest.Config) -> Claims:
 
 
 def _allow_files(config: pytest.Config) -> tuple[Path, ...]:
-    given = config.getoption("allow_file") or config.getini("hotremove_allow_files")
+    given = setting(config, "allow_files")
     return tuple(Path(file).absolute() for file in given)
 
 
@@ -309,14 +322,16 @@ def _hosts(config: pytest.Config) -> tuple[Host, ...]:
     Raises:
         UsageProblem: their file makes no sense, or does not go with another option.
     """
-    file = config.getoption("farm_hosts") or config.getini("hotremove_hosts")
+    file = setting(config, "hosts")
     labels = config.getoption("farm_label")
     if not file:
         if labels:
             raise UsageProblem(f"--farm-label {labels[0]}: hosts come from --farm-hosts")
         return ()
-    for option in ("farm_uri", "gdb", "keep_guest"):
-        if config.getoption(option):
+    if setting(config, "uri"):
+        raise UsageProblem("--farm-uri (ini: hotremove_uri) does not go with --farm-hosts")
+    for option in ("gdb", "keep_guest", "reruns"):
+        if config.getoption(option, None):
             raise UsageProblem(f"--{option.replace('_', '-')} does not go with --farm-hosts")
     hosts = labelled(read_hosts(Path(file)), labels)
     workers, slots = len(getattr(config.option, "tx", None) or ()), sum(h.slots for h in hosts)
@@ -332,8 +347,8 @@ def _devices(config: pytest.Config) -> tuple[HostDevice, ...]:
         UsageProblem: two guests would want the same, or guests are elsewhere.
     """
     given = tuple(parse_device(text) for text in config.getoption("device"))
-    if given and config.getoption("farm_hosts"):
-        raise UsageProblem("--device is of this machine, and does not go with --farm-hosts")
+    if given and (setting(config, "hosts") or urlsplit(setting(config, "uri")).hostname):
+        raise UsageProblem("--device is of this machine, and guests are to run on another")
     if given and len(getattr(config.option, "tx", None) or ()) > 1:
         raise UsageProblem("--device: only one guest can have it: leave out -n")
     kinds = [device.kind for device in given]

@@ -13,6 +13,7 @@ from rich.progress import (
     BarColumn,
     DownloadColumn,
     Progress,
+    ProgressColumn,
     SpinnerColumn,
     TaskID,
     TextColumn,
@@ -83,8 +84,7 @@ def waiting(what: str) -> Iterator[None]:
             _print(f"{what} …")
             yield
             return
-        columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
-        with Progress(*columns, console=_console(), transient=True) as progress:
+        with Progress(*_turning(), console=_console(), transient=True) as progress:
             progress.add_task(escape(what), total=None)
             yield
 
@@ -92,12 +92,11 @@ def waiting(what: str) -> Iterator[None]:
 @contextmanager
 def counting(what: str, unit: str) -> Iterator[Counter]:
     """Show how many `unit` (a plural) `what` is through with; one line elsewhere."""
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
     with _uncaptured():
-        quiet = not _console().is_terminal
+        quiet = _shows_lines()
         if quiet:
             _print(f"{what} …")
-        with Progress(*columns, console=_console(), transient=True, disable=quiet) as progress:
+        with Progress(*_turning(), console=_console(), transient=True, disable=quiet) as progress:
             yield Counter(progress, progress.add_task(escape(what), total=None), what, unit)
 
 
@@ -112,6 +111,10 @@ def transfer(what: str, total: int | None) -> Iterator[Transfer]:
             _print(f"{what} …")
         with Progress(*columns, console=_console(), transient=True, disable=quiet) as progress:
             yield Transfer(progress, progress.add_task(escape(what), total=total))
+
+
+def _turning() -> tuple[ProgressColumn, ...]:
+    return SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()
 
 
 def _shows_lines() -> bool:

@@ -93,7 +93,9 @@ def test_auto_is_xdists_own_for_tests_without_guests(
         ("{a}", ("--farm-label", "big"), "no host carries the labels big"),
         ("{a}", ("--gdb", "1234"), "--gdb does not go with --farm-hosts"),
         ("{a}", ("--keep-guest",), "--keep-guest does not go with --farm-hosts"),
-        ("{a}", ("--device", "vfio=host:0000:65:00.0"), "does not go with --farm-hosts"),
+        ("{a}", ("--device", "vfio=host:0000:65:00.0"), "guests are to run on another"),
+        ("{a}", ("--farm-uri", "qemu:///system"), "--farm-uri (ini: hotremove_uri) does not go"),
+        ("{a}", ("--reruns", "1"), "--reruns does not go with --farm-hosts"),
         ("{a}", (), "no host of 1 is to be had: a: host a: 127.0.0.1:9: Connection refused"),
     ],
 )
@@ -117,6 +119,29 @@ def test_hosts_that_make_no_sense(run, kernel_image: Path, tmp_path: Path, text,
     ],
 )
 def test_hosts_and_devices_that_are_not_to_be_had(run, kernel_image: Path, words, told):
+    assert told in run("--kernel", f"image:{kernel_image}", *words).complaint
+
+
+@pytest.mark.parametrize(
+    ("ini", "words", "told"),
+    [
+        ("hosts = hosts.toml", ("--device", "vfio=host:0000:65:00.0"), "guests are to run on anot"),
+        (
+            "uri = qemu+ssh://anna/system",
+            ("--device", "vfio=host:0000:65:00.0"),
+            "guests are to run on anot",
+        ),
+        ("uri = qemu:///system", ("--farm-hosts", "hosts.toml"), "--farm-uri (ini: hotremove_uri)"),
+        ("uri = qemu:///system", ("--farm-uri=", "--farm-hosts", "hosts.toml"), "nowhere"),
+    ],
+)
+def test_ini_counts_as_the_command_line_does(
+    run, pytester: pytest.Pytester, kernel_image: Path, ini: str, words, told: str
+) -> None:
+    pytester.makeini(f"[pytest]\nhotremove_{ini}\n")
+    (pytester.path / "hosts.toml").write_text(
+        "[[host]]\nname = 'a'\nuri = 'qemu+tcp://nowhere.invalid:9/system'\n"
+    )
     assert told in run("--kernel", f"image:{kernel_image}", *words).complaint
 
 

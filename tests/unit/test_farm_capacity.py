@@ -42,6 +42,22 @@ def test_a_group_over_its_limit_has_nothing_left(tmp_path):
     assert list(capacity.left_in_cgroups("0::/\n", tmp_path)) == [0]
 
 
+def test_quotas_of_processor_time_count(tmp_path):
+    (tmp_path / "a/b").mkdir(parents=True)
+    (tmp_path / "a/cpu.max").write_text("450000 100000\n")
+    (tmp_path / "a/b/cpu.max").write_text("max 100000\n")
+    assert list(capacity.cores_of_cgroups("0::/a/b\n", tmp_path)) == [4]
+
+
+@pytest.mark.parametrize(("quota", "cores"), [("150000", [1]), ("-1", [])])
+def test_quotas_of_the_older_kind_of_group(tmp_path, quota, cores):
+    group = tmp_path / "cpu/job"
+    group.mkdir(parents=True)
+    (group / "cpu.cfs_quota_us").write_text(f"{quota}\n")
+    (group / "cpu.cfs_period_us").write_text("100000\n")
+    assert list(capacity.cores_of_cgroups("4:cpu,cpuacct:/job\n", tmp_path)) == cores
+
+
 def test_this_machine_has_some_of_both():
     assert capacity.cores() >= 1
     assert capacity.free_mib() > 0

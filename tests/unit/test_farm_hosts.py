@@ -14,7 +14,7 @@ from lxml import etree
 
 from hotremove.cache import Cache
 from hotremove.errors import UsageProblem
-from hotremove.farm import far_xml, lease, reclaim
+from hotremove.farm import far_xml, reclaim
 from hotremove.farm.hosts import Host, labelled, parse_hosts, read_hosts
 from hotremove.farm.lease import Slot, holder_of, slots_of, try_lease
 from hotremove.farm.storage import volume_xml
@@ -124,13 +124,6 @@ def test_a_killed_worker_holds_no_slot(tmp_path):
         assert try_lease([slot], cache, "other")
 
 
-def test_who_waits_gets_the_slot_that_is_given_back(tmp_path, monkeypatch):
-    cache, slots = Cache(tmp_path), [Slot(ANNA, 0)]
-    held = try_lease(slots, cache, "gw0")
-    monkeypatch.setattr(lease.time, "sleep", lambda _seconds: held.release())
-    assert lease.wait_for_lease(slots, cache, "gw1").worker == "gw1"
-
-
 def test_nothing_of_a_far_guest_is_a_path_of_this_machine():
     boot = Boot(Path("/pool/hotremove-1"), Path("/pool/hotremove-2"), "quiet")
     near = domain_xml(
@@ -151,9 +144,14 @@ def test_nothing_of_a_far_guest_is_a_path_of_this_machine():
 
 
 def test_titles_tell_whose_a_guest_is():
-    assert reclaim.is_mine(reclaim.title("gw0", os.getpid()))
-    assert not reclaim.is_mine("hotremove 0123456789ab gw0 1 2")
-    assert not reclaim.is_mine("somebody's own machine")
+    with subprocess.Popen(["sleep", "60"]) as other:
+        others = reclaim.title("gw1", other.pid)
+        assert not reclaim.is_left(others)
+        other.kill()
+    assert reclaim.is_left(others)
+    assert reclaim.is_left(reclaim.title("gw0", os.getpid()))
+    assert not reclaim.is_left("hotremove 0123456789ab gw0 1 2")
+    assert not reclaim.is_left("somebody's own machine")
 
 
 def test_a_volume_can_be_read_by_any_emulator():

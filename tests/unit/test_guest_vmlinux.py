@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """The kernel that is packed in a bzImage, and whether QEMU can start from it."""
 
+import bz2
 import gzip
 import lzma
 import struct
 
 import pytest
+import zstandard
 
 from hotremove.build.vmlinux import has_pvh_entry, is_instrumented, unpack
 
@@ -36,7 +38,13 @@ def bz_image(payload):
     return bytes(image) + payload + b"what comes after the payload"
 
 
-@pytest.mark.parametrize("pack", [gzip.compress, lzma.compress], ids=["gzip", "xz"])
+def lzma_alone(data):
+    return lzma.compress(data, lzma.FORMAT_ALONE)
+
+
+@pytest.mark.parametrize(
+    "pack", [gzip.compress, lzma.compress, bz2.compress, lzma_alone, zstandard.compress]
+)
 def test_a_packed_kernel_is_unpacked_whatever_follows_it(pack):
     kernel = elf(note(18))
     # The kernel's build appends the unpacked size.

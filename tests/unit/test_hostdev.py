@@ -102,6 +102,9 @@ def test_no_driver_of_the_host_is_unbound_without_being_told_to(sysfs):
     with pytest.raises(UsageProblem, match="the host's driver mlx5_core has it"):
         look(sysfs)
     assert look(sysfs, rebind=True).rebound
+    sysfs.add(VF, group=8)
+    with pytest.raises(UsageProblem, match="no driver has it; --rebind-devices"):
+        look(sysfs, address=VF)
     assert (sysfs.bus / "drivers/mlx5_core/unbind").read_text() == ""
 
 
@@ -114,7 +117,9 @@ def test_a_group_is_given_away_as_a_whole(sysfs):
         look(sysfs, rebind=True)
 
 
-@pytest.mark.parametrize(("driver", "managed"), [("vfio-pci", "no"), ("mlx5_core", "yes")])
+@pytest.mark.parametrize(
+    ("driver", "managed"), [("vfio-pci", "no"), ("mlx5_core", "yes"), ("", "yes")]
+)
 def test_libvirt_takes_the_xml_and_keeps_it(sysfs, tmp_path, driver, managed):
     sysfs.add(NIC, driver)
     script = (

@@ -18,6 +18,7 @@ from hotremove.cache import Cache, digest
 from hotremove.errors import HostProblem
 from hotremove.kernels.kernel import Kernel
 from hotremove.progress import waiting
+from hotremove.tool import tool
 
 # Loaded before the agent starts. virtio_mem and virtio_balloon find their devices by themselves.
 BOOT_MODULES = (
@@ -200,15 +201,18 @@ def _add_settings(parts: _Parts, root: Path) -> None:
 
 
 def archive(root: Path, image: Path) -> None:
-    """Pack `root` so that equal trees give equal images: sorted, owned by root, without times."""
-    if not shutil.which("cpio"):
-        raise HostProblem("cpio is missing: install the package cpio")
+    """Pack `root` so that equal trees give equal images: sorted, owned by root, without times.
+
+    Raises:
+        HostProblem: cpio is missing, or fails.
+    """
     paths = sorted(path.relative_to(root) for path in root.rglob("*"))
     for path in paths:
         os.utime(root / path, (0, 0), follow_symlinks=False)
     names = b"\0".join(os.fsencode(path) for path in paths) + b"\0"
+    options = ("-o", "-0", "-H", "newc", "--reproducible", "-R", "0:0", "--quiet")
+    command = [tool("cpio", "cpio"), *options]
     with image.open("wb") as output:
-        command = ["cpio", "-o", "-0", "-H", "newc", "--reproducible", "-R", "0:0", "--quiet"]
         done = subprocess.run(command, input=names, stdout=output, stderr=subprocess.PIPE, cwd=root)
     if done.returncode:
         raise HostProblem(f"cpio failed: {done.stderr.decode().strip()}")

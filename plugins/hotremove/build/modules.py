@@ -6,13 +6,15 @@ from __future__ import annotations
 import gzip
 import lzma
 import shutil
-import subprocess
 import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from hotremove.errors import HostProblem, UsageProblem
+from zstandard import ZstdError
+
+from hotremove.errors import UsageProblem
+from hotremove.kernels import depmod, zstd
 
 # What the kernel's own tools keep beside the modules; depmod reads these.
 _INDEXES = ("modules.builtin", "modules.builtin.modinfo", "modules.order")
@@ -115,7 +117,6 @@ def plain_module(source: Path) -> bytes:
 
     Raises:
         UsageProblem: the file is damaged.
-        HostProblem: it is compressed with zstd and the host has no zstd.
     """
     try:
         if source.suffix == ".xz":
@@ -123,19 +124,10 @@ def plain_module(source: Path) -> bytes:
         if source.suffix == ".gz":
             return gzip.decompress(source.read_bytes())
         if source.suffix == ".zst":
-            return _zstd(source)
+            return zstd.unpack(source.read_bytes())
         return source.read_bytes()
-    except (lzma.LZMAError, zlib.error, OSError, EOFError) as error:
+    except (lzma.LZMAError, zlib.error, ZstdError, OSError, EOFError) as error:
         raise UsageProblem(f"the kernel module {source} is damaged: {error}") from error
-
-
-def _zstd(source: Path) -> bytes:
-    if not shutil.which("zstd"):
-        raise HostProblem(f"{source.name} is compressed with zstd: install the package zstd")
-    done = subprocess.run(["zstd", "-dcq", source], capture_output=True)
-    if done.returncode:
-        raise UsageProblem(f"the kernel module {source} is damaged: {done.stderr.decode().strip()}")
-    return done.stdout
 
 
 def lay_out(
@@ -145,7 +137,7 @@ def lay_out(
 
     Raises:
         UsageProblem: a module file is missing or damaged.
-        HostProblem: depmod or a decompressor is missing.
+        HostProblem: depmod is missing.
     """
     tree = root / "lib/modules" / release
     (tree / "extra").mkdir(parents=True)
@@ -158,15 +150,6 @@ def lay_out(
     for index in _INDEXES:
         if (directory / index).is_file():
             shutil.copyfile(directory / index, tree / index)
-    _depmod(root, release)
-
-
-def _depmod(root: Path, release: str) -> None:
-    depmod = shutil.which("depmod", path="/usr/sbin:/sbin:/usr/bin:/bin")
-    if not depmod:
-        raise HostProblem("depmod is missing: install the package kmod")
-    done = subprocess.run([depmod, "-b", root, release], capture_output=True, text=True)
-    if done.returncode:
-        raise UsageProblem(f"depmod failed for {release}: {done.stderr.strip()}")
-    for binary in (root / "lib/modules" / release).glob("modules.*.bin"):
+    depmod.index(root, release)
+    for binary in tree.glob("modules.*.bin"):
         binary.unlink()

@@ -7,17 +7,17 @@ that an older compiler does not know. A build root has both as the headers expec
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from hotremove.cache import Cache, digest
-from hotremove.errors import CapabilityAbsent, HostProblem
+from hotremove.errors import CapabilityAbsent
 from hotremove.kernels import buildroot
 from hotremove.kernels.buildroot import Buildroot, Command
 from hotremove.kernels.kernel import HeadersSource, Kernel
+from hotremove.tool import tool
 
 # Where a build root sees the sources of modules, and a tree that was built in it.
 _MODULES = "/build"
@@ -77,8 +77,7 @@ def _of_tree(headers: HeadersSource, tree: Path, kernel: Kernel, cache: Cache) -
         root = buildroot.get(headers.suite, headers.packages, kernel.release, cache)
         key = digest(root.root.name, str(tree), *parts)
         return Toolchain(Path(TREE), root, key, {TREE: tree})
-    if not shutil.which("make"):
-        raise HostProblem("make is missing: install the package make")
+    tool("make", "make")
     return Toolchain(tree, None, digest(str(tree), *parts))
 
 

@@ -11,22 +11,16 @@ its shadow memory is there, and the guest is reset without a word (6.1, arch/x86
 
 from __future__ import annotations
 
-import lzma
 import shutil
 import struct
-import subprocess
-import zlib
-from collections.abc import Callable
 from pathlib import Path
 
 from hotremove.cache import Cache, digest
+from hotremove.kernels import payload
 from hotremove.kernels.kernel import Kernel
 from hotremove.progress import waiting
 
-# Offsets in the boot protocol's header, Documentation/arch/x86/boot.rst.
-_SETUP_SECTORS = 0x1F1
-_PAYLOAD_OFFSET = 0x248
-_PAYLOAD_LENGTH = 0x24C
+_ELF = b"\x7fELF"
 # include/xen/interface/elfnote.h: the entry point of a PVH boot.
 _XEN_ELFNOTE_PHYS32_ENTRY = 18
 _PT_NOTE = 4
@@ -37,7 +31,7 @@ _SANITIZERS = (b"\0__asan_load8", b"\0__tsan_read8", b"\0__msan_metadata_ptr_for
 
 def boot_file(kernel: Kernel, cache: Cache) -> Path:
     """The file to boot: the unpacked vmlinux where the kernel can start from it, else its image."""
-    key = digest(Path(__file__), kernel.image)
+    key = digest(Path(__file__), Path(payload.__file__), kernel.image)
 
     def build(target: Path) -> None:
         with waiting(f"unpacking the image of {kernel.release}"):
@@ -53,16 +47,9 @@ def boot_file(kernel: Kernel, cache: Cache) -> Path:
 def unpack(image: bytes) -> bytes | None:
     """The ELF file packed in a bzImage, or None when it is packed in a way not known here."""
     if image[0x202:0x206] != b"HdrS":
-        return image if image[:4] == b"\x7fELF" else None
-    (offset,) = struct.unpack_from("<I", image, _PAYLOAD_OFFSET)
-    (length,) = struct.unpack_from("<I", image, _PAYLOAD_LENGTH)
-    start = ((image[_SETUP_SECTORS] or 4) + 1) * 512 + offset
-    payload = image[start : start + length]
-    for magic, decompress in _DECOMPRESSORS.items():
-        if payload.startswith(magic):
-            vmlinux = decompress(payload)
-            return vmlinux if vmlinux and vmlinux[:4] == b"\x7fELF" else None
-    return None
+        return image if image[:4] == _ELF else None
+    vmlinux = payload.decompress(payload.packed(image))
+    return vmlinux if vmlinux and vmlinux[:4] == _ELF else None
 
 
 def has_pvh_entry(vmlinux: bytes) -> bool:
@@ -92,28 +79,3 @@ def _xen_notes(notes: bytes) -> set[int]:
             found.add(kind)
         at += 12 + (name_size + 3) // 4 * 4 + (size + 3) // 4 * 4
     return found
-
-
-def _with_tool(*command: str) -> Callable[[bytes], bytes | None]:
-    """A decompressor that is a program; None when it is not installed or gives nothing.
-
-    The kernel's build appends the unpacked size to the payload, which the tools complain of after
-    they have written everything.
-    """
-
-    def decompress(payload: bytes) -> bytes | None:
-        if not shutil.which(command[0]):
-            return None
-        return subprocess.run(command, input=payload, capture_output=True).stdout or None
-
-    return decompress
-
-
-_DECOMPRESSORS: dict[bytes, Callable[[bytes], bytes | None]] = {
-    b"\xfd7zXZ\0": lambda payload: lzma.LZMADecompressor().decompress(payload),
-    b"\x1f\x8b": lambda payload: zlib.decompressobj(wbits=31).decompress(payload),
-    b"\x28\xb5\x2f\xfd": _with_tool("zstd", "-dc", "--quiet"),
-    b"\x02\x21\x4c\x18": _with_tool("lz4", "-dc", "--quiet"),
-    b"BZh": _with_tool("bzip2", "-dc", "--quiet"),
-    b"\x5d\0\0": _with_tool("xz", "-dc", "--format=lzma", "--quiet"),
-}

@@ -5,12 +5,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 # Beside a guest's memory at boot: the DIMMs that scenarios plug (512 MiB, seldom 1024), QEMU with
 # its translated code, and the worker's own Python. MiB.
 _BESIDE_MIB = 1024 + 384
 _CGROUPS = Path("/sys/fs/cgroup")
+# Limit and usage, of either kind of cgroup.
+_MEMORY_FILES = (
+    ("memory.max", "memory.current"),
+    ("memory.limit_in_bytes", "memory.usage_in_bytes"),
+)
 
 
 def worker_mib(boot_mib: int) -> int:
@@ -28,8 +34,9 @@ def workers_that_fit(cores: int, free_mib: int, each_mib: int) -> int:
 
 
 def cores() -> int:
-    """CPUs that this process may use."""
-    return len(os.sched_getaffinity(0))
+    """CPUs that this process may use, within the quotas of its cgroups."""
+    quotas = cores_of_cgroups(Path("/proc/self/cgroup").read_text(), _CGROUPS)
+    return max(1, min((len(os.sched_getaffinity(0)), *quotas)))
 
 
 def free_mib() -> int:
@@ -44,22 +51,44 @@ def left_in_cgroups(own: str, mounted: Path) -> Iterator[int]:
 
     `own` is the text of /proc/self/cgroup; `mounted` is where cgroups are mounted.
     """
+    for folder in _groups(own, mounted, "memory"):
+        for limit, usage in _MEMORY_FILES:
+            left = _left(folder / limit, folder / usage)
+            if left is not None:
+                yield left
+
+
+def cores_of_cgroups(own: str, mounted: Path) -> Iterator[int]:
+    """Whole CPUs' time that each cgroup with a quota may take; arguments as `left_in_cgroups`."""
+    for folder in _groups(own, mounted, "cpu"):
+        with suppress(OSError, ValueError):  # no quota: a file less, or no number
+            quota, period = map(int, _quota(folder))
+            if quota > 0:
+                yield quota // period
+
+
+def _groups(own: str, mounted: Path, controller: str) -> Iterator[Path]:
+    """Folders of the cgroups, from this process's own upwards, that a controller limits."""
     for line in own.splitlines():
         _, controllers, path = line.split(":", 2)
         if controllers == "":
-            root, limit, usage = mounted, "memory.max", "memory.current"
-        elif "memory" in controllers.split(","):
-            root = mounted / "memory"
-            limit, usage = "memory.limit_in_bytes", "memory.usage_in_bytes"
+            root = mounted
+        elif controller in controllers.split(","):
+            root = mounted / controller
         else:
             continue
         folder = root / path.lstrip("/")
-        for group in (folder, *folder.parents):
-            if group == mounted.parent:
-                break
-            left = _left(group / limit, group / usage)
-            if left is not None:
-                yield left
+        yield from (group for group in (folder, *folder.parents) if group.is_relative_to(root))
+
+
+def _quota(folder: Path) -> tuple[str, str]:
+    """Microseconds of CPU time, and in how many they may be used; by either kind of cgroup."""
+    if (folder / "cpu.max").exists():
+        quota, period = (folder / "cpu.max").read_text().split()
+        return quota, period
+    files = (folder / name for name in ("cpu.cfs_quota_us", "cpu.cfs_period_us"))
+    quota, period = (file.read_text() for file in files)
+    return quota, period
 
 
 def _left(limit: Path, usage: Path) -> int | None:

@@ -33,7 +33,7 @@ _LAST_WORDS = 3.0
 
 
 class SlotTaken(HostProblem):
-    """Another machine's farm has a guest in the slot."""
+    """Another farm has a guest in the slot."""
 
 
 class FarStable(Stable):
@@ -43,10 +43,12 @@ class FarStable(Stable):
         """Connect to the slot's host and clear what a dead run of this machine left in the slot.
 
         Raises:
-            SlotTaken: another machine's farm has it.
+            SlotTaken: another farm has it.
             HostProblem: the host does not answer, or lacks a storage pool.
         """
         self.lease = lease
+        self._taken = False
+        self._channels: FarChannels | None = None
         self.host = lease.slot.host
         worker = lease.worker
         super().__init__(cache, self.host.uri, fresh_boot, boot_deadline, worker=worker)
@@ -55,6 +57,11 @@ class FarStable(Stable):
     def alive(self) -> bool:
         """Whether the host still answers."""
         return self.hypervisor.alive
+
+    @property
+    def usable(self) -> bool:
+        """Whether the slot can still be used: the host answers, and nobody else has come by it."""
+        return not self._taken and self.alive
 
     @cached_property
     def emulator(self) -> str:
@@ -77,16 +84,26 @@ class FarStable(Stable):
 
         Raises:
             GuestDied, GuestLost: it did not come up.
+            SlotTaken: another farm has come by the slot: two machines' locks know nothing of each
+                other, and between two guests a slot looks free.
             HostProblem: the host refuses, or is gone.
         """
         self._see_off()
-        if self.fresh_boot or plan.errand:
-            return self.boot(plan)
+        try:
+            if self.fresh_boot or plan.errand:
+                return self.boot(plan)
+            return self._restored(plan)
+        except HotremoveError:
+            self._require_slot()
+            raise
+
+    def _restored(self, plan: GuestPlan) -> Guest:
         try:
             return self._restore_far(plan, self._saved(plan))
         except (GuestDied, GuestLost):
             if not self.alive:
                 raise
+            self._require_slot()
             # A damaged snapshot must not cost a verdict: it is made again, once.
             key = self._snapshot_key(plan)
             self.store.remove(_volume(key))
@@ -96,6 +113,13 @@ class FarStable(Stable):
     def boot(self, plan: GuestPlan, gdb: int | None = None) -> Guest:
         """A guest booted from power-on."""
         return self._bring_up(plan, "booted", lambda: self._create(plan), self.boot_deadline)
+
+    def release(self, guest: Guest) -> None:
+        """Destroy a guest off the critical path."""
+        super().release(guest)
+        if self._channels:
+            self._channels.close()
+            self._channels = None
 
     def close(self) -> None:
         """End every guest and leave nothing behind but what was uploaded; give the slot back."""
@@ -107,24 +131,40 @@ class FarStable(Stable):
     def _open(self, uri: str | None) -> Hypervisor:
         require_reachable(self.host)
         opened = Hypervisor(self.host.uri, self.directory.path / "libvirt.log")
-        self.store = Store(opened, self.host.pool, self.host.name, self.cache)
-        name = self.lease.slot.guest_name
-        if not reclaim.clear(opened, name, reclaim.is_mine):
+        try:
+            self.store = Store(opened, self.host.pool, self.host.name, self.cache)
+            self._clear_slot(opened)
+        except BaseException:
             opened.close()
-            raise SlotTaken(f"{self.host.name}: {name} belongs to another machine's farm")
+            raise
         self.title = reclaim.title(self.lease.worker, os.getpid())
+        name = self.lease.slot.guest_name
         reclaim.announce(self.directory.path, self.host.uri, name, self.title)
         return opened
 
+    def _clear_slot(self, hypervisor: Hypervisor) -> None:
+        """End what a dead worker left in the slot.
+
+        Raises:
+            SlotTaken: a guest that is there is somebody else's.
+        """
+        name = self.lease.slot.guest_name
+        if not reclaim.clear(hypervisor, name, reclaim.is_left):
+            self._taken = True
+            raise SlotTaken(f"{self.host.name}: another farm has a guest called {name}")
+
+    def _require_slot(self) -> None:
+        if self.alive:
+            self._clear_slot(self.hypervisor)
+
     def _create(self, plan: GuestPlan) -> Any:
-        boot = plan.boot
-        files = Boot(
-            self.store.upload(boot.kernel), self.store.upload(boot.initramfs), boot.cmdline
-        )
-        there = replace(plan, boot=files, emulator=self.emulator)
+        there = replace(plan, boot=self._upload(plan.boot), emulator=self.emulator)
         xml = there.xml(self.lease.slot.guest_name, Channels(far.NOWHERE))
         log = self.store.path_of(self._console_log)
         return self.hypervisor.create(far.far_xml(xml, self.title, log), paused=True)
+
+    def _upload(self, boot: Boot) -> Boot:
+        return Boot(self.store.upload(boot.kernel), self.store.upload(boot.initramfs), boot.cmdline)
 
     def _restore_far(self, plan: GuestPlan, name: str) -> Guest:
         image = self.store.path_of(name)
@@ -145,6 +185,7 @@ class FarStable(Stable):
             domain = start()
             guest.adopt(domain, None)
             channels = FarChannels(self.hypervisor, domain, guest.channels)
+            self._channels = channels
             guest.last_words = lambda: self._fetch_last_words(guest, channels)
             with self.hypervisor.errors(GuestLost, "starting the guest's CPUs"):
                 domain.resume()
@@ -160,7 +201,6 @@ class FarStable(Stable):
     def _fetch_last_words(self, guest: Guest, channels: FarChannels) -> None:
         """Complete an ended guest's console from the copy that the host keeps."""
         channels.drain(_LAST_WORDS)
-        channels.close()
         whole = guest.channels.directory / "console.whole"
         try:
             self.store.receive(self._console_log, whole)
@@ -181,6 +221,7 @@ class FarStable(Stable):
             with self.cache.lock(KIND + "-making", key):
                 kept = self.cache.find(KIND, key)
                 if kept:
+                    self._upload(plan.boot)  # which QEMU reads again when it restores
                     self.store.send(kept / _MEMORY, name)
                 else:
                     self._save_far(plan, name)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from functools import cached_property
 
@@ -10,10 +11,10 @@ from hotremove.build.initramfs import BootImage, build_image
 from hotremove.build.kmods import Kmods, build_kmods
 from hotremove.build.vmlinux import boot_file
 from hotremove.cache import Cache, make_writable
-from hotremove.errors import CapabilityAbsent, HostProblem
+from hotremove.errors import CapabilityAbsent, GuestLost, HostProblem
 from hotremove.farm.far_stable import FarStable, SlotTaken
 from hotremove.farm.hosts import Host
-from hotremove.farm.lease import Slot, slots_of, wait_for_lease
+from hotremove.farm.lease import Slot, slots_of, try_lease
 from hotremove.guest.accelerator import Accelerator, choose
 from hotremove.guest.hostdev import RDMA_DRIVERS, Found, examine
 from hotremove.guest.machine import Guest
@@ -24,6 +25,10 @@ from hotremove.kernels.kernel import Kernel
 from hotremove.kernels.spec import resolve
 from hotremove.observe.cost import Cost
 from hotremove.options import Options
+from hotremove.progress import waiting
+
+# Seconds between two looks for a free slot.
+_PAUSE = 0.5
 
 
 class Farm:
@@ -37,6 +42,7 @@ class Farm:
         self.measured: dict[str, tuple[Cost, ...]] = {}
         self._images: dict[Kernel, BootImage] = {}
         self._dead: dict[Host, str] = {}
+        self._taken: set[Slot] = set()
 
     @cached_property
     def kernels(self) -> tuple[Kernel, ...]:
@@ -120,58 +126,91 @@ class Farm:
         _ = self.devices
         for kernel in self.kernels:
             self.image(kernel)
+        if self.options.hosts and not self.has_place:
+            # Nobody may wait here: xdist hands out tests when all workers have collected them, so
+            # that those with a slot would wait for this one, and this one for their slots.
+            stable = self._try_to_lease()
+            if not stable:
+                return
+            self.stable = stable
         _ = self.accelerator, self.stable
 
+    @property
+    def has_place(self) -> bool:
+        """Whether it is known where guests run; a slot that others hold is waited for later."""
+        return "stable" in self.__dict__
+
     def leave_dead_host(self) -> str | None:
-        """Give up the host that guests ran on if it answers no more; gives its name."""
+        """Give up the host that guests ran on if it answers no more; gives its name.
+
+        Likewise the slot, if another farm has taken it.
+        """
         stable = self.__dict__.get("stable")
-        if not isinstance(stable, FarStable) or stable.alive:
+        if not isinstance(stable, FarStable) or stable.usable:
             return None
-        self._dead[stable.host] = "it answers no more"
+        if stable.alive:
+            self._taken.add(stable.lease.slot)
+        else:
+            self._dead[stable.host] = "it answers no more"
         for made in ("stable", "accelerator"):
             self.__dict__.pop(made, None)
         stable.close()
         return stable.host.name
 
     def _lease_stable(self) -> FarStable:
-        """A slot of a host that answers.
+        """A slot of a host that answers, once one is free.
 
         Raises:
-            HostProblem: none does.
+            HostProblem: no host answers, or other farms have all slots.
         """
-        taken: set[Slot] = set()
-        while True:
-            slots = [s for s in slots_of(self.options.hosts) if s.host not in self._dead]
-            slots = [slot for slot in slots if slot not in taken]
-            if not slots:
-                raise HostProblem(self._no_slot(taken))
-            lease = wait_for_lease(slots, self.cache, self.worker)
+        stable = self._try_to_lease()
+        if not stable:
+            with waiting(
+                f"waiting for one of {len(self._hopeful_slots())} slots, which others hold"
+            ):
+                while not (stable := self._try_to_lease()):
+                    time.sleep(_PAUSE)
+        return stable
+
+    def _try_to_lease(self) -> FarStable | None:
+        """The same, or None where others hold all slots now."""
+        options = self.options
+        while slots := self._hopeful_slots():
+            lease = try_lease(slots, self.cache, self.worker)
+            if not lease:
+                return None
             try:
-                options = self.options
                 return FarStable(self.cache, lease, options.fresh_boot, options.boot_deadline)
-            except SlotTaken:
-                taken.add(lease.slot)
+            except (SlotTaken, GuestLost):
+                self._taken.add(lease.slot)
             except HostProblem as problem:
                 self._dead[lease.slot.host] = str(problem)
             lease.release()
+        raise HostProblem(self._no_slot())
 
-    def _no_slot(self, taken: set[Slot]) -> str:
+    def _hopeful_slots(self) -> list[Slot]:
+        slots = slots_of(self.options.hosts)
+        return [s for s in slots if s.host not in self._dead and s not in self._taken]
+
+    def _no_slot(self) -> str:
         told = [f"{host.name}: {why}" for host, why in self._dead.items()]
-        if taken:
-            told.append(f"{len(taken)} slots are held by another machine's farm")
+        if self._taken:
+            told.append(
+                f"another farm's guest, or one that does not end, in {len(self._taken)} slots"
+            )
         return f"no host of {len(self.options.hosts)} is to be had: {'; '.join(told)}"
 
     @property
     def guests(self) -> tuple[Guest, ...]:
         """Those in use at present."""
-        return self.stable.guests if "stable" in self.__dict__ else ()
+        return self.stable.guests if self.has_place else ()
 
     @property
     def kept(self) -> tuple[Guest, ...]:
         """Those of failed tests that live on."""
-        return self.stable.kept if "stable" in self.__dict__ else ()
+        return self.stable.kept if self.has_place else ()
 
     def close(self) -> None:
         """End all guests."""
-        if "stable" in self.__dict__:
+        if self.has_place:
             self.stable.close()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from itertools import chain, zip_longest
 from pathlib import Path
@@ -18,10 +18,6 @@ from filelock import FileLock, Timeout
 
 from hotremove.cache import Cache, digest
 from hotremove.farm.hosts import Host
-from hotremove.progress import waiting
-
-# Seconds between two looks for a free slot, where all are taken.
-_PAUSE = 0.5
 
 
 @dataclass(frozen=True)
@@ -88,18 +84,6 @@ def try_lease(slots: Iterable[Slot], cache: Cache, worker: str) -> Lease | None:
         _holder_file(slot, cache).write_text(json.dumps(asdict(holder)))
         return Lease(slot, worker, lock)
     return None
-
-
-def wait_for_lease(slots: Sequence[Slot], cache: Cache, worker: str) -> Lease:
-    """A lease of one of the slots, once one is free."""
-    lease = try_lease(slots, cache, worker)
-    if lease:
-        return lease
-    with waiting(f"waiting for one of {len(slots)} slots, which others hold"):
-        while not lease:
-            time.sleep(_PAUSE)
-            lease = try_lease(slots, cache, worker)
-    return lease
 
 
 def holder_of(slot: Slot, cache: Cache) -> Holder | None:

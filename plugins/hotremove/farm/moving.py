@@ -6,13 +6,13 @@ What a test says whose host died under it is no verdict, whatever it is.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from typing import Any
 
 import pytest
 from _pytest.runner import runtestprotocol
 
-from hotremove.stash import EVIDENCE, FAILED, FARM, GUEST, SETTLED
+from hotremove.stash import EVIDENCE, FAILED, FARM, GUEST, METER, NOTES, ROUNDS, SETTLED
 
 MOVED = "moved"
 _HOST = "hotremove_moved"
@@ -37,6 +37,17 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
     return True
 
 
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Tell at once of a setup that went well: should the worker be killed, it names the kernel."""
+    report = yield
+    if item.config.stash[FARM].options.hosts and _is_told(report):
+        item.ihook.pytest_runtest_logreport(report=report)
+    return report
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, str] | None:
     """How a moved test shows: counted by itself, as nothing that went wrong."""
@@ -56,7 +67,10 @@ def _moved(report: pytest.TestReport, host: str) -> pytest.TestReport:
 
 def _forget(item: pytest.Item) -> None:
     """Make the item as it was before it ran."""
-    keys: tuple[pytest.StashKey[Any], ...] = (GUEST, EVIDENCE, FAILED, SETTLED)
+    keys: tuple[pytest.StashKey[Any], ...] = (
+        *(GUEST, EVIDENCE, FAILED, SETTLED),
+        *(METER, NOTES, ROUNDS),
+    )
     for key in keys:
         if key in item.stash:
             del item.stash[key]
@@ -65,4 +79,10 @@ def _forget(item: pytest.Item) -> None:
 
 def _log(item: pytest.Item, reports: Sequence[pytest.TestReport]) -> None:
     for report in reports:
-        item.ihook.pytest_runtest_logreport(report=report)
+        if not _is_told(report):
+            item.ihook.pytest_runtest_logreport(report=report)
+
+
+def _is_told(report: pytest.TestReport) -> bool:
+    """Whether the report is told of before it is known whether the test has to move."""
+    return report.when == "setup" and report.passed

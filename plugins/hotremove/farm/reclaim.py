@@ -34,9 +34,15 @@ def title(worker: str, pid: int) -> str:
     return f"hotremove {machine()} {worker or 'alone'} {pid} {start_time(pid)}"
 
 
-def is_mine(of_guest: str) -> bool:
-    """Whether a guest with this title belongs to a farm of this machine."""
-    return of_guest.startswith(f"hotremove {machine()} ")
+def is_left(of_guest: str) -> bool:
+    """Whether a guest with this title was left by a dead worker of this machine, or by this one.
+
+    One that lives has the slot by another cache's locks, or by another name of the host.
+    """
+    if not of_guest.startswith(f"hotremove {machine()} "):
+        return False
+    pid, started = of_guest.split()[-2:]
+    return int(pid) == os.getpid() or start_time(int(pid)) != started
 
 
 def clear(hypervisor: Hypervisor, name: str, owned: Callable[[str], bool]) -> bool:

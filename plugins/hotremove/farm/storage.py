@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Files on a host through libvirt's storage API: no file system is shared with it.
 
-Volumes are named by their content. A second, empty volume says that the first is complete, since
-libvirt can neither rename a volume nor make one in a single step.
+Volumes are named by their content, and by the machine, account and cache they come from: what keeps
+two workers from filling the same volume is a lock in the cache. A second, empty volume says that
+the first is complete, since libvirt can neither rename a volume nor make one in a single step.
 """
 
 from __future__ import annotations
@@ -18,9 +19,9 @@ from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random
 
 from hotremove.cache import Cache, digest
 from hotremove.errors import HostProblem
+from hotremove.farm.reclaim import machine
 from hotremove.guest.hypervisor import Hypervisor
 
-PREFIX = "hotremove-"
 _WHOLE = ".whole"
 _PIECE = 1 << 20
 # What libvirt says of a pool that something is copied to or from (storage_driver.c).
@@ -41,6 +42,7 @@ class Store:
         self._hypervisor = hypervisor
         self._host = host
         self._cache = cache
+        self._prefix = f"hotremove-{digest(machine(), str(cache.root))[:8]}-"
         with hypervisor.errors(HostProblem, f"host {host}: storage pool {pool!r}"):
             self._pool = hypervisor.connection.storagePoolLookupByName(pool)
             if not self._pool.isActive():
@@ -57,7 +59,7 @@ class Store:
 
     def path_of(self, name: str) -> Path:
         """Where a volume lies on the host, present or not."""
-        return self.folder / f"{PREFIX}{name}"
+        return self.folder / f"{self._prefix}{name}"
 
     def upload(self, file: Path) -> Path:
         """Where a file's content lies on the host, once it is there; of several workers one sends.
@@ -80,7 +82,7 @@ class Store:
         self.remove(name)
         size = file.stat().st_size
         with self._errors(f"uploading {file.name}"):
-            volume = self._pool.createXML(volume_xml(PREFIX + name, size))
+            volume = self._pool.createXML(volume_xml(self._prefix + name, size))
             stream = self._hypervisor.connection.newStream(0)
             volume.upload(stream, 0, size, 0)
             with file.open("rb") as source:
@@ -92,7 +94,7 @@ class Store:
         """Copy a volume into a file here."""
         self._refresh()
         with self._errors(f"downloading {name}"):
-            volume = self._pool.storageVolLookupByName(PREFIX + name)
+            volume = self._pool.storageVolLookupByName(self._prefix + name)
             stream = self._hypervisor.connection.newStream(0)
             volume.download(stream, 0, 0, 0)
             with file.open("wb") as target:
@@ -102,7 +104,7 @@ class Store:
     def mark_whole(self, name: str) -> None:
         """Note that a volume is complete."""
         with self._errors(f"noting that {name} is complete"):
-            self._pool.createXML(volume_xml(PREFIX + name + _WHOLE, 0))
+            self._pool.createXML(volume_xml(self._prefix + name + _WHOLE, 0))
 
     def adopt(self, name: str) -> None:
         """Take a file that something on the host wrote into the pool for a complete volume."""
@@ -118,15 +120,17 @@ class Store:
                     volume.delete(0)
 
     def names(self) -> list[str]:
-        """Names of all volumes that the farm made."""
+        """Names of all volumes that this farm made."""
         self._refresh()
         with self._errors("listing the pool"):
             found = (str(volume.name()) for volume in self._pool.listAllVolumes())
-            return sorted(name.removeprefix(PREFIX) for name in found if name.startswith(PREFIX))
+            return sorted(
+                name.removeprefix(self._prefix) for name in found if name.startswith(self._prefix)
+            )
 
     @property
     def free_bytes(self) -> int:
-        """Room left."""
+        """Room left, in bytes."""
         with self._errors("reading the pool"):
             return int(self._pool.info()[3])
 
@@ -147,7 +151,7 @@ class Store:
 
     def _find(self, name: str) -> Any | None:
         with suppress(HostProblem), self._errors("looking for a volume"):
-            return self._pool.storageVolLookupByName(PREFIX + name)
+            return self._pool.storageVolLookupByName(self._prefix + name)
         return None
 
     def _errors(self, what: str) -> Any:

@@ -24,6 +24,7 @@ from hotremove.errors import HotremoveError
 from hotremove.farm import capacity
 from hotremove.farm.hosts import labelled, read_hosts
 from hotremove.guest.topology import load_topology
+from hotremove.options import setting
 from hotremove.stash import FARM, KEPT
 
 _PROBLEM = "hotremove_problem"
@@ -71,7 +72,7 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
 
 def _slots(config: pytest.Config) -> int:
     """How many guests the hosts take at once; 0 where there are none."""
-    file = config.getoption("farm_hosts") or config.getini("hotremove_hosts")
+    file = setting(config, "hosts")
     if not file:
         return 0
     hosts = labelled(read_hosts(Path(file)), config.getoption("farm_label"))
@@ -82,7 +83,7 @@ def _that_fit(config: pytest.Config) -> int:
     """How many this machine takes at once; none but pytest where one guest has what is given."""
     if config.getoption("gdb") is not None or config.getoption("device"):
         return 0
-    name = config.getoption("topology") or config.getini("hotremove_topology")
+    name = setting(config, "topology")
     each = capacity.worker_mib(load_topology(name).boot_mib)
     return capacity.workers_that_fit(capacity.cores(), capacity.free_mib(), each)
 

@@ -16,6 +16,7 @@ from hotremove.errors import HotremoveError
 from hotremove.guest.plan import find_emulator
 from hotremove.guest.reaper import abandoned
 from hotremove.guest.stable import Stable
+from hotremove.tool import find_tool
 
 _GIB = 1 << 30
 # A kernel, its boot image and its saved guest take about 0.7 GiB; a build root 0.6 GiB.
@@ -66,7 +67,7 @@ def _compile() -> str:
 
 
 def _tool(name: str, package: str, needed: bool, use: str = "") -> Finding:
-    found = shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
+    found = find_tool(name)
     if found:
         return Finding(name, True, found)
     told = f"missing{f' (for {use})' if use else ''}: apt-get install {package}"

@@ -52,7 +52,7 @@ class Found:
 
     Attributes:
         device: which.
-        driver: who drives it; empty for nobody.
+        driver: who drives it; empty for nobody, which leaves it to nobody.
         group: number of its IOMMU group.
         node: its NUMA node; -1 where the machine has but one.
         ids: vendor and device, by which a guest finds it.
@@ -66,8 +66,8 @@ class Found:
 
     @property
     def rebound(self) -> bool:
-        """Whether a driver of the host has to let go of it."""
-        return self.driver not in ("", _VFIO)
+        """Whether it has to be bound to vfio-pci; the kernel then looks for a driver of its own."""
+        return self.driver != _VFIO
 
 
 def parse_device(text: str) -> HostDevice:
@@ -87,12 +87,12 @@ def examine(device: HostDevice, rebind: bool, sysfs: Path = SYSFS) -> Found:
 
     Args:
         device: which.
-        rebind: whether a driver of the host may be made to let go of it.
+        rebind: whether it may be bound to vfio-pci.
         sysfs: where sysfs is mounted.
 
     Raises:
         HostProblem: it is not there, has no IOMMU group, or shares one with a device in use.
-        UsageProblem: a driver of the host has it, and `rebind` is not given.
+        UsageProblem: vfio-pci does not have it, and `rebind` is not given.
     """
     folder = sysfs / "bus/pci/devices" / device.address
     if not folder.is_dir():
@@ -106,9 +106,10 @@ def examine(device: HostDevice, rebind: bool, sysfs: Path = SYSFS) -> Found:
     found = Found(device, _driver(folder), int(group.resolve().name), _node(folder), _ids(folder))
     _require_own_group(found, group)
     if found.rebound and not rebind:
+        has = f"the host's driver {found.driver} has it" if found.driver else "no driver has it"
         raise UsageProblem(
-            f"--device {device.address}: the host's driver {found.driver} has it; "
-            "--rebind-devices lets the farm take it, for as long as a guest has it"
+            f"--device {device.address}: {has}; --rebind-devices lets the farm bind it to vfio-pci "
+            "for as long as a guest has it"
         )
     return found
 
@@ -116,7 +117,7 @@ def examine(device: HostDevice, rebind: bool, sysfs: Path = SYSFS) -> Found:
 def hostdev_xml(found: Found) -> str:
     """The XML of the device in a domain; its alias tells scenarios which one it is.
 
-    libvirt rebinds it (`managed`) only where a driver of the host has to let go of it.
+    libvirt rebinds it (`managed`) only where vfio-pci does not have it already.
     """
     domain, bus, rest = found.device.address.split(":")
     slot, function = rest.split(".")
@@ -127,7 +128,7 @@ def hostdev_xml(found: Found) -> str:
         E.alias(name=f"ua-{found.device.kind}"),
         mode="subsystem",
         type="pci",
-        managed="no" if found.driver == _VFIO else "yes",
+        managed="yes" if found.rebound else "no",
     )
     return str(etree.tostring(hostdev, encoding="unicode"))
 
@@ -147,7 +148,7 @@ def remember(directory: Path, found: Sequence[Found], sysfs: Path = SYSFS) -> No
     """Write into a run directory which drivers are to have their devices back."""
     if not found:
         return
-    rows = [[each.device.address, each.driver] for each in found if each.driver != _VFIO]
+    rows = [[each.device.address, each.driver] for each in found if each.rebound]
     (directory / DEVICES).write_text(json.dumps({"sysfs": str(sysfs), "devices": rows}))
 
 

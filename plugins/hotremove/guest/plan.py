@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from dataclasses import dataclass, replace
 from functools import cache
@@ -13,11 +12,12 @@ from hotremove.build.early import with_early_file
 from hotremove.build.initramfs import BootImage
 from hotremove.build.vmlinux import boot_file
 from hotremove.cache import Cache, digest
-from hotremove.errors import CapabilityAbsent, HostProblem
+from hotremove.errors import CapabilityAbsent
 from hotremove.guest import domain, firmware
 from hotremove.guest.domain import Boot, Channels, domain_xml
 from hotremove.guest.hostdev import Found, with_devices
 from hotremove.guest.topology import Topology
+from hotremove.tool import tool
 
 # panic=-1: a panic ends QEMU at once (the domain is destroyed on reboot), so that no test waits
 #   for a dead guest; the console has the panic by then.
@@ -167,7 +167,4 @@ def find_emulator() -> str:
     Raises:
         HostProblem: it is not installed.
     """
-    found = shutil.which("qemu-system-x86_64")
-    if not found:
-        raise HostProblem("qemu-system-x86_64 is missing: install the package qemu-system-x86")
-    return found
+    return tool("qemu-system-x86_64", "qemu-system-x86")

@@ -109,6 +109,7 @@ def reap(directory: Path, spare_kept: bool = False) -> set[int]:
     and the directory stays with them.
     """
     killed: set[int] = set()
+    spared: set[int] = set()
     devices = _lent_devices(directory)
     for _ in range(_ROUNDS):
         spared = kept(directory) if spare_kept else set()
@@ -122,7 +123,8 @@ def reap(directory: Path, spare_kept: bool = False) -> set[int]:
         if not running and (spared or not directory.exists()):
             break
         time.sleep(0.1)
-    _give_back(devices)
+    if not spared:  # a kept guest has the devices still
+        _give_back(devices)
     return killed
 
 

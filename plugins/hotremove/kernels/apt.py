@@ -15,6 +15,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from hotremove.cache import no_space
 from hotremove.errors import HostProblem
 from hotremove.kernels import architecture, mirrors
 from hotremove.progress import transfer, waiting
@@ -268,7 +269,7 @@ def parse_uri(text: str) -> Archive | None:
 def failure(what: str, output: str) -> HostProblem:
     """The error for a fetch that failed, by what apt printed."""
     if "No space left on device" in output:
-        return HostProblem(f"no disk space left while {what}: free some, or set HOTREMOVE_CACHE")
+        return no_space(what)
     return Unreachable(
         f"{what} fails: {first_error(output)}"
         f" (check the network, or name another mirror in {mirrors.MIRROR})"

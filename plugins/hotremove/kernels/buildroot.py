@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,11 +16,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from hotremove.cache import Cache, digest
+from hotremove.cache import Cache, digest, no_space
 from hotremove.errors import CapabilityAbsent, HostProblem
 from hotremove.kernels import apt
 from hotremove.kernels.debian import AptEnvironment, apt_environment, base_suite
 from hotremove.progress import waiting
+from hotremove.tool import tool
 
 KIND = "buildroots"
 
@@ -136,8 +136,6 @@ def get(suite: str, packages: Sequence[str], what: str, cache: Cache, key: str =
 
 def _bootstrap(environment: AptEnvironment, packages: Sequence[str], target: Path) -> None:
     """Have mmdebstrap write an archive and unpack it here: that also works without root."""
-    if not shutil.which("mmdebstrap"):
-        raise HostProblem("build roots need mmdebstrap: install the package mmdebstrap")
     settings = dict(os.environ)
     if os.geteuid() == 0:
         settings["TMPDIR"] = str(target)
@@ -168,17 +166,14 @@ def _mmdebstrap(environment: AptEnvironment, packages: Sequence[str]) -> list[st
     options = [f"--aptopt={option}" for option in environment.options]
     options += [f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in _LEFT_OUT]
     include = f"--include={','.join((*_TOOLS, *packages))}"
-    first = ["mmdebstrap", "--variant=apt", "--format=tar", "--quiet", include]
+    first = [tool("mmdebstrap", "mmdebstrap"), "--variant=apt", "--format=tar", "--quiet", include]
     return [*first, *options, environment.suite, "-", "-"]
 
 
 def refusal(suite: str, log: str) -> CapabilityAbsent | HostProblem:
     """The error for a build root that cannot be made, by what mmdebstrap printed."""
     if "No space left on device" in log:
-        return HostProblem(
-            f"no disk space left while making a build root of {suite}: free some, or set"
-            " HOTREMOVE_CACHE"
-        )
+        return no_space(f"making a build root of {suite}")
     if missing := _UNLOCATED.search(log):
         return CapabilityAbsent(f"the mirror no longer has {missing[1]} in {suite}")
     errors = [line for line in log.splitlines() if line.startswith("E:")]

@@ -3,28 +3,16 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from hotremove.errors import HostProblem, UsageProblem
+from hotremove.errors import UsageProblem
+from hotremove.tool import tool
 
 _UNREAD = re.compile(r"ERROR: failed to load symbols from (\S+): (.+)")
-
-
-def tool() -> str:
-    """The path of depmod, which is often in a directory that is not on a user's PATH.
-
-    Raises:
-        HostProblem: it is not installed.
-    """
-    places = os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin", "/sbin"))
-    found = shutil.which("depmod", path=places)
-    if not found:
-        raise HostProblem("depmod is not installed: install the package kmod")
-    return found
 
 
 def index(root: Path, release: str) -> None:
@@ -50,16 +38,26 @@ def index(root: Path, release: str) -> None:
 
 
 def _run(root: Path, release: str) -> subprocess.CompletedProcess[str]:
-    """Run depmod; kmod may be built to look in usr/lib/modules, so both names lead there."""
-    alias = root / "usr"
-    alias.symlink_to(".")
-    try:
+    with _in_either_place(root):
         return subprocess.run(
-            [tool(), "-b", str(root), release],
+            [tool("depmod", "kmod"), "-b", str(root), release],
             capture_output=True,
             text=True,
             errors="replace",
             check=False,
         )
+
+
+@contextmanager
+def _in_either_place(root: Path) -> Iterator[None]:
+    """Kmod may be built to look in usr/lib/modules: meanwhile, both names lead to the modules."""
+    alias = root / "usr/lib"
+    made = not alias.parent.exists()
+    alias.parent.mkdir(exist_ok=True)
+    alias.symlink_to("../lib")
+    try:
+        yield
     finally:
         alias.unlink()
+        if made:
+            alias.parent.rmdir()

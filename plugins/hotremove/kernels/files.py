@@ -3,10 +3,9 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
-from hotremove.errors import HostProblem, UsageProblem
+from hotremove.errors import UsageProblem
 
 
 def listed(text: str, scheme: str) -> tuple[Path, ...]:
@@ -22,18 +21,6 @@ def listed(text: str, scheme: str) -> tuple[Path, ...]:
         if not path.is_file():
             raise UsageProblem(f"{scheme}: there is no file {path}")
     return tuple(path.absolute() for path in named)
-
-
-def tool(name: str, package: str) -> str:
-    """The path of a command of this machine.
-
-    Raises:
-        HostProblem: it is not installed; the message names the Debian package that has it.
-    """
-    found = shutil.which(name)
-    if not found:
-        raise HostProblem(f"{name} is not installed: install the package {package}")
-    return found
 
 
 def names(paths: tuple[Path, ...]) -> str:

@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from hotremove.cache import no_space
 from hotremove.errors import HostProblem, UsageProblem
 from hotremove.kernels import architecture, config, kconfig
 from hotremove.kernels.buildroot import Buildroot, Command
@@ -183,9 +184,7 @@ _SETTINGS = {
 def failure(what: str, lines: list[str]) -> HostProblem | UsageProblem:
     """The error for a build that failed, by what it printed."""
     if any(_FULL.search(line) for line in lines):
-        return HostProblem(
-            f"no disk space left while building {what}: free some, or set HOTREMOVE_CACHE"
-        )
+        return no_space(f"building {what}")
     told = [line.strip() for line in lines if line.strip()] or ["no reason given"]
     telling = [line for line in told if _ERROR.search(line)] or told[-1:]
     return UsageProblem(f"{what} does not build: {telling[0]}")

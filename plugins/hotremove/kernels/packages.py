@@ -13,6 +13,7 @@ from hotremove.errors import UsageProblem
 from hotremove.kernels import architecture, archive, entry, files, layout, stream
 from hotremove.kernels.kernel import Kernel
 from hotremove.progress import waiting
+from hotremove.tool import tool
 
 _ANY_ARCHITECTURE = "all"
 
@@ -84,4 +85,4 @@ def _show(path: Path, template: str) -> str:
 
 
 def _dpkg_deb() -> str:
-    return files.tool("dpkg-deb", "dpkg")
+    return tool("dpkg-deb", "dpkg")

@@ -9,11 +9,15 @@ from __future__ import annotations
 
 import bz2
 import lzma
-import shutil
 import subprocess
 import zlib
 from collections.abc import Callable
 from pathlib import Path
+
+from zstandard import ZstdError
+
+from hotremove.kernels import zstd
+from hotremove.tool import find_tool
 
 _SETUP_SECTS_AT = 0x1F1
 _PAYLOAD_OFFSET_AT = 0x248
@@ -24,7 +28,7 @@ _GZIP = 31  # zlib's wbits for a gzip wrapper
 
 def configuration(image: Path) -> str | None:
     """The text of the .config inside an image; None when it carries none or cannot be unpacked."""
-    kernel = decompress(_payload(image.read_bytes())) or b""
+    kernel = decompress(packed(image.read_bytes())) or b""
     at = kernel.find(_MARK)
     if at < 0:
         return None
@@ -41,12 +45,13 @@ def decompress(payload: bytes) -> bytes | None:
         if payload.startswith(magic):
             try:
                 return unpack(payload)
-            except (zlib.error, lzma.LZMAError, OSError, ValueError):
+            except (zlib.error, lzma.LZMAError, ZstdError, OSError, ValueError):
                 return None
     return None
 
 
-def _payload(image: bytes) -> bytes:
+def packed(image: bytes) -> bytes:
+    """What a bzImage unpacks when it starts; the kernel's build appends the unpacked size."""
     start = ((image[_SETUP_SECTS_AT] or 4) + 1) * 512 + _u32(image, _PAYLOAD_OFFSET_AT)
     return image[start : start + _u32(image, _PAYLOAD_LENGTH_AT)]
 
@@ -55,15 +60,12 @@ def _u32(data: bytes, offset: int) -> int:
     return int.from_bytes(data[offset : offset + 4], "little")
 
 
-def _by_tool(name: str) -> Callable[[bytes], bytes]:
-    """Decompress with a command; the kernel's build appends the size, which it may complain of."""
-
-    def unpack(payload: bytes) -> bytes:
-        if not shutil.which(name):
-            raise ValueError(f"{name} is not installed")
-        return subprocess.run([name, "-dc"], input=payload, capture_output=True, check=False).stdout
-
-    return unpack
+def _by_lz4(payload: bytes) -> bytes:
+    """In the legacy format, which only the program reads; it complains of the appended size."""
+    program = find_tool("lz4")
+    if not program:
+        raise ValueError("lz4 is not installed")
+    return subprocess.run([program, "-dc"], input=payload, capture_output=True, check=False).stdout
 
 
 _FORMATS: tuple[tuple[bytes, Callable[[bytes], bytes]], ...] = (
@@ -71,6 +73,6 @@ _FORMATS: tuple[tuple[bytes, Callable[[bytes], bytes]], ...] = (
     (b"\xfd7zXZ", lambda payload: lzma.LZMADecompressor().decompress(payload)),
     (b"\x5d\x00\x00", lambda payload: lzma.LZMADecompressor().decompress(payload)),
     (b"BZh", lambda payload: bz2.BZ2Decompressor().decompress(payload)),
-    (b"\x28\xb5\x2f\xfd", _by_tool("zstd")),
-    (b"\x02\x21\x4c\x18", _by_tool("lz4")),
+    (b"\x28\xb5\x2f\xfd", lambda payload: zstd.unpack_frame(payload)[0]),
+    (b"\x02\x21\x4c\x18", _by_lz4),
 )

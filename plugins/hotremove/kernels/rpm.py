@@ -10,6 +10,7 @@ from hotremove.errors import UsageProblem
 from hotremove.kernels import architecture, entry, files, rpmheader, stream
 from hotremove.kernels.kernel import Kernel
 from hotremove.progress import waiting
+from hotremove.tool import tool
 
 _ANY_ARCHITECTURE = "noarch"
 
@@ -40,6 +41,6 @@ def _unpack(path: Path, root: Path) -> rpmheader.RpmHeader:
             f"{path.name} is for {header.arch or 'no architecture'}; the farm boots"
             f" {architecture.supported_names()}"
         )
-    command = [files.tool("bsdtar", "libarchive-tools"), "-cf", "-", "--format=pax", f"@{path}"]
+    command = [tool("bsdtar", "libarchive-tools"), "-cf", "-", "--format=pax", f"@{path}"]
     stream.unpack(command, root, path.name)
     return header

@@ -18,6 +18,7 @@ from hotremove.kernels import archive, entry, files, layout, stream
 from hotremove.kernels.image import is_image, read_image
 from hotremove.kernels.kernel import Kernel
 from hotremove.progress import waiting
+from hotremove.tool import tool
 
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 _CHUNK_BYTES = 1 << 20
@@ -55,7 +56,7 @@ def _take(path: Path, root: Path) -> None:
     if is_image(path):
         shutil.copyfile(path, root / f"vmlinuz-{read_image(path).release}")
     elif _begins_with(path, _ZSTD_MAGIC):
-        stream.unpack([files.tool("zstd", "zstd"), "-dc", str(path)], root, path.name, place)
+        stream.unpack([tool("zstd", "zstd"), "-dc", str(path)], root, path.name, place)
     else:
         _unpack(path, root)
 

@@ -13,10 +13,11 @@ from pathlib import Path
 
 from hotremove.cache import Cache, digest
 from hotremove.errors import UsageProblem
-from hotremove.kernels import architecture, config, entry, files
+from hotremove.kernels import architecture, config, entry
 from hotremove.kernels.image import read_image
 from hotremove.kernels.kernel import Kernel
 from hotremove.progress import waiting
+from hotremove.tool import tool
 
 _IMAGES = tuple(arch.image_file for arch in architecture.SUPPORTED)
 _BUILD_FILES = (".config", "Module.symvers", "modules.order", "include/config/kernel.release")
@@ -66,7 +67,7 @@ def _modules(tree: Path) -> list[Path]:
 
 def _install_modules(tree: Path, root: Path) -> None:
     """Run modules_install; the debug information, most of the bytes, is left out."""
-    command = [files.tool("make", "make"), "-s", "-C", str(tree), "modules_install"]
+    command = [tool("make", "make"), "-s", "-C", str(tree), "modules_install"]
     # depmod runs later, where it is found: /sbin is often not on a user's PATH.
     settings = [f"INSTALL_MOD_PATH={root}", "INSTALL_MOD_STRIP=1", "DEPMOD=true"]
     with waiting(f"installing the modules of {tree}"):

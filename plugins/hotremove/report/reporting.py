@@ -133,13 +133,21 @@ def _unheard_of(test: str) -> Result:
 def header(farm: Farm) -> list[str]:
     """Which kernels run, under what and why."""
     kernels = ", ".join(f"{kernel.spec} = {kernel.version}" for kernel in farm.kernels)
-    accelerator = farm.accelerator
     return [
         f"hotremove: kernels: {kernels}",
-        f"hotremove: guests under {accelerator.kind.upper()}, because {accelerator.reason}; "
-        f"libvirt at {farm.stable.hypervisor.uri}",
+        f"hotremove: guests {_place(farm)}",
         f"hotremove: --seed {farm.options.seed} --rounds {farm.options.rounds}",
     ]
+
+
+def _place(farm: Farm) -> str:
+    if not farm.has_place:
+        return "wait for a slot: others hold all of them"
+    accelerator = farm.accelerator
+    return (
+        f"under {accelerator.kind.upper()}, because {accelerator.reason}; "
+        f"libvirt at {farm.stable.hypervisor.uri}"
+    )
 
 
 def say_header(farm: Farm) -> None:
