@@ -127,6 +127,7 @@ def verdicts(result: Result) -> str:
 
 
 _WAVERS = "tries of one test ended in different ways: the farm is to be suspected before the kernel"
+# Page frames, processes and sizes differ where the cause does not.
 _NUMBER = re.compile(r"0x[0-9a-f]+|\d+")
 _CHANGE = re.compile(r"(?:fixed upstream by|the kernel has) ([0-9a-f]{12})")
 
