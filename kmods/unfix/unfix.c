@@ -12,9 +12,9 @@
  *	offlru    where that function found folios, but could isolate none of them, because somebody
  *	          else has them, they pass for pinnable
  *
- * The parameter `what` chooses (default `all`: longterm and collect, as far as the kernel has them);
- * `active` tells which are in force, `hits` how often they acted. Loading fails with ENOENT where the kernel has none of them:
- * it is not fixed, or its compiler dissolved the function.
+ * The parameter `what` chooses (default `all`: longterm and collect, as far as the kernel has
+ * them); `active` tells which are in force, `hits` how often they acted. Loading fails with ENOENT
+ * where the kernel has none of them: it is not fixed, or its compiler dissolved the function.
  */
 #include <linux/kprobes.h>
 #include <linux/mm.h>

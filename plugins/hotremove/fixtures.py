@@ -284,9 +284,9 @@ def udmabuf(guest: Guest) -> Udmabuf:
 
 
 @pytest.fixture
-def vmsplice(guest: Guest) -> Vmsplice:
+def vmsplice() -> Vmsplice:
     """Pipes of the guest that nobody reads."""
-    return Vmsplice(guest)
+    return Vmsplice()
 
 
 @pytest.fixture

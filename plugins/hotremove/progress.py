@@ -48,9 +48,9 @@ class Transfer:
         self._progress = progress
         self._task = task
 
-    def advance_to(self, done: int, total: int | None = None) -> None:
-        """Show `done` of `total` bytes."""
-        self._progress.update(self._task, completed=done, total=total)
+    def advance_to(self, done: int) -> None:
+        """Show `done` bytes of all."""
+        self._progress.update(self._task, completed=done)
 
 
 class Counter:

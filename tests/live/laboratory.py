@@ -43,6 +43,16 @@ def test_waits(guest, number):
     Path(os.environ["TMPDIR"], f"waits-{os.getpid()}").touch()
     guest.control.run("sleep 300", 300)
 """
+# A topology file.
+NEVER_BOOTS = """
+cpus = 1
+movable_node = 0
+dimm_slots = 1
+max_mib = 1024
+description = "its init is a shell that waits for input for ever"
+cmdline = "rdinit=/bin/sh"
+node = [{ mib = 512, cpus = "0" }]
+"""
 
 
 def until(condition: Callable[[], object], seconds: float, what: str) -> float:

@@ -161,10 +161,6 @@ class Machine:
         """Take its link down; everything on it goes on."""
         ip("link", "set", f"v{self.name}", "down")
 
-    def join_again(self) -> None:
-        """Bring its link up."""
-        ip("link", "set", f"v{self.name}", "up")
-
     def pids(self) -> list[int]:
         """What runs in it."""
         done = subprocess.run(["ip", "netns", "pids", self.name], capture_output=True, text=True)

@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
-from laboratory import WORKS, Laboratory, Run
+from laboratory import NEVER_BOOTS, WORKS, Laboratory, Run
 
 pytestmark = pytest.mark.live
 
@@ -25,15 +25,6 @@ DEATHS = (
     ("test_connection_lost", "lost", "listing domains", 30),
     ("test_the_next_guest_works", "pass", "", 30),
 )
-NEVER_BOOTS = """
-cpus = 1
-movable_node = 0
-dimm_slots = 1
-max_mib = 1024
-description = "its init is a shell that waits for input for ever"
-cmdline = "rdinit=/bin/sh"
-node = [{ mib = 512, cpus = "0" }]
-"""
 
 
 @pytest.fixture(scope="module")

@@ -6,12 +6,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from laboratory import CHECKOUT
 
 from hotremove.report.record import read_record
 
 pytestmark = pytest.mark.live
 
-CHECKOUT = Path(__file__).parents[2]
 CRASH = 'guest.control.run("echo c >/proc/sysrq-trigger")'
 SCENARIOS = f"""
 import pytest

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from laboratory import CHECKOUT
 
 from hotremove.cache import Cache
 from hotremove.kernels.spec import resolve
@@ -14,7 +15,6 @@ from hotremove.report.record import Result, read_record
 
 pytestmark = pytest.mark.live
 
-CHECKOUT = Path(__file__).parents[2]
 EVIDENCE = {"console.log", "dmesg.log", "domain.xml", "qemu.log", "removals.json", "repro.sh"}
 
 

@@ -7,21 +7,11 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from laboratory import WAITS, WORKS, until
+from laboratory import NEVER_BOOTS, WAITS, WORKS, until
 
 from hotremove.guest.reaper import emulators_of
 
 pytestmark = pytest.mark.live
-
-NEVER_BOOTS = """
-cpus = 1
-movable_node = 0
-dimm_slots = 1
-max_mib = 1024
-description = "its init is a shell that waits for input for ever"
-cmdline = "rdinit=/bin/sh"
-node = [{ mib = 512, cpus = "0" }]
-"""
 
 
 def guardians(temporary: Path) -> set[int]:

@@ -42,7 +42,7 @@ def test_old_generation() -> None:
     assert (dump.refcount, dump.mapcount, dump.pfn) == (1026, 1, 0x100008)
     assert (dump.kind, dump.cached, dump.order) == ("anon", False, 0)
     assert dump.flags == ("locked", "uptodate", "dirty", "swapbacked")
-    assert (dump.reason, dump.ret, dump.memcg) == ("migration failure", 1, "ffff8c1a41a3c000")
+    assert (dump.reason, dump.ret) == ("migration failure", 1)
     assert (dump.start, dump.end) == (2, 7)
 
 
@@ -58,7 +58,6 @@ def test_new_generation() -> None:
     dump = only(NEW)
     assert (dump.order, dump.pincount, dump.folio_mapcount, dump.ret) == (9, 512, 1, -11)
     assert (dump.location("node"), dump.location("zone")) == (1, 3)
-    assert dump.memcg == "ffff9a1e05b2c000"
 
 
 def test_large_folio_counts_pins_one_by_one() -> None:
@@ -102,7 +101,7 @@ flags: 0x17ffffc0002036(referenced|uptodate|lru|active|private)
 page dumped because: migration failure
 """
     dump = only(text)
-    assert (dump.kind, dump.operations, dump.cached) == ("file", "ext4_aops", True)
+    assert (dump.kind, dump.cached) == ("file", True)
     assert str(split_refcount(dump)).startswith(
         "refcount 4 = 2 (page cache) + 1 (isolation) + 1 (short-term reference"
     )

@@ -7,7 +7,6 @@ from hotremove.errors import HotremoveError
 from hotremove.observe.pagemap import (
     PfnRuns,
     frames_of,
-    pages_by_place,
     parse_block,
     parse_block_bytes,
 )
@@ -60,17 +59,6 @@ def test_blocks() -> None:
     mixed = parse_block(34, {"state": "online", "valid_zones": "none"}, BLOCK)
     assert (mixed.zone, mixed.zones) == (None, ())
     assert frames_of([block, offline]).runs == ((0x100000, 65536),)
-
-
-def test_pages_by_place() -> None:
-    movable = parse_block(32, {"state": "online", "valid_zones": "Movable", "node": "1"}, BLOCK)
-    normal = parse_block(0, {"state": "online", "valid_zones": "Normal", "node": "0"}, BLOCK)
-    frames = PfnRuns.of([(0x100000, 10), (5, 3), (0x200000, 2)])
-    assert pages_by_place(frames, [movable, normal]) == {
-        (1, "Movable"): 10,
-        (0, "Normal"): 3,
-        (None, None): 2,
-    }
 
 
 @pytest.mark.parametrize("runs", [[(1,)], [(-1, 2)], [("a", 1)], [5]])

@@ -1,11 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-from pathlib import Path
-
 import pytest
 
 from hotremove.errors import UsageProblem
 from hotremove.observe.logline import LogLine
-from hotremove.observe.rules import Rule, default_rules, load_rules, make_rules
+from hotremove.observe.rules import Rule, default_rules, make_rules
 
 RULES = default_rules()
 EXAMPLES = [(rule, example) for rule in RULES.rules for example in rule.examples]
@@ -65,9 +63,5 @@ def test_bad_rules_are_one_clear_line(text: str, says: str) -> None:
     assert "\n" not in str(caught.value)
 
 
-def test_rules_from_files(tmp_path: Path) -> None:
-    mine = tmp_path / "mine.toml"
-    mine.write_text(MINIMAL)
-    assert [rule.name for rule in load_rules(mine).rules] == ["a"]
-    with pytest.raises(UsageProblem, match="cannot read rules"):
-        load_rules(tmp_path / "absent.toml")
+def test_the_least_that_makes_a_rule() -> None:
+    assert [rule.name for rule in make_rules([("mine.toml", MINIMAL)]).rules] == ["a"]

@@ -26,9 +26,9 @@ def test_text_goes_through_the_script(debug: DebugInfo) -> None:
     ]
 
 
-def test_base_and_modules_are_passed_on(debug: DebugInfo) -> None:
-    debug = replace(debug, base=Path("/build"), modules=Path("/modules"))
-    assert symbolise("", debug).startswith(f"{debug.vmlinux} /build /modules")
+def test_modules_are_passed_on(debug: DebugInfo) -> None:
+    debug = replace(debug, modules=Path("/modules"))
+    assert symbolise("", debug).startswith(f"{debug.vmlinux} auto /modules")
 
 
 def test_what_is_missing_is_named(debug: DebugInfo) -> None:

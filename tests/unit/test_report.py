@@ -7,10 +7,11 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from report_samples import make_result
 
 from hotremove.errors import UsageProblem
 from hotremove.report.evidence import readable, safe_name
-from hotremove.report.record import Result, read_record, write_record
+from hotremove.report.record import read_record, write_record
 from hotremove.report.terminal import (
     cell,
     highlights,
@@ -20,22 +21,6 @@ from hotremove.report.terminal import (
     widths,
     wrapped,
 )
-
-
-def make_result(**changed):
-    facts = {
-        "kernel": "debian:bookworm",
-        "kernel_version": "6.1.192-2",
-        "kernel_label": "6.1.192",
-        "scenario": "1 rxe memory region held",
-        "test": "scenarios/test_x.py::test_y[6.1.192]",
-        "pin": "",
-        "outcome": "removed",
-        "verdict": "pass",
-        "duration_s": 4.2,
-        "evidence": "",
-    }
-    return Result(**{**facts, **changed})
 
 
 def test_a_record_is_read_as_it_was_written(tmp_path):

@@ -8,14 +8,12 @@ import re
 from pathlib import Path
 
 import kcidb_io
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from ktap_reader import read_ktap
 from lxml import etree
 from report_samples import EVIL, make_record, make_result, old
 
-from hotremove.errors import UsageProblem
 from hotremove.report import junit, kcidb, ktap, markdown
 from hotremove.report.record import Record
 from hotremove.report.text import clipped, one_line, printable
@@ -130,11 +128,6 @@ def test_kcidb_keeps_the_message_and_the_end_of_the_log():
 def test_kcidb_is_valid_whatever_was_printed(record, log):
     document = kcidb.render(record, lambda _: log)
     assert kcidb_io.schema.LATEST.is_valid(json.loads(json.dumps(document)))
-
-
-def test_kcidb_refuses_an_origin_it_cannot_have():
-    with pytest.raises(UsageProblem, match="My Lab"):
-        kcidb.render(make_record(), origin="My Lab")
 
 
 def test_markdown_shows_what_a_guest_printed_as_text():

@@ -37,11 +37,6 @@ def worker_id(config: pytest.Config) -> str:
     return str(told.get("workerid", ""))
 
 
-def is_controller(config: pytest.Config) -> bool:
-    """Whether this process gives its tests to workers."""
-    return bool(getattr(config.option, "tx", None)) and not worker_id(config)
-
-
 def _output(config: pytest.Config) -> dict[str, Any]:
     """What xdist hands to the controller at a worker's end."""
     output: dict[str, Any] = config.workeroutput  # type: ignore[attr-defined]

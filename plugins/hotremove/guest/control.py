@@ -370,7 +370,7 @@ class Control:
         elif kind == "error":
             job.ending, job.status, job.complaint = "exit", -1, argument.decode(errors="replace")
         else:
-            job.ending = "exit" if kind == "exit" else "signal" if kind == "signal" else "deadline"
+            job.ending = cast("Ending", kind)  # _FRAME knows no other kind
             job.status = int(argument or b"0")
 
 

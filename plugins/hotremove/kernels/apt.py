@@ -184,7 +184,7 @@ class PrivateApt:
             for line in process.stdout or ():
                 output.append(line)
                 if found := _PROGRESS.match(line):
-                    bar.advance_to(int(float(found.group(1)) * total / 100), total)
+                    bar.advance_to(int(float(found.group(1)) * total / 100))
         if process.returncode:
             raise failure(title, "".join(output))
 

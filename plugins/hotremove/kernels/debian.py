@@ -97,13 +97,11 @@ class AptEnvironment:
     Attributes:
         suite: the suite to bootstrap, `trixie` for `trixie-backports`.
         sources: lines of a sources.list, with signed-by where a keyring is known.
-        keyrings: files with the keys that sign the suites.
         options: apt settings of this machine that a bootstrap needs, `Acquire::http::Proxy "..."`.
     """
 
     suite: str
     sources: tuple[str, ...]
-    keyrings: tuple[Path, ...]
     options: tuple[str, ...]
 
 
@@ -129,7 +127,7 @@ def resolve(text: str, cache: Cache) -> Kernel:
 
 
 def apt_environment(suite: str, cache: Cache) -> AptEnvironment:
-    """Sources, keys and settings for a build root of `suite`, which may be a backports suite.
+    """Sources and settings for a build root of `suite`, which may be a backports suite.
 
     Raises:
         UsageProblem: the mirror has no such suite.
@@ -143,11 +141,9 @@ def apt_environment(suite: str, cache: Cache) -> AptEnvironment:
             _update_lists(apt, name, limit=REFRESH_SECONDS)
             present = apt.suites()
         repositories += [wanted for wanted in wanted_repositories(name) if wanted.suite in present]
-    keyrings = dict.fromkeys(r.keyring for r in repositories if r.keyring)
     return AptEnvironment(
         suite=base,
         sources=tuple(repository.one_line() for repository in repositories),
-        keyrings=tuple(keyrings),
         options=_bootstrap_settings(),
     )
 

@@ -23,11 +23,6 @@ class Fact:
     option: Option
     value: str | None
 
-    @property
-    def enabled(self) -> bool:
-        """Built in or a module."""
-        return self.value in ("y", "m")
-
 
 @dataclass(frozen=True)
 class Capability:

@@ -60,9 +60,9 @@ def find(environment: Mapping[str, str] = os.environ) -> Mirrors:
     return Mirrors(main.rstrip("/"), security.rstrip("/") if security else None, keyring)
 
 
-def named(environment: Mapping[str, str] = os.environ) -> list[str]:
+def named() -> list[str]:
     """What the user says of mirrors; a change of it outdates all that was learned from others."""
-    return [environment.get(name, "") for name in (MIRROR, SECURITY_MIRROR, KEYRING)]
+    return [os.environ.get(name, "") for name in (MIRROR, SECURITY_MIRROR, KEYRING)]
 
 
 def parse_indexes(uris: str) -> tuple[str | None, str | None]:

@@ -22,7 +22,6 @@ _ANY_ARCHITECTURE = "all"
 class Control:
     """The control fields of a package that matter here."""
 
-    package: str
     version: str
     architecture: str
 
@@ -53,9 +52,9 @@ def read_control(path: Path) -> Control:
     Raises:
         UsageProblem: the file is not an intact package, or is of another architecture.
     """
-    fields = ("Package", "Version", "Architecture")
+    fields = ("Version", "Architecture")
     shown = _show(path, "\\n".join(f"${{{name}}}" for name in fields))
-    control = Control(*(shown.split("\n") + [""] * 3)[:3])
+    control = Control(*(shown.split("\n") + [""] * 2)[:2])
     known = architecture.by_debian(control.architecture)
     if known is None and control.architecture != _ANY_ARCHITECTURE:
         raise UsageProblem(

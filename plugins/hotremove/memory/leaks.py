@@ -13,7 +13,7 @@ from hotremove.pins.buffer import Buffer
 
 _FILES = ("/proc/vmstat", "/proc/meminfo", "/proc/zoneinfo")
 # What the kernel may keep of slabs and page tables: 0.3 MiB were seen after six cycles on 7.3.
-TOLERANCE = 2 * MIB
+_TOLERANCE = 2 * MIB
 _QUIESCE = (
     "echo 3 >/proc/sys/vm/drop_caches; echo 1 >/proc/sys/vm/compact_memory; "
     "cat /proc/sys/vm/stat_refresh"
@@ -28,7 +28,7 @@ class Leaks:
         self.guest = guest
         self._before = self._account()
 
-    def expect_none(self, buffer: Buffer, tolerance: int = TOLERANCE) -> None:
+    def expect_none(self, buffer: Buffer) -> None:
         """End the holder of `buffer`, which has unpinned, and require that nothing stays behind.
 
         Raises:
@@ -37,7 +37,7 @@ class Leaks:
         __tracebackhide__ = True
         charged = buffer.status().only("VmPin", "VmLck").values
         buffer.close()
-        found = self._account(charged).leaks_since(self._before, tolerance)
+        found = self._account(charged).leaks_since(self._before, _TOLERANCE)
         assert not found, "; ".join(found)
 
     def _account(self, charged: Mapping[str, int] | None = None) -> Ledger:

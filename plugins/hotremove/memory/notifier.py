@@ -28,9 +28,9 @@ class Objector:
         self.guest = guest
         guest.control.check(f"modprobe {_MODULE}")
 
-    def object(self, error: int = errno.EBUSY) -> None:
+    def object(self) -> None:
         """From now on let no memory go offline."""
-        self._answer(-error)
+        self._answer(-errno.EBUSY)
 
     def agree(self) -> None:
         """From now on let memory go."""

@@ -197,7 +197,6 @@ class Growth:
     """How the cost grows with the size: as a power of it.
 
     Attributes:
-        slope: instructions for each page that the largest size has more than the smallest.
         exponent: of the number of pages; 1 is linear, more is superlinear.
         at: the mean logarithm of the sizes measured, in pages.
         level: the mean logarithm of their costs.
@@ -206,7 +205,6 @@ class Growth:
         sizes: how many were measured.
     """
 
-    slope: float
     exponent: Range
     at: float
     level: float
@@ -223,7 +221,7 @@ class Growth:
 
 
 def fit(costs: Sequence[Cost]) -> Growth | None:
-    """The growth of a series, sorted by size: a straight line through the logarithms of the costs.
+    """The growth of a series: a straight line through the logarithms of the costs.
 
     Each page has the same weight: how the few pages of a small pin happen to lie says little of a
     large one. None for fewer than four sizes, which leave too little to tell an error from.
@@ -242,9 +240,8 @@ def fit(costs: Sequence[Cost]) -> Growth | None:
     student = _STUDENT[min(free, len(_STUDENT)) - 1]
     noise = student * math.sqrt(sumprod(weights, (r * r for r in left)) / free)
     off = noise / math.sqrt(spread)
-    rise, pages = (getattr(costs[-1], n) - getattr(costs[0], n) for n in ("instructions", "pages"))
     exponent = Range(tilt, tilt - off, tilt + off)
-    return Growth(rise / pages, exponent, at, level, spread, noise, len(costs))
+    return Growth(exponent, at, level, spread, noise, len(costs))
 
 
 def sumprod(weights: Iterable[float], values: Iterable[float]) -> float:

@@ -38,10 +38,6 @@ class Counters:
         """The counters whose names start with any of `prefixes`."""
         return _counters({k: v for k, v in self.values.items() if k.startswith(prefixes)})
 
-    def changed(self) -> Counters:
-        """The counters that are not 0."""
-        return _counters({name: value for name, value in self.values.items() if value})
-
     @property
     def pinned(self) -> int:
         """Page references that FOLL_PIN holds now, summed since boot (Linux 5.7 and later).
@@ -63,20 +59,14 @@ class Zone:
     Attributes:
         node: node number.
         name: `DMA`, `DMA32`, `Normal`, `Movable`, `Device`.
-        start_pfn: first page frame; 0 for a zone that is empty.
-        spanned: from the first to the last page frame, holes included.
         present: page frames that exist and are online.
-        managed: pages that the allocator manages.
         free: free pages.
         counters: the zone's own vmstat counters.
     """
 
     node: int
     name: str
-    start_pfn: int = 0
-    spanned: int = 0
     present: int = 0
-    managed: int = 0
     free: int = 0
     counters: Counters = field(default_factory=lambda: Counters({}), hash=False)
 
@@ -166,6 +156,4 @@ def _counters(values: dict[str, int]) -> Counters:
 
 
 def _zone(node: int, name: str, values: dict[str, int]) -> Zone:
-    names = ("start_pfn", "spanned", "present", "managed", "free")
-    sizes = {name: values.get(name, 0) for name in names}
-    return Zone(node, name, counters=_counters(values), **sizes)
+    return Zone(node, name, values.get("present", 0), values.get("free", 0), _counters(values))

@@ -22,14 +22,12 @@ _MIXED = 3  # reports that a new one may be mixed with
 _LONGEST_RECORD = 4096  # characters; printk's own limit is about 1,000 (LOG_LINE_MAX)
 
 
-def find_reports(lines: Iterable[str], rules: Rules | None = None) -> list[Report]:
+def find_reports(lines: Iterable[str]) -> list[Report]:
     """Every report in a kernel log, in the order in which they begin. No text makes it raise.
 
-    Args:
-        lines: the log as read: line ends, prefixes and colour codes as they are.
-        rules: what to look for; by default what comes with the farm.
+    `lines` are the log as read: line ends, prefixes and colour codes as they are.
     """
-    finder = _Finder(rules or default_rules())
+    finder = _Finder(default_rules())
     feed = iter(lines)
     while chunk := list(islice(feed, _CHUNK)):
         finder.read(chunk)

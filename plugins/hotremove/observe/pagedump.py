@@ -22,13 +22,12 @@ _RACE = 8
 _LONGEST_DUMP = 60  # lines, with interleaved strangers
 _PAGE = re.compile(r"page:\S*\s+refcount:(-?\d+)\s+mapcount:(-?\d+)(.*)")
 _HEAD = re.compile(r"head:\S*\s+order:(\d+)(.*)")
-_FLAGS = re.compile(r"(?:(anon|ksm) )?flags: (0x[0-9a-f]+)(?:\((.*?)\))?(?:\s|$)")
+_FLAGS = re.compile(r"(?:(anon|ksm) )?flags: 0x[0-9a-f]+(?:\((.*?)\))?(?:\s|$)")
 _REASON = re.compile(r"page dumped because: (.*)")
-_MEMCG = re.compile(r"(?:memcg:|page->mem_cgroup:)([0-9a-f]+)")
-_FILE = re.compile(r"(?:mapping->)?a_?ops:(\S+)")
+_MEMCG = re.compile(r"(?:memcg:|page->mem_cgroup:)[0-9a-f]+")
+_FILE = re.compile(r"(?:mapping->)?a_?ops:\S+")
 _TYPE = re.compile(r"page_type: (.*)")
 _ATTEMPT = re.compile(r"migrating pfn ([0-9a-f]+) failed ret:(-?\d+)")
-_ISOLATION = re.compile(r"failed to isolate pfn ([0-9a-f]+)")
 _FIELD = re.compile(r"(\w+):(\S+)")
 _NO_MAPPING = frozenset({"", "0", "0000000000000000", "00000000", "(null)"})
 
@@ -45,15 +44,12 @@ class PageDump:
         kind: `anon`, `ksm`, `file`, or empty when the dump does not say.
         cached: a page cache or swap cache holds it (`mapping` is not null).
         flags: names of the page flags, `uptodate`, `lru`, `node=1`.
-        flag_bits: the flags word.
         order: the folio has 2**order pages; 0 for a single page.
         folio_mapcount: entries that map any part of the folio (6.10 and later).
         entire_mapcount: entries that map the folio as a whole.
         pincount: pins of a large folio that counts them apart.
         reason: why it was dumped, `migration failure`, `isolation failed`, `unmovable page`.
         ret: what migrate_pages() returned: an errno if negative, else pages it left.
-        memcg: memory cgroup, as printed.
-        operations: the file system's address space operations.
         page_type: `buddy`, `slab` and the like, as printed.
         start: first line of the dump, counted from 1.
         end: last line of the dump, inclusive.
@@ -66,15 +62,12 @@ class PageDump:
     kind: str = ""
     cached: bool = False
     flags: tuple[str, ...] = ()
-    flag_bits: int | None = None
     order: int = 0
     folio_mapcount: int | None = None
     entire_mapcount: int | None = None
     pincount: int | None = None
     reason: str | None = None
     ret: int | None = None
-    memcg: str | None = None
-    operations: str | None = None
     page_type: str | None = None
     start: int = 0
     end: int = 0
@@ -264,17 +257,17 @@ def _read_head(dump: PageDump, found: re.Match[str]) -> PageDump:
 
 
 def _read_flags(dump: PageDump, found: re.Match[str]) -> PageDump:
-    names = tuple(name for name in re.split(r"[|,]", found[3] or "") if name)
+    names = tuple(name for name in re.split(r"[|,]", found[2] or "") if name)
     kind = found[1] or dump.kind or ("file" if dump.cached else "")
-    return replace(dump, kind=kind, flag_bits=int(found[2], 16), flags=names)
+    return replace(dump, kind=kind, flags=names)
 
 
 _READERS: tuple[tuple[re.Pattern[str], Callable[[PageDump, re.Match[str]], PageDump]], ...] = (
     (_HEAD, _read_head),
     (_FLAGS, _read_flags),
     (_REASON, lambda dump, found: replace(dump, reason=found[1].strip())),
-    (_MEMCG, lambda dump, found: replace(dump, memcg=found[1])),
-    (_FILE, lambda dump, found: replace(dump, kind="file", operations=found[1])),
+    (_MEMCG, lambda dump, _: dump),
+    (_FILE, lambda dump, _: replace(dump, kind="file")),
     (_TYPE, lambda dump, found: replace(dump, page_type=found[1].strip())),
 )
 

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -139,22 +138,6 @@ def parse_block(index: int, files: Mapping[str, str], block_bytes: int) -> Memor
 def frames_of(blocks: Iterable[MemoryBlock]) -> PfnRuns:
     """All the page frames of these memory blocks."""
     return PfnRuns.of(run for block in blocks for run in block.frames.runs)
-
-
-def pages_by_place(
-    frames: PfnRuns, blocks: Iterable[MemoryBlock]
-) -> dict[tuple[int | None, str | None], int]:
-    """How many of `frames` lie in each (node, zone); (None, None) for those in no block.
-
-    The zone is None where a block is offline or spans zones.
-    """
-    places: Counter[tuple[int | None, str | None]] = Counter()
-    rest = frames
-    for block in blocks:
-        places[block.node, block.zone] += frames.inside(block.frames)
-        rest -= block.frames
-    places[None, None] += rest.pages
-    return {place: pages for place, pages in places.items() if pages}
 
 
 def _hex(name: str, text: str) -> int:

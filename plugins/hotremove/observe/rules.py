@@ -9,7 +9,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
-from pathlib import Path
 from typing import Any
 
 from hotremove.errors import UsageProblem
@@ -113,21 +112,6 @@ def default_rules() -> Rules:
     folder = resources.files("hotremove.observe") / "rules"
     files = sorted((file for file in folder.iterdir() if file.name.endswith(".toml")), key=str)
     return make_rules((file.name, file.read_text(encoding="utf-8")) for file in files)
-
-
-def load_rules(*paths: Path) -> Rules:
-    """Rules from files of one's own, all that are to hold.
-
-    Raises:
-        UsageProblem: a file cannot be read, or says what no rule can say.
-    """
-    texts = []
-    for path in paths:
-        try:
-            texts.append((str(path), path.read_text(encoding="utf-8")))
-        except (OSError, UnicodeDecodeError) as error:
-            raise UsageProblem(f"cannot read rules {path}: {error}") from None
-    return make_rules(texts)
 
 
 def make_rules(texts: Iterable[tuple[str, str]]) -> Rules:

@@ -19,13 +19,11 @@ class DebugInfo:
     Attributes:
         script: scripts/decode_stacktrace.sh of a kernel tree.
         vmlinux: the kernel with debug information and symbols.
-        base: prefix to take off the source paths; None: the script finds it out.
         modules: directory that holds the modules' debug information.
     """
 
     script: Path
     vmlinux: Path
-    base: Path | None = None
     modules: Path | None = None
 
 
@@ -65,5 +63,6 @@ def symbolise(text: str, debug: DebugInfo, deadline: float = _DEADLINE) -> str:
 
 
 def _command(debug: DebugInfo) -> list[str]:
-    command = ["bash", str(debug.script), str(debug.vmlinux), str(debug.base or "auto")]
+    # The script finds out itself which prefix to take off the source paths.
+    command = ["bash", str(debug.script), str(debug.vmlinux), "auto"]
     return [*command, str(debug.modules)] if debug.modules else command

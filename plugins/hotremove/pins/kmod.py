@@ -29,7 +29,6 @@ class PinHold(PinPath):
             CapabilityAbsent: the kernel does not take it.
         """
         load_module(guest, module)
-        self.guest = guest
 
     def pin(
         self,

@@ -27,9 +27,9 @@ class Range:
         return f"bytes {self.offset:#x}-{self.end - 1:#x}"
 
 
-def pieces(size: int, piece: int = MIB) -> tuple[Range, ...]:
-    """All of `size` bytes, in pieces."""
-    return tuple(Range(at, min(piece, size - at)) for at in range(0, size, piece))
+def pieces(size: int) -> tuple[Range, ...]:
+    """All of `size` bytes, in pieces of a MiB."""
+    return tuple(Range(at, min(MIB, size - at)) for at in range(0, size, MIB))
 
 
 def scattered(size: int, piece: int, count: int, chance: Random) -> tuple[Range, ...]:

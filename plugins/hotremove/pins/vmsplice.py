@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from hotremove.guest.machine import Guest
 from hotremove.pins.buffer import Buffer
 from hotremove.pins.path import PinPath
 from hotremove.pins.pin import Pin
@@ -13,12 +12,9 @@ class Vmsplice(PinPath):
     """Pipes that user pages are spliced into.
 
     The kernel takes plain references (FOLL_GET, lib/iov_iter.c) without FOLL_LONGTERM, so no
-    version migrates the pages: what they hold up gets stuck everywhere, by design.
+    version migrates the pages: what they hold up gets stuck everywhere, by design. There is nothing
+    to set up: every kernel has it.
     """
-
-    def __init__(self, guest: Guest) -> None:
-        """Nothing to set up: every kernel has it."""
-        self.guest = guest
 
     def pin(self, buffer: Buffer, batch: int | None = None, size: int | None = None) -> Pin:
         """Splice the first `size` bytes of the buffer, or all, into pipes that nobody reads.

@@ -57,6 +57,19 @@ def register(subparsers: _SubParsersAction[ArgumentParser]) -> None:
         help="for the shell, in the tree (default with --tree: make -jN olddefconfig bzImage"
         " modules; without: nothing)",
     )
+    _add_limits(parser)
+    parser.add_argument("--scenarios", type=Path, metavar="PATH", help="default: the suite")
+    parser.add_argument(
+        "--artifacts", type=Path, metavar="DIR", help="keep each step's results and evidence here"
+    )
+    parser.add_argument(
+        "--pytest", default="", metavar="WORDS", help="more for pytest: --pytest='--accel=tcg'"
+    )
+    parser.set_defaults(func=run)
+
+
+def _add_limits(parser: ArgumentParser) -> None:
+    """How long a step may take, and how often it runs."""
     for name, default, what in (
         ("build-deadline", BUILD_DEADLINE, "the build"),
         ("deadline", RUN_DEADLINE, "the scenarios"),
@@ -71,14 +84,6 @@ def register(subparsers: _SubParsersAction[ArgumentParser]) -> None:
     parser.add_argument(
         "--repeat", type=int, default=1, metavar="N", help="good only after N good runs (races)"
     )
-    parser.add_argument("--scenarios", type=Path, metavar="PATH", help="default: the suite")
-    parser.add_argument(
-        "--artifacts", type=Path, metavar="DIR", help="keep each step's results and evidence here"
-    )
-    parser.add_argument(
-        "--pytest", default="", metavar="WORDS", help="more for pytest: --pytest='--accel=tcg'"
-    )
-    parser.set_defaults(func=run)
 
 
 def run(options: Namespace) -> int:

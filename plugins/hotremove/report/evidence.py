@@ -50,7 +50,7 @@ class Evidence:
         plan: GuestPlan,
         root: Path,
         arguments: Iterable[str],
-        more: Iterable[str] = (),
+        more: Iterable[str],
     ) -> None:
         """Write `repro.sh`, before the test can take anything down with it.
 

@@ -51,9 +51,6 @@ _TELLING = (
 )
 
 
-# Page frames, processes and sizes differ where the cause does not.
-
-
 @dataclass(frozen=True)
 class Cell:
     """A cell of the matrix: what it says, how it is coloured, and where it leads."""

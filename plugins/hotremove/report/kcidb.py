@@ -14,7 +14,6 @@ from typing import Any
 import kcidb_io
 
 from hotremove.cache import digest
-from hotremove.errors import UsageProblem
 from hotremove.report.naming import title
 from hotremove.report.record import Record, Result
 from hotremove.report.text import clipped, one_line, printable
@@ -22,6 +21,7 @@ from hotremove.verdict.lineage import Change, changes
 from hotremove.verdict.outcome import Verdict
 
 ORIGIN = "hotremove"
+"""Name of the CI system, as KCIDB knows it."""
 LONGEST_EXCERPT = 16384
 _STATUSES = {
     Verdict.PASS: "PASS",
@@ -31,75 +31,66 @@ _STATUSES = {
     Verdict.LOST: "MISS",
     Verdict.SKIP: "SKIP",
 }
-_ORIGIN = re.compile(r"[a-z0-9_]+")
 Object = dict[str, Any]
 
 
-def render(
-    record: Record, log_of: Callable[[Result], str] = lambda _: "", origin: str = ORIGIN
-) -> Object:
+def render(record: Record, log_of: Callable[[Result], str] = lambda _: "") -> Object:
     """The record as a KCIDB report.
 
     Args:
         record: the run.
         log_of: the kernel's messages in a test, of which the end is kept.
-        origin: name of the CI system.
-
-    Raises:
-        UsageProblem: `origin` cannot be one.
     """
-    if not _ORIGIN.fullmatch(origin):
-        raise UsageProblem(f"KCIDB origin {origin!r}: lower-case letters, digits and _ only")
     kernels = {result.kernel_version: result for result in record.results}
     document = {
         "version": {"major": 5, "minor": 3},
-        "checkouts": [_checkout(one, origin) for one in kernels.values()],
-        "builds": [_build(one, origin) for one in kernels.values()],
-        "tests": [_test(one, record, log_of(one), origin) for one in record.results],
+        "checkouts": [_checkout(one) for one in kernels.values()],
+        "builds": [_build(one) for one in kernels.values()],
+        "tests": [_test(one, record, log_of(one)) for one in record.results],
     }
-    linked = list(_incidents(record, origin))
+    linked = list(_incidents(record))
     if linked:
         known = {incident["issue_id"]: change for incident, change in linked}
-        document["issues"] = [_issue(change, origin) for change in known.values()]
+        document["issues"] = [_issue(change) for change in known.values()]
         document["incidents"] = [incident for incident, _ in linked]
     checked: Object = kcidb_io.schema.V5_3.validate(document)
     return checked
 
 
-def _build_id(result: Result, origin: str) -> str:
-    return f"{origin}:{digest(result.kernel, result.kernel_version)}"
+def _build_id(result: Result) -> str:
+    return f"{ORIGIN}:{digest(result.kernel, result.kernel_version)}"
 
 
-def _test_id(result: Result, record: Record, origin: str) -> str:
-    return f"{origin}:{digest(record.started, result.kernel_version, result.test)}"
+def _test_id(result: Result, record: Record) -> str:
+    return f"{ORIGIN}:{digest(record.started, result.kernel_version, result.test)}"
 
 
-def _checkout(result: Result, origin: str) -> Object:
+def _checkout(result: Result) -> Object:
     return {
-        "id": _build_id(result, origin),
-        "origin": origin,
+        "id": _build_id(result),
+        "origin": ORIGIN,
         "comment": one_line(f"{result.kernel} = {result.kernel_version}"),
         "valid": True,
         "misc": {"spec": printable(result.kernel)},
     }
 
 
-def _build(result: Result, origin: str) -> Object:
+def _build(result: Result) -> Object:
     return {
-        "id": _build_id(result, origin),
-        "checkout_id": _build_id(result, origin),
-        "origin": origin,
+        "id": _build_id(result),
+        "checkout_id": _build_id(result),
+        "origin": ORIGIN,
         "architecture": "x86_64",
         "comment": one_line(result.kernel_version),
         "status": "PASS",
     }
 
 
-def _test(result: Result, record: Record, log: str, origin: str) -> Object:
+def _test(result: Result, record: Record, log: str) -> Object:
     test = {
-        "id": _test_id(result, record, origin),
-        "build_id": _build_id(result, origin),
-        "origin": origin,
+        "id": _test_id(result, record),
+        "build_id": _build_id(result),
+        "origin": ORIGIN,
         "path": _path(result),
         "comment": one_line(title(result)),
         "status": _STATUSES[Verdict(result.verdict)],
@@ -135,31 +126,31 @@ def _excerpt(result: Result, log: str) -> str:
     return f"{message}\n\n{printable(log)[-room:]}" if message else printable(log)[-room:]
 
 
-def _incidents(record: Record, origin: str) -> Iterator[tuple[Object, Change]]:
+def _incidents(record: Record) -> Iterator[tuple[Object, Change]]:
     known_bugs = (r for r in record.results if r.verdict == Verdict.KNOWN_BUG)
     for result in known_bugs:
         for change in changes():
             if change.hash in result.message:
-                yield _incident(result, change, record, origin), change
+                yield _incident(result, change, record), change
 
 
-def _incident(result: Result, change: Change, record: Record, origin: str) -> Object:
-    test = _test_id(result, record, origin)
+def _incident(result: Result, change: Change, record: Record) -> Object:
+    test = _test_id(result, record)
     return {
-        "id": f"{origin}:{digest(test, change.hash)}",
-        "origin": origin,
-        "issue_id": f"{origin}:{change.hash}",
+        "id": f"{ORIGIN}:{digest(test, change.hash)}",
+        "origin": ORIGIN,
+        "issue_id": f"{ORIGIN}:{change.hash}",
         "issue_version": 1,
         "test_id": test,
         "present": True,
     }
 
 
-def _issue(change: Change, origin: str) -> Object:
+def _issue(change: Change) -> Object:
     return {
-        "id": f"{origin}:{change.hash}",
+        "id": f"{ORIGIN}:{change.hash}",
         "version": 1,
-        "origin": origin,
+        "origin": ORIGIN,
         "report_subject": change.subject,
         "culprit": {"code": True, "tool": False, "harness": False},
         "comment": one_line(f"{change}: {change.behaviour}"),

@@ -15,7 +15,7 @@ from _pytest.terminal import TerminalReporter
 from hotremove import progress
 from hotremove.allowances import AllowanceBook, Settled
 from hotremove.dimensions import parameter, row_of
-from hotremove.errors import HotremoveError
+from hotremove.errors import GuestDied, HotremoveError
 from hotremove.farm.moving import moved_from
 from hotremove.notes import noted
 from hotremove.pins.buffer import PinRefused
@@ -268,7 +268,7 @@ def _outcome(item: pytest.Item, error: BaseException | None) -> str:
     guest = item.stash.get(GUEST, None)
     if guest and guest.removals:
         return str(guest.removals[-1].outcome)
-    return str(Outcome.GUEST_DIED) if type(error).__name__ == "GuestDied" else ""
+    return str(Outcome.GUEST_DIED) if isinstance(error, GuestDied) else ""
 
 
 def _evidence(item: pytest.Item) -> str:

@@ -31,6 +31,8 @@ _COLOURS = {
 _FIX_OFF = "proved"
 # The scenario's column, in characters, is no narrower than this on a narrow terminal.
 _NARROWEST = 24
+# So many things to look at are told; the table has the rest.
+_MOST_THINGS = 3
 
 
 def cell(results: Sequence[Result]) -> tuple[str, str]:
@@ -108,7 +110,7 @@ def highlights(results: Iterable[Result]) -> Iterator[tuple[str, str]]:
         yield heading, first.message.partition("\n")[0] or _WAVERS
 
 
-def things_to_see(results: Iterable[Result], most: int = 3) -> list[list[Result]]:
+def things_to_see(results: Iterable[Result]) -> list[list[Result]]:
     """Tests to look at, gravest first; those alike are one thing, told by the first row of them.
 
     Alike are tests that fail on one kernel for one cause.
@@ -116,7 +118,7 @@ def things_to_see(results: Iterable[Result], most: int = 3) -> list[list[Result]
     things: dict[tuple[str, ...], list[Result]] = {}
     for result in sorted(filter(_is_remarkable, results), key=_urgency):
         things.setdefault((result.kernel_label, result.verdict, _cause(result)), []).append(result)
-    return list(things.values())[:most]
+    return list(things.values())[:_MOST_THINGS]
 
 
 def verdicts(result: Result) -> str:
@@ -125,6 +127,7 @@ def verdicts(result: Result) -> str:
 
 
 _WAVERS = "tries of one test ended in different ways: the farm is to be suspected before the kernel"
+# Page frames, processes and sizes differ where the cause does not.
 _NUMBER = re.compile(r"0x[0-9a-f]+|\d+")
 _CHANGE = re.compile(r"(?:fixed upstream by|the kernel has) ([0-9a-f]{12})")
 

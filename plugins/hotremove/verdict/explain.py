@@ -70,7 +70,7 @@ def _name(change: Change) -> str:
     return f"{change.hash} ({change.mainline})"
 
 
-def explain_refusal(mechanism: str, remark: str, reasons: tuple[str, ...] = ()) -> str:
+def explain_refusal(mechanism: str, remark: str, reasons: tuple[str, ...]) -> str:
     """What a refusal says; `reasons` are the kernel's own, the last one counts."""
     logged = f" (offlining failed due to {reasons[-1]})" if reasons else ""
     return f"the kernel answered the {mechanism} with: {remark or 'no reason given'}{logged}"

@@ -63,7 +63,7 @@ def test_console_flood(guest):
 
 
 def test_connection_lost(guest):
-    guest.hypervisor._connection.close()
+    guest.hypervisor.connection.close()
     guest.hypervisor.domain_names()
 
 
