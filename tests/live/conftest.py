@@ -35,6 +35,12 @@ def laboratory(tmp_path: Path) -> Iterator[Laboratory]:
     yield from _laboratory(tmp_path)
 
 
+@pytest.fixture
+def other_laboratory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Laboratory]:
+    """A second one, beside it."""
+    yield from _laboratory(tmp_path_factory.mktemp("other"))
+
+
 def _laboratory(folder: Path) -> Iterator[Laboratory]:
     """Short names: sockets lie below the temporary folder."""
     temporary = Path(tempfile.mkdtemp(prefix="hrt-"))

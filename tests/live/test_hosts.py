@@ -62,6 +62,26 @@ def test_works(guest, number, farm):
 """
 
 
+# A worker's guests, one after the other.
+MANY = """
+import os
+import threading
+
+import pytest
+
+held = []
+
+
+@pytest.mark.hotremove
+@pytest.mark.parametrize("number", range(8))
+def test_works(guest, number):
+    guest.control.check("true")
+    held.append((len(os.listdir("/proc/self/fd")), threading.active_count()))
+    warm = held[min(2, number)]
+    assert all(now <= then for now, then in zip(held[-1], warm)), held
+"""
+
+
 @pytest.fixture
 def machines(request: pytest.FixtureRequest) -> Iterator[tuple[Machine, ...]]:
     """Two machines, reached by TLS unless a test names another way."""
@@ -170,3 +190,59 @@ def test_a_killed_worker_leaves_its_slot_and_no_guest(laboratory, machines, host
     assert sorted(row.verdict for row in run.rows) == ["lost", "pass", "pass", "pass"]
     until(lambda: not any(m.emulators() for m in machines), 60, "the end of the far guests")
     assert "held" not in laboratory.command("hosts", str(hosts))
+
+
+@pytest.mark.nightly
+def test_a_host_that_is_down_from_the_start_costs_no_verdict(laboratory, machines, hosts):
+    machines[1].die()
+    (laboratory.temporary / "go").touch()
+    run = laboratory.start(WAITS, "-n", "4", f"--farm-hosts={hosts}")
+    assert run.wait(240) == 0, run.text
+    assert [row.verdict for row in run.rows] == ["pass"] * 4
+    assert guests_on(laboratory) == {"anna"}
+    laboratory.expect_nothing_left()
+
+
+@pytest.mark.nightly
+def test_two_runs_share_the_hosts(laboratory, machines, hosts):
+    (laboratory.temporary / "go").touch()
+    runs = [laboratory.start(WAITS, "-n", "4", f"--farm-hosts={hosts}") for _ in range(2)]
+    for run in runs:
+        assert run.wait(300) == 0, run.text
+        assert [row.verdict for row in run.rows] == ["pass"] * 4
+    laboratory.expect_nothing_left()
+
+
+@pytest.mark.nightly
+def test_farms_that_know_nothing_of_each_other_leave_each_others_guests_alone(
+    laboratory, other_laboratory, machines, hosts
+):
+    """Slots are locked in the cache, so that a run with another one finds them free."""
+    run = laboratory.start(WAITS, "-n", "2", f"--farm-hosts={hosts}")
+    until(lambda: guests_on(laboratory) == {"anna", "berta"}, 180, "a guest on each host")
+    other_laboratory.private_cache()
+    (other_laboratory.temporary / "go").touch()
+    second = other_laboratory.run(WAITS, "-n", "2", f"--farm-hosts={hosts}")
+    assert [row.verdict for row in second.rows] == ["pass"] * 4, second.text
+    (laboratory.temporary / "go").touch()
+    assert run.wait(180) == 0, run.text
+    assert [row.verdict for row in run.rows] == ["pass"] * 4
+    assert "moved" not in run.text
+    laboratory.expect_nothing_left()
+
+
+@pytest.mark.nightly
+def test_far_guests_leave_their_worker_as_it_was(laboratory, machines, hosts):
+    run = laboratory.run(MANY, "-n", "1", f"--farm-hosts={hosts}")
+    assert [row.verdict for row in run.rows] == ["pass"] * 8, run.text
+
+
+@pytest.mark.nightly
+def test_a_saved_guest_goes_to_another_host(laboratory, machines, hosts):
+    laboratory.private_cache()
+    (laboratory.temporary / "go").touch()
+    for name in ("anna", "berta"):
+        run = laboratory.run(WAITS, f"--farm-hosts={hosts}", "--farm-label", name)
+        assert [row.verdict for row in run.rows] == ["pass"] * 4, run.text
+    assert "once on" not in run.text
+    assert guests_on(laboratory) == {"anna", "berta"}
