@@ -63,6 +63,11 @@ class Completed:
         """Standard output as text."""
         return self.stdout.decode(errors="replace")
 
+    @property
+    def complaint(self) -> str:
+        """Standard error as text, without white space around it."""
+        return self.stderr.decode(errors="replace").strip()
+
 
 @dataclass
 class Job:
@@ -172,9 +177,8 @@ class Control:
         if done.ending == "deadline":
             raise DeadlineExceeded(f"`{command}` did not end within {deadline:g} s in the guest")
         if not done.ok:
-            complaint = done.stderr.decode(errors="replace").strip()
             ending = f"{done.ending} {done.status}"
-            raise RuntimeError(f"`{command}` failed in the guest ({ending}): {complaint}")
+            raise RuntimeError(f"`{command}` failed in the guest ({ending}): {done.complaint}")
         return done.text
 
     def start(self, command: str) -> Job:

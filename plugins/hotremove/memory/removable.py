@@ -301,6 +301,5 @@ def _end_of_offline(index: int, done: Completed | None) -> End:
     if done is None or done.ending == "deadline":
         return End(Outcome.STUCK, f"memory{index}")
     if not done.ok:
-        said = done.stderr.decode(errors="replace").strip()
-        return End(Outcome.REFUSED, f"memory{index}: {said}")
+        return End(Outcome.REFUSED, f"memory{index}: {done.complaint}")
     return End(Outcome.REMOVED)

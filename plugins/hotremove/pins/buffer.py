@@ -311,8 +311,8 @@ class Buffer:
             return PinRefused(
                 errno.ENOMEM, f"`{command}`: the kernel's OOM killer ended the holder"
             )
-        said = done.stderr.decode(errors="replace").strip()
-        return GuestLost(f"the holder ended at `{command}` ({done.ending} {done.status}): {said}")
+        ending = f"{done.ending} {done.status}"
+        return GuestLost(f"the holder ended at `{command}` ({ending}): {done.complaint}")
 
 
 def _about(command: str, seed: int, offset: int, size: int) -> str:
