@@ -60,7 +60,6 @@ class DaxKmem(Removable):
         unbound = self.guest.control.run(f"echo {_DEVICE} >{_DRIVERS}/kmem/unbind", deadline)
         if unbound.ending == "deadline":
             return End(Outcome.STUCK, f"unbinding {_DEVICE}")
-        left = {block.index for block in self.blocks} & self._indexes()
-        if left:
-            return End(Outcome.REFUSED, f"kmem is unbound, but blocks {sorted(left)} exist")
+        if left := self._blocks_left():
+            return End(Outcome.REFUSED, f"kmem is unbound, but blocks {left} exist")
         return End(Outcome.REMOVED)
