@@ -210,7 +210,11 @@ def _add_settings(parts: _Parts, root: Path) -> None:
 
 
 def archive(root: Path, image: Path) -> None:
-    """Pack `root` so that equal trees give equal images: sorted, owned by root, without times."""
+    """Pack `root` so that equal trees give equal images: sorted, owned by root, without times.
+
+    Raises:
+        HostProblem: cpio is missing, or fails.
+    """
     if not shutil.which("cpio"):
         raise HostProblem("cpio is missing: install the package cpio")
     paths = sorted(path.relative_to(root) for path in root.rglob("*"))

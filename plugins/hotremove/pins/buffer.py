@@ -267,7 +267,11 @@ class Buffer:
         return parse_meminfo(sizes)["AnonHugePages"]
 
     def close(self) -> None:
-        """End the holder, which releases its memory and its pins."""
+        """End the holder, which releases its memory and its pins.
+
+        Raises:
+            DeadlineExceeded: it does not end.
+        """
         self.guest.control.close_input(self._job)
         if self.guest.control.wait(self._job, DEADLINE) is None:
             raise DeadlineExceeded(f"the holder, pid {self.pid}, did not end in {DEADLINE:g} s")
