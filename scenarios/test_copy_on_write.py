@@ -3,7 +3,7 @@
 
 import pytest
 
-from hotremove.scenario import MIB, REMOVED
+from hotremove.scenario import MIB, PAGE, REMOVED
 
 
 @pytest.mark.hotremove
@@ -61,10 +61,10 @@ def test_a_pin_for_writing_sees_what_is_written_later(movable_dimm, rdma):
 @pytest.mark.hotremove
 @pytest.mark.scenario(20, "the zero page pinned 10,000 times")
 def test_the_zero_page_is_let_go_as_often_as_it_is_pinned(movable_dimm, vfio, pins_held):
-    buffer = movable_dimm.map(2000 * 4096, faulted=False, read_only=True)
+    buffer = movable_dimm.map(2000 * PAGE, faulted=False, read_only=True)
     held = pins_held()
     for _ in range(5):
-        assert vfio.pin(buffer, batch=4096).calls == 2000
+        assert vfio.pin(buffer, batch=PAGE).calls == 2000
         buffer.unpin()
     assert pins_held() == held
     movable_dimm.eject().expect(REMOVED)
@@ -73,10 +73,10 @@ def test_the_zero_page_is_let_go_as_often_as_it_is_pinned(movable_dimm, vfio, pi
 @pytest.mark.hotremove
 @pytest.mark.scenario(20, "written pages pinned 10,000 times", control=True)
 def test_written_pages_are_let_go_as_often_as_they_are_pinned(movable_dimm, vfio, pins_held):
-    buffer = movable_dimm.map(2000 * 4096, read_only=True)
+    buffer = movable_dimm.map(2000 * PAGE, read_only=True)
     held = pins_held()
     for _ in range(5):
-        assert vfio.pin(buffer, batch=4096).calls == 2000
+        assert vfio.pin(buffer, batch=PAGE).calls == 2000
         buffer.unpin()
     assert pins_held() == held
     movable_dimm.eject().expect(REMOVED)

@@ -31,7 +31,7 @@ def hold(movable_dimm, vmsplice, map_on_node):
     """A page of the DIMM that no kernel migrates, so that an eject goes on for as long."""
     page = map_on_node(movable_dimm.node, PAGE)
     vmsplice.pin(page)
-    assert movable_dimm.pinned_pages(page) == 1
+    assert movable_dimm.pages_of(page) == 1
     return page
 
 

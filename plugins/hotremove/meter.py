@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from hotremove.guest.machine import Guest
 from hotremove.guest.plan import Errand, GuestPlan
 from hotremove.observe.cost import Cost, Growth, Point, fit, parse_measured, plan_word
-from hotremove.pins.rdma import require_rdma
-from hotremove.pins.vfio import require_vfio
+from hotremove.pins import rdma, vfio
 
 TOPOLOGY = "icount"
 """What the guests look like."""
@@ -21,6 +20,8 @@ _POINTS_A_GUEST = 64
 # Seconds for a MiB that is faulted in, pinned and migrated: 0.05 on a quiet machine.
 _SECONDS_A_MIB = 1.0
 _WARM_UP_MIB = 32
+# Modules that a pin path needs.
+_MODULES = {"rdma": rdma.MODULES, "vfio": vfio.MODULES}
 
 
 @dataclass(frozen=True)
@@ -127,7 +128,7 @@ class Meter:
         """The same, measured in new guests whatever is known."""
         wanted = tuple(points)
         for path in dict.fromkeys(point.path for point in wanted):
-            _REQUIRE[path](self._plan.image.absent)
+            self._plan.image.require(_MODULES[path])
         starts = range(0, len(wanted), _POINTS_A_GUEST)
         parts = [self._measure(wanted[start : start + _POINTS_A_GUEST]) for start in starts]
         self.fresh = tuple(cost for part in parts for cost in part)
@@ -141,6 +142,3 @@ class Meter:
         seconds = _SECONDS_A_MIB * sum(point.mib for point in everything)
         guest = self._lend(self._plan.sent(Errand(word, _MARK, seconds)))
         return parse_measured(everything, guest.control.read(_RESULTS))[len(paths) :]
-
-
-_REQUIRE = {"rdma": require_rdma, "vfio": require_vfio}

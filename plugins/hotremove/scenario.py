@@ -2,13 +2,13 @@
 """The words scenarios are written in, beside the fixtures."""
 
 from hotremove.observe.cost import MOVABLE, NORMAL, Point
+from hotremove.observe.pagemap import PAGE_BYTES as PAGE
 from hotremove.pins.buffer import PinRefused
 from hotremove.pins.path import PINNED, told
 from hotremove.pins.pin import MIB
 from hotremove.verdict.outcome import GUEST_DIED, REFUSED, REMOVED, STUCK
 
 GIB = 1 << 30
-PAGE = 4096
 
 __all__ = [
     "GIB",

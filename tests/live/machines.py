@@ -97,7 +97,7 @@ class Machine:
     Attributes:
         name: of the namespace; at most 12 letters, as its link has the name with a `v` before it.
         number: of its network, 10.231.NUMBER.0/30.
-        folder: its state; the storage pool is `pool` in it.
+        folder: its state.
         way: how it is reached.
     """
 
@@ -117,7 +117,7 @@ class Machine:
 
     def start(self) -> None:
         """Bring it up, with a storage pool called hotremove."""
-        for own in (*_OWN.values(), "pool"):
+        for own in (*_OWN.values(), "lib/hotremove"):
             (self.folder / own).mkdir(parents=True, exist_ok=True)
         (self.folder / "run/lock").mkdir(exist_ok=True)  # where libvirt locks terminals
         (self.folder / "etc/qemu.conf").write_text(_QEMU_CONF)
@@ -214,7 +214,7 @@ class Machine:
         connection = libvirt.open(self.uri)
         connection.storagePoolCreateXML(
             "<pool type='dir'><name>hotremove</name>"
-            f"<target><path>{self.folder / 'pool'}</path></target></pool>"
+            "<target><path>/var/lib/libvirt/hotremove</path></target></pool>"
         )
         connection.close()
 

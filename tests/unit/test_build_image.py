@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from hotremove.build import initramfs, workloads
-from hotremove.build.initramfs import build_image
+from hotremove.build.initramfs import BootImage, build_image
 from hotremove.cache import Cache
-from hotremove.errors import HostProblem, UsageProblem
+from hotremove.errors import CapabilityAbsent, HostProblem, UsageProblem
 from hotremove.kernels.kernel import Kernel
 
 BUILTIN = Kernel("x", "6.1.0", "6.1.0", Path("/none"), None)
@@ -83,6 +83,13 @@ def test_modules(cache, tmp_path):
     assert "lib/modules/6.1.0/kernel/virtio-console.ko" in present
     assert "lib/modules/6.1.0/extra/pin_hold.ko" in present
     assert "lib/modules/6.1.0/modules.dep" in present
+
+
+def test_a_required_module_that_the_kernel_lacks():
+    image = BootImage(BUILTIN, Path("/none"), "key", (), ("ext4", "loop"))
+    image.require({"dummy": "DUMMY"})
+    with pytest.raises(CapabilityAbsent, match="the kernel lacks CONFIG_EXT4_FS: no ext4"):
+        image.require({"dummy": "DUMMY", "ext4": "EXT4_FS"})
 
 
 def test_a_damaged_module_leaves_no_image(cache, tmp_path):

@@ -66,6 +66,12 @@ def test_a_stuck_removal_names_page_references_holder_and_fix():
     )
 
 
+def test_references_that_went_while_a_dump_was_printed_are_told():
+    dumps = tuple(parse_dumps(DUMP_5_10.replace("1026", "1025").splitlines()))
+    told = "(refcount 1025 = 1024 (1 long-term pin) + 1 (mapping) + 1 (isolation) - 1 (changed"
+    assert told in str(make_removal(dumps=dumps))
+
+
 def test_a_pinned_page_is_blamed_before_an_unpinned_one():
     stranger = DUMP_5_10.replace("100008", "110000").replace("1026", "3")
     dumps = tuple(parse_dumps((DUMP_5_10 + stranger).splitlines()))

@@ -7,7 +7,7 @@ import os
 import shutil
 import struct
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from hotremove.build.modules import ModuleClosure, ModuleIndex, lay_out
 from hotremove.build.sources import source_folder
 from hotremove.build.workloads import build_workloads
 from hotremove.cache import Cache, digest
-from hotremove.errors import HostProblem
+from hotremove.errors import CapabilityAbsent, HostProblem
 from hotremove.kernels.kernel import Kernel
 from hotremove.progress import waiting
 from hotremove.tool import tool
@@ -76,6 +76,16 @@ class BootImage:
     key: str
     modules: tuple[str, ...]
     absent: tuple[str, ...]
+
+    def require(self, modules: Mapping[str, str]) -> None:
+        """Make sure that the kernel has these modules, each given with the option that makes it.
+
+        Raises:
+            CapabilityAbsent: it lacks one.
+        """
+        for module, option in modules.items():
+            if module in self.absent:
+                raise CapabilityAbsent(f"the kernel lacks CONFIG_{option}: no {module}")
 
 
 @dataclass(frozen=True)

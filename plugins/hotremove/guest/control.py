@@ -63,6 +63,11 @@ class Completed:
         """Standard output as text."""
         return self.stdout.decode(errors="replace")
 
+    @property
+    def complaint(self) -> str:
+        """Standard error as text, without white space around it."""
+        return self.stderr.decode(errors="replace").strip()
+
 
 @dataclass
 class Job:
@@ -103,7 +108,10 @@ class Life(Protocol):
 
 
 class Control:
-    """Requests to the guest's agent, several under way at once if wanted."""
+    """Requests to the guest's agent, several under way at once if wanted.
+
+    Each raises GuestLost or GuestDied where the guest has gone away.
+    """
 
     def __init__(self, path: Path, life: Life) -> None:
         self._path = path
@@ -150,11 +158,7 @@ class Control:
         self._finish(self._request("ping"), GRACE)
 
     def run(self, command: str, deadline: float = 30.0) -> Completed:
-        """Run a shell command in the guest; killed with its children after `deadline` seconds.
-
-        Raises:
-            GuestLost, GuestDied: the guest went away.
-        """
+        """Run a shell command in the guest; killed with its children after `deadline` seconds."""
         in_guest = 0 if CLOCK.stopped else deadline  # 0: none
         job = self._request(f"run {in_guest:g} {_one_line(command)}")
         job.command = command
@@ -172,9 +176,8 @@ class Control:
         if done.ending == "deadline":
             raise DeadlineExceeded(f"`{command}` did not end within {deadline:g} s in the guest")
         if not done.ok:
-            complaint = done.stderr.decode(errors="replace").strip()
             ending = f"{done.ending} {done.status}"
-            raise RuntimeError(f"`{command}` failed in the guest ({ending}): {complaint}")
+            raise RuntimeError(f"`{command}` failed in the guest ({ending}): {done.complaint}")
         return done.text
 
     def start(self, command: str) -> Job:

@@ -110,7 +110,11 @@ class Hypervisor:
         return connection
 
     def close(self) -> None:
-        """End the connection; guests of other owners are not touched."""
+        """End the connection; guests of other owners are not touched.
+
+        Raises:
+            HostProblem: libvirt does not answer.
+        """
         self._let_go()
         with self.errors(HostProblem, "closing libvirt"):
             self._connection.close()
@@ -162,7 +166,11 @@ class Hypervisor:
             return self._connection.lookupByName(name)
 
     def version(self) -> str:
-        """Versions of libvirt and its QEMU, as numbers: part of a snapshot's key."""
+        """Versions of libvirt and its QEMU, as numbers: part of a snapshot's key.
+
+        Raises:
+            HostProblem: libvirt does not answer.
+        """
         with self.errors(HostProblem, "asking libvirt for its version"):
             return (
                 f"libvirt {self._connection.getLibVersion()} qemu {self._connection.getVersion()}"
@@ -178,7 +186,11 @@ class Hypervisor:
             return str(self._connection.saveImageGetXMLDesc(str(image), 0))
 
     def capabilities(self) -> str:
-        """What the host can do, as XML."""
+        """What the host can do, as XML.
+
+        Raises:
+            HostProblem: libvirt does not answer.
+        """
         with self.errors(HostProblem, "asking for capabilities"):
             return str(self._connection.getCapabilities())
 
@@ -192,18 +204,30 @@ class Hypervisor:
             return str(self._connection.getDomainCapabilities(None, "x86_64", "q35", kind))
 
     def size(self) -> tuple[int, int]:
-        """CPUs and MiB of the host."""
+        """CPUs and MiB of the host.
+
+        Raises:
+            HostProblem: libvirt does not answer.
+        """
         with self.errors(HostProblem, "asking for the host's size"):
             info = self._connection.getInfo()
             return int(info[2]), int(info[1])
 
     def domains(self) -> list[Any]:
-        """The running domains."""
+        """The running domains.
+
+        Raises:
+            HostProblem: libvirt does not answer.
+        """
         with self.errors(HostProblem, "listing domains"):
             return list(self._connection.listAllDomains())
 
     def domain_names(self) -> list[str]:
-        """Names of the running domains."""
+        """Names of the running domains.
+
+        Raises:
+            HostProblem: libvirt does not answer.
+        """
         with self.errors(HostProblem, "listing domains"):
             return [str(domain.name()) for domain in self._connection.listAllDomains()]
 

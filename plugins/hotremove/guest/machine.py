@@ -228,12 +228,20 @@ class Guest:
             self.domain.updateDeviceFlags(requested_virtio_mem(self.domain.XMLDesc(0), mib), 0)
 
     def virtio_mem_size(self) -> int:
-        """What the guest's virtio-mem device gives it now, bytes."""
+        """What the guest's virtio-mem device gives it now, bytes.
+
+        Raises:
+            GuestLost: the guest is gone.
+        """
         with self.hypervisor.errors(GuestLost, "asking for the size of virtio-mem"):
             return current_virtio_mem(self.domain.XMLDesc(0)) << 10
 
     def request_removal(self, alias: str) -> None:
-        """Ask the guest, by ACPI eject, to give a device back; an event tells the answer."""
+        """Ask the guest, by ACPI eject, to give a device back; an event tells the answer.
+
+        Raises:
+            GuestDied, GuestLost: libvirt or QEMU refuses, or the guest is gone.
+        """
         self.check()
         with self.hypervisor.errors(GuestLost, f"asking for {alias} back"):
             self.domain.detachDeviceAlias(alias, 0)
@@ -250,7 +258,11 @@ class Guest:
         return event
 
     def is_paused(self) -> bool:
-        """Whether its CPUs are stopped, as a debugger does."""
+        """Whether its CPUs are stopped, as a debugger does.
+
+        Raises:
+            GuestLost: the guest is gone.
+        """
         with self.hypervisor.errors(GuestLost, "asking for the guest's state"):
             return bool(self.domain.state()[0] == self.hypervisor.paused)
 

@@ -113,13 +113,14 @@ def resolve(text: str, cache: Cache) -> Kernel:
         HostProblem: no mirror is known or reachable and the kernel is not cached; no space.
     """
     request = parse_request(text)
-    if known := _from_cache(request, cache, Request.is_exactly) or _recalled(request, cache):
+    exact = entry.newest(cache, request.source, request.is_exactly, request.spec)
+    if known := exact or _recalled(request, cache):
         return known
     with cache.lock("apt", request.suite):
         try:
             return _from_mirror(request, cache)
         except (Unreachable, NotOnMirror) as error:
-            kernel = _from_cache(request, cache, Request.accepts)
+            kernel = entry.newest(cache, request.source, request.accepts, request.spec)
             if kernel is None:
                 raise
             say(f"{error}; using {kernel.version} from the cache")
@@ -319,18 +320,6 @@ def _download(apt: PrivateApt, choice: Choice, root: Path) -> None:
         packages.unpack(files, root)
     for file in files:
         file.unlink(missing_ok=True)
-
-
-def _from_cache(
-    request: Request, cache: Cache, fits: Callable[[Request, str, str], bool]
-) -> Kernel | None:
-    """The newest kernel of the suite in the cache that fits the request."""
-    fitting = [
-        (sort_key(record.version), root)
-        for root, record in entry.present(cache)
-        if record.source == request.source and fits(request, record.version, record.release)
-    ]
-    return entry.load(max(fitting)[1], request.spec) if fitting else None
 
 
 def _begins(text: str, prefix: str) -> bool:

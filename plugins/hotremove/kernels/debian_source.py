@@ -88,7 +88,9 @@ def resolve(text: str, cache: Cache) -> Kernel:
     except CapabilityAbsent as error:
         raise HostProblem(str(error)) from error
     except (Unreachable, NotOnMirror) as error:
-        kernel = _from_cache(request, spec, cache)
+        kernel = entry.newest(
+            cache, request.source, lambda version, _: request.wanted.accepts(version, version), spec
+        )
         if kernel is None:
             raise
         say(f"{error}; using {kernel.version} from the cache")
@@ -196,14 +198,3 @@ def _built(
 
     content = (found.key, root.compiler(), request.suffix, kconfig.render(wishes))
     return entry.get(cache, digest(SCHEME, *content), stage, spec)
-
-
-def _from_cache(request: Request, spec: str, cache: Cache) -> Kernel | None:
-    """The newest kernel in the cache that was built for the same words."""
-    fitting = [
-        (sort_key(record.version), root)
-        for root, record in entry.present(cache)
-        if record.source == request.source
-        and request.wanted.accepts(record.version, record.version)
-    ]
-    return entry.load(max(fitting)[1], spec) if fitting else None

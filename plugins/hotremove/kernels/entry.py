@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from hotremove.cache import Cache
 from hotremove.errors import UsageProblem
-from hotremove.kernels import config, depmod, image
+from hotremove.kernels import config, depmod, files, image
+from hotremove.kernels.debversion import sort_key
 from hotremove.kernels.kernel import HeadersSource, Kernel
 
 KIND = "kernels"
@@ -121,6 +122,16 @@ def present(cache: Cache) -> Iterator[tuple[Path, Record]]:
             yield root, read_record(root)
 
 
+def newest(cache: Cache, source: str, fits: Callable[[str, str], bool], spec: str) -> Kernel | None:
+    """The newest kernel of a source in the cache whose version and release fit."""
+    fitting = [
+        (sort_key(record.version), root)
+        for root, record in present(cache)
+        if record.source == source and fits(record.version, record.release)
+    ]
+    return load(max(fitting)[1], spec) if fitting else None
+
+
 def _headers(root: Path, record: Record) -> HeadersSource | None:
     tree = root / "headers" / record.release
     found = Path(record.headers_directory) if record.headers_directory else tree
@@ -131,11 +142,11 @@ def _headers(root: Path, record: Record) -> HeadersSource | None:
 
 
 def _only_image(root: Path, source: str) -> Path:
-    images = sorted(root.glob("vmlinuz*"))
+    images = tuple(sorted(root.glob("vmlinuz*")))
     if not images:
         raise UsageProblem(f"{source} holds no kernel image (vmlinuz or bzImage)")
     if len(images) > 1:
-        raise UsageProblem(f"{source} holds several kernels ({_names(images)}): give one")
+        raise UsageProblem(f"{source} holds several kernels ({files.names(images)}): give one")
     return images[0]
 
 
@@ -175,7 +186,3 @@ def _check_modules(root: Path, release: str, source: str) -> None:
             f"{source} has no modules for {release}, whose configuration builds some: add them"
             f" (the package linux-modules-{release} or lib/modules/{release})"
         )
-
-
-def _names(paths: Iterable[Path]) -> str:
-    return ", ".join(path.name for path in paths)

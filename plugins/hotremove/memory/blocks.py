@@ -123,9 +123,7 @@ def reserve_huge_pages(control: Control, node: int, count: int) -> None:
         CapabilityAbsent: the kernel has no hugetlb pages.
         HotremoveError: the node has no room for them.
     """
-    got = resize_pool(control, node, count)
-    if got != count:
-        raise HotremoveError(f"node {node} gave {got} huge pages of {count}")
+    _fill_pool(control, node, count, "huge pages")
 
 
 def reserve_gigantic_pages(control: Control, node: int, count: int) -> None:
@@ -133,6 +131,7 @@ def reserve_gigantic_pages(control: Control, node: int, count: int) -> None:
 
     Raises:
         CapabilityAbsent: the kernel keeps such pages out of ZONE_MOVABLE, or has none.
+        HotremoveError: the node has no room for them.
     """
     switch = "/proc/sys/vm/movable_gigantic_pages"
     try:
@@ -141,6 +140,11 @@ def reserve_gigantic_pages(control: Control, node: int, count: int) -> None:
         raise CapabilityAbsent(
             f"the kernel keeps pages of 1 GiB out of ZONE_MOVABLE: it has no {switch}"
         ) from error
-    got = resize_pool(control, node, count, 1 << 20)
+    _fill_pool(control, node, count, "huge pages of 1 GiB", 1 << 20)
+
+
+def _fill_pool(control: Control, node: int, count: int, pages: str, kib: int = 2048) -> None:
+    """Make a pool hold `count` pages of `kib` KiB; `pages` is what a message calls them."""
+    got = resize_pool(control, node, count, kib)
     if got != count:
-        raise HotremoveError(f"node {node} gave {got} huge pages of 1 GiB of {count}")
+        raise HotremoveError(f"node {node} gave {got} {pages} of {count}")

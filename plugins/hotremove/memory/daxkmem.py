@@ -35,9 +35,7 @@ class DaxKmem(Removable):
             CapabilityAbsent: the kernel lacks a driver, or the topology soft-reserved memory.
         """
         topology = guest.plan.topology
-        for module, option in _OPTIONS.items():
-            if module in guest.plan.image.absent:
-                raise CapabilityAbsent(f"the kernel lacks CONFIG_{option}: no {module}")
+        guest.plan.image.require(_OPTIONS)
         if not topology.soft_reserved_mib:
             raise CapabilityAbsent(f"topology {topology.name} has no soft-reserved memory")
         super().__init__(
@@ -51,8 +49,8 @@ class DaxKmem(Removable):
     def _bind(self) -> None:
         bound = self.guest.control.run(_BIND)
         if not bound.ok:
-            said = bound.stderr.decode(errors="replace").strip()
-            raise HotremoveError(f"kmem does not take {_DEVICE}: {said or 'there is none'}")
+            said = bound.complaint or "there is none"
+            raise HotremoveError(f"kmem does not take {_DEVICE}: {said}")
 
     def _unbind(self, deadline: float) -> End:
         """Unbinding with a block online would keep the memory until the next boot (kmem.c)."""
@@ -62,7 +60,6 @@ class DaxKmem(Removable):
         unbound = self.guest.control.run(f"echo {_DEVICE} >{_DRIVERS}/kmem/unbind", deadline)
         if unbound.ending == "deadline":
             return End(Outcome.STUCK, f"unbinding {_DEVICE}")
-        left = {block.index for block in self.blocks} & self._indexes()
-        if left:
-            return End(Outcome.REFUSED, f"kmem is unbound, but blocks {sorted(left)} exist")
+        if left := self._blocks_left():
+            return End(Outcome.REFUSED, f"kmem is unbound, but blocks {left} exist")
         return End(Outcome.REMOVED)

@@ -52,8 +52,7 @@ class Dimm(Removable):
     def start_offline_of_pinned_block(self) -> Offline:
         """Begin to offline, in the background, the block that holds most pages of the pins."""
         pinned = PfnRuns.of(run for pin in self.pins for run in pin.frames.runs)
-        block = max(self.blocks, key=lambda block: block.frames.inside(pinned))
-        return Offline(self.guest, block, self.node, self.counters())
+        return Offline(self.guest, self._fullest_block(pinned), self.node, self.counters())
 
     def expect_gone(self) -> None:
         """Require that nothing of the DIMM is left: no memory block, no present page.
@@ -62,7 +61,7 @@ class Dimm(Removable):
             AssertionError: with what is left.
         """
         __tracebackhide__ = True
-        left = sorted({block.index for block in self.blocks} & self._indexes())
+        left = self._blocks_left()
         assert not left, f"memory blocks {left} of the removed DIMM are still there"
         zone = find_zone(read_zones(self.guest.control), self.node, "Movable")
         assert zone.present == 0, f"node {self.node}'s ZONE_MOVABLE still has {zone.present} pages"
@@ -85,9 +84,8 @@ class Dimm(Removable):
         self._asked = False
         if event.kind == "refused":
             return End(Outcome.REFUSED, self._acpi_message())
-        left = {block.index for block in self.blocks} & self._indexes()
-        if left:
-            return End(Outcome.REFUSED, f"DEVICE_REMOVED came, but blocks {sorted(left)} exist")
+        if left := self._blocks_left():
+            return End(Outcome.REFUSED, f"DEVICE_REMOVED came, but blocks {left} exist")
         return End(Outcome.REMOVED)
 
     def _await_attempt(self, deadline: float) -> None:

@@ -24,9 +24,7 @@ class Filesystem:
         Raises:
             CapabilityAbsent: the kernel lacks ext4 or loop devices.
         """
-        for module, option in _OPTIONS.items():
-            if module in guest.plan.image.absent:
-                raise CapabilityAbsent(f"the kernel lacks CONFIG_{option}: no {module}")
+        guest.plan.image.require(_OPTIONS)
         # Built in, or not needed any more: where it is a module, ext4 does not name it.
         guest.control.run("modprobe -q crc32c_generic")
         made = guest.control.run(
@@ -35,8 +33,7 @@ class Filesystem:
             f"mount -t ext4 -o loop {_IMAGE} {_PLACE}"
         )
         if not made.ok:
-            said = made.stderr.decode(errors="replace").strip()
-            raise CapabilityAbsent(f"the kernel gives no ext4 on a loop device: {said}")
+            raise CapabilityAbsent(f"the kernel gives no ext4 on a loop device: {made.complaint}")
 
     def path(self, name: str) -> str:
         """Where a file of that name is."""

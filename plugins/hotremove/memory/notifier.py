@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import errno
 
-from hotremove.errors import CapabilityAbsent
 from hotremove.guest.machine import Guest
 
 _MODULE = "memory_notifier_error_inject"
@@ -21,10 +20,7 @@ class Objector:
         Raises:
             CapabilityAbsent: the kernel lacks it.
         """
-        if _MODULE in guest.plan.image.absent:
-            raise CapabilityAbsent(
-                f"the kernel lacks CONFIG_MEMORY_NOTIFIER_ERROR_INJECT: no {_MODULE}"
-            )
+        guest.plan.image.require({_MODULE: "MEMORY_NOTIFIER_ERROR_INJECT"})
         self.guest = guest
         guest.control.check(f"modprobe {_MODULE}")
 

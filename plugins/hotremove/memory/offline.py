@@ -11,7 +11,7 @@ from hotremove.errors import DeadlineExceeded
 from hotremove.guest.control import Completed
 from hotremove.guest.machine import Guest
 from hotremove.memory.blocks import SYSFS, read_blocks, read_counters
-from hotremove.observe.counters import Counters, delta
+from hotremove.observe.counters import ISOLATED_ERROR, Counters, delta
 from hotremove.observe.pagemap import MemoryBlock
 
 # offline_pages() looks for a pending signal between two rounds of migration, milliseconds apart.
@@ -99,5 +99,6 @@ class Offline:
             f"was {self.block.state} in {self.block.zone}"
         )
         isolated = delta(self._before, read_counters(self.guest.control, self.node)).isolated
-        # The counters are folded per CPU, so a few pages may come late (mm/vmstat.c).
-        assert isolated < 64, f"{isolated} pages stay isolated after the interrupted offline"
+        assert isolated < ISOLATED_ERROR, (
+            f"{isolated} pages stay isolated after the interrupted offline"
+        )

@@ -169,7 +169,8 @@ class Removable:
         `begin_pin` begins it and gives what waits for it. Chance decides which of the two begins,
         and how much later the other does. A pin may be refused; what a refused one held is free.
         """
-        block = self._fullest_block()
+        mapped = PfnRuns.of(run for buffer in self.buffers for run in buffer.frames().runs)
+        block = self._fullest_block(mapped)
         lead = chance.uniform(-_LEAD, _LEAD)
 
         def run(deadline: float) -> End:
@@ -189,18 +190,18 @@ class Removable:
         """The node's counters now."""
         return read_counters(self.guest.control, self.node)
 
-    def pinned_pages(self, buffer: Buffer) -> int:
+    def pages_of(self, buffer: Buffer) -> int:
         """How many pages of a buffer lie in this memory, by pagemap."""
         return buffer.frames().inside(self.frames)
 
-    def movable_blocks(self) -> tuple[MemoryBlock, ...]:
-        """The node's online blocks in this memory's zone, ZONE_MOVABLE for all but a NormalDimm."""
+    def _online_blocks(self) -> tuple[MemoryBlock, ...]:
+        """The node's online blocks in this memory's zone."""
         blocks = read_blocks(self.guest.control)
         return tuple(b for b in blocks if b.node == self.node and b.zone == self.zone)
 
-    def _fullest_block(self) -> MemoryBlock:
-        mapped = PfnRuns.of(run for buffer in self.buffers for run in buffer.frames().runs)
-        return max(self.blocks, key=lambda block: block.frames.inside(mapped))
+    def _fullest_block(self, frames: PfnRuns) -> MemoryBlock:
+        """Its block that holds most of `frames`."""
+        return max(self.blocks, key=lambda block: block.frames.inside(frames))
 
     def _observe(self, mechanism: str, given: float | None, remove: Mechanism) -> Removal:
         deadline = given or self.deadline
@@ -241,7 +242,7 @@ class Removable:
             ended = _end_of_offline(block.index, done)
             if ended.outcome is not Outcome.REMOVED:
                 return ended
-        online = {block.index for block in self.movable_blocks()}
+        online = {block.index for block in self._online_blocks()}
         if any(block.index in online for block in self.blocks):
             return End(Outcome.REFUSED, "the blocks are online after a successful offline")
         return End(Outcome.REMOVED)
@@ -270,6 +271,10 @@ class Removable:
 
     def _indexes(self) -> set[int]:
         return {block.index for block in read_blocks(self.guest.control)}
+
+    def _blocks_left(self) -> list[int]:
+        """Numbers of its blocks that still exist, in order."""
+        return sorted({block.index for block in self.blocks} & self._indexes())
 
     def _known_blocks(self) -> set[int]:
         """The memory blocks that are not this memory's: those that are there before it comes."""
@@ -301,6 +306,5 @@ def _end_of_offline(index: int, done: Completed | None) -> End:
     if done is None or done.ending == "deadline":
         return End(Outcome.STUCK, f"memory{index}")
     if not done.ok:
-        said = done.stderr.decode(errors="replace").strip()
-        return End(Outcome.REFUSED, f"memory{index}: {said}")
+        return End(Outcome.REFUSED, f"memory{index}: {done.complaint}")
     return End(Outcome.REMOVED)

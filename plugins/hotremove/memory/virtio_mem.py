@@ -23,8 +23,7 @@ class VirtioMem(Removable):
             CapabilityAbsent: the kernel lacks virtio_mem, or the topology the device.
         """
         topology = guest.plan.topology
-        if "virtio_mem" in guest.plan.image.absent:
-            raise CapabilityAbsent("the kernel lacks CONFIG_VIRTIO_MEM: no virtio_mem")
+        guest.plan.image.require({"virtio_mem": "VIRTIO_MEM"})
         if not topology.virtio_mem_mib:
             raise CapabilityAbsent(f"topology {topology.name} has no virtio-mem device")
         mib = topology.virtio_mem_mib

@@ -107,12 +107,12 @@ class Cost(Point):
         return None if self.drains is None else self.drains * GIB / (self.mib * MIB)
 
     @property
-    def series(self) -> Series:
+    def series(self) -> SeriesKey:
         """What it has in common with points of other sizes."""
         return (self.path, self.kind, self.zone, self.faulted, self.batch)
 
 
-Series = tuple[str, str, str, bool, int]
+SeriesKey = tuple[str, str, str, bool, int]
 WHOLE = 300 * GIB // PAGE_BYTES
 """The range that is extrapolated to, 300 GiB in pages: what reviewers of the fix had in mind."""
 
@@ -174,9 +174,9 @@ def _refusal(answer: Mapping[str, Any]) -> str:
     return f"{answer['call']}: {os.strerror(int(answer['errno']))}"
 
 
-def by_series(costs: Iterable[Cost]) -> dict[Series, tuple[Cost, ...]]:
+def by_series(costs: Iterable[Cost]) -> dict[SeriesKey, tuple[Cost, ...]]:
     """Points that differ in size alone, together, by size; those that were refused are left out."""
-    found: dict[Series, list[Cost]] = {}
+    found: dict[SeriesKey, list[Cost]] = {}
     for cost in costs:
         if not cost.refused:
             found.setdefault(cost.series, []).append(cost)
@@ -184,7 +184,7 @@ def by_series(costs: Iterable[Cost]) -> dict[Series, tuple[Cost, ...]]:
 
 
 @dataclass(frozen=True)
-class Range:
+class Estimate:
     """A figure with what it may be, at 95 %."""
 
     value: float
@@ -205,19 +205,19 @@ class Growth:
         sizes: how many were measured.
     """
 
-    exponent: Range
+    exponent: Estimate
     at: float
     level: float
     spread: float
     noise: float
     sizes: int
 
-    def extrapolate(self, pages: int) -> Range:
+    def extrapolate(self, pages: int) -> Estimate:
         """Instructions for a pin of as many pages, with the range of a prediction."""
         away = math.log(pages) - self.at
         value = self.level + self.exponent.value * away
         off = self.noise * math.sqrt(1 + 1 / self.sizes + away**2 / self.spread)
-        return Range(math.exp(value), math.exp(value - off), math.exp(value + off))
+        return Estimate(math.exp(value), math.exp(value - off), math.exp(value + off))
 
 
 def fit(costs: Sequence[Cost]) -> Growth | None:
@@ -240,7 +240,7 @@ def fit(costs: Sequence[Cost]) -> Growth | None:
     student = _STUDENT[min(free, len(_STUDENT)) - 1]
     noise = student * math.sqrt(sumprod(weights, (r * r for r in left)) / free)
     off = noise / math.sqrt(spread)
-    exponent = Range(tilt, tilt - off, tilt + off)
+    exponent = Estimate(tilt, tilt - off, tilt + off)
     return Growth(exponent, at, level, spread, noise, len(costs))
 
 

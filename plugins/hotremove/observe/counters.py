@@ -17,6 +17,10 @@ _ZONE_FIELD = re.compile(r"\s+(?:pages )?(\w+):?\s+(\d+)\s*")
 _CACHED = re.compile(r"^ +count: +(\d+)$", re.MULTILINE)
 _SECTION = re.compile(r"  (\w[\w-]*)")
 
+ISOLATED_ERROR = 64
+"""`Counters.isolated` is off by fewer pages than so many: it is folded per CPU, so a few may come
+late (mm/vmstat.c)."""
+
 
 @dataclass(frozen=True)
 class Counters:

@@ -6,6 +6,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from hotremove.observe.counters import ISOLATED_ERROR
+
 MIB = 1 << 20
 
 
@@ -37,12 +39,8 @@ class Ledger:
         ]
         if self.pinned != before.pinned:
             found.append(f"{self.pinned - before.pinned} page references of pins are left")
-        if self.isolated - before.isolated >= _FOLDED:
+        if self.isolated - before.isolated >= ISOLATED_ERROR:
             found.append(f"{self.isolated - before.isolated} pages are left isolated")
         if before.free - self.free > tolerance:
             found.append(f"{(before.free - self.free) / MIB:.1f} MiB of free memory are gone")
         return found
-
-
-# The counter of isolated pages is folded per CPU, so a few may come late (mm/vmstat.c).
-_FOLDED = 64

@@ -302,7 +302,7 @@ def _is_exact(dump: PageDump) -> bool:
 
 def _parts(dump: PageDump, counts: dict[str, int], pins: int, *, exact: bool) -> tuple[Part, ...]:
     words = {
-        "pinned": _count(pins, "long-term pin"),
+        "pinned": count(pins, "long-term pin"),
         "mappings": "mapping" if counts["mappings"] == 1 else "mappings",
         "cache": "swap cache" if dump.kind == "anon" else "page cache",
         "isolation": "isolation",
@@ -317,7 +317,8 @@ def _short_term(number: int, *, exact: bool) -> str:
     return users if exact else f"{users}, or mappings of the folio's other pages"
 
 
-def _count(number: int, noun: str) -> str:
+def count(number: int, noun: str) -> str:
+    """So many of what `noun` names: `1 page`, `2 pages`."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
@@ -335,7 +336,7 @@ def _why(dump: PageDump) -> str:
     if dump.ret is None:
         return f"Dumped because: {dump.reason}."
     outcome = (
-        f"errno {-dump.ret}" if dump.ret < 0 else f"{_count(dump.ret, 'page')} of its batch left"
+        f"errno {-dump.ret}" if dump.ret < 0 else f"{count(dump.ret, 'page')} of its batch left"
     )
     return f"Dumped because: {dump.reason} (migrate_pages() returned {dump.ret}: {outcome})."
 

@@ -267,7 +267,11 @@ class Buffer:
         return parse_meminfo(sizes)["AnonHugePages"]
 
     def close(self) -> None:
-        """End the holder, which releases its memory and its pins."""
+        """End the holder, which releases its memory and its pins.
+
+        Raises:
+            DeadlineExceeded: it does not end.
+        """
         self.guest.control.close_input(self._job)
         if self.guest.control.wait(self._job, DEADLINE) is None:
             raise DeadlineExceeded(f"the holder, pid {self.pid}, did not end in {DEADLINE:g} s")
@@ -311,8 +315,8 @@ class Buffer:
             return PinRefused(
                 errno.ENOMEM, f"`{command}`: the kernel's OOM killer ended the holder"
             )
-        said = done.stderr.decode(errors="replace").strip()
-        return GuestLost(f"the holder ended at `{command}` ({done.ending} {done.status}): {said}")
+        ending = f"{done.ending} {done.status}"
+        return GuestLost(f"the holder ended at `{command}` ({ending}): {done.complaint}")
 
 
 def _about(command: str, seed: int, offset: int, size: int) -> str:

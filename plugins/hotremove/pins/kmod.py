@@ -119,8 +119,9 @@ def load_module(guest: Guest, module: Path, *parameters: str) -> None:
     guest.control.write(f"/run/{module.name}", module.read_bytes())
     loaded = guest.control.run(" ".join(("insmod", f"/run/{module.name}", *parameters)))
     if not loaded.ok:
-        said = loaded.stderr.decode(errors="replace").strip()
-        raise CapabilityAbsent(f"the kernel does not take the module {module.stem}: {said}")
+        raise CapabilityAbsent(
+            f"the kernel does not take the module {module.stem}: {loaded.complaint}"
+        )
 
 
 def turn_off(guest: Guest, unfix: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import errno
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from random import Random
 
 from hotremove.errors import CapabilityAbsent
@@ -17,6 +17,8 @@ from hotremove.pins.pin import Pin
 from hotremove.pins.traffic import Range, pieces
 
 DEVICE = "rxe0"
+# Modules it needs, with the options that make them.
+MODULES = {"rdma_rxe": "RDMA_RXE", "ib_uverbs": "INFINIBAND_USER_ACCESS", "dummy": "DUMMY"}
 _LABEL = "rxe memory region"
 # Between two pins that are to overlap, seconds at most; one of 16 MiB takes 0.03 s under TCG.
 _APART = 0.02
@@ -44,12 +46,13 @@ class Rdma(PinPath):
         if guest.plan.device("rdma"):
             self.device = self._find_given()
             return
-        require_rdma(guest.plan.image.absent)
+        guest.plan.image.require(MODULES)
         if not guest.control.run(_PRESENT).ok:
             made = guest.control.run(_SET_UP)
             if not made.ok:
-                said = made.stderr.decode(errors="replace").strip()
-                raise CapabilityAbsent(f"the kernel gives no rxe device (RDMA_RXE): {said}")
+                raise CapabilityAbsent(
+                    f"the kernel gives no rxe device (RDMA_RXE): {made.complaint}"
+                )
 
     def _find_given(self) -> str:
         """The host's device, driven in the guest."""
@@ -132,17 +135,3 @@ def _try(finish: Callable[[], Pin]) -> Pin | None:
         if refusal.errno != errno.ENOMEM:
             raise
         return None
-
-
-_MODULES = {"rdma_rxe": "RDMA_RXE", "ib_uverbs": "INFINIBAND_USER_ACCESS", "dummy": "DUMMY"}
-
-
-def require_rdma(absent: Collection[str]) -> None:
-    """Make sure that none of the modules it takes is among those `absent`.
-
-    Raises:
-        CapabilityAbsent: one is.
-    """
-    for module, option in _MODULES.items():
-        if module in absent:
-            raise CapabilityAbsent(f"the kernel lacks CONFIG_{option}: no {module}")

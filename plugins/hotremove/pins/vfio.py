@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from typing import Any
 
 from hotremove.errors import CapabilityAbsent
@@ -12,7 +11,8 @@ from hotremove.pins.buffer import Buffer
 from hotremove.pins.path import PinPath
 from hotremove.pins.pin import Pin
 
-_MODULES = {
+# Modules it needs, with the options that make them.
+MODULES = {
     "vfio_pci": "VFIO_PCI",
     "vfio_iommu_type1": "VFIO_IOMMU_TYPE1",
     "vfio": "VFIO",
@@ -48,7 +48,7 @@ class Vfio(PinPath):
         Raises:
             CapabilityAbsent: the kernel lacks vfio, an IOMMU driver or the endpoint.
         """
-        require_vfio(guest.plan.image.absent)
+        guest.plan.image.require(MODULES)
         self.guest = guest
         self.address = self._find()
         self.group = self._find_group()
@@ -104,16 +104,4 @@ class Vfio(PinPath):
             f"test -e /dev/vfio/{self.group}"
         )
         if not bound.ok:
-            said = bound.stderr.decode(errors="replace").strip()
-            raise CapabilityAbsent(f"vfio-pci does not take {self.address}: {said}")
-
-
-def require_vfio(absent: Collection[str]) -> None:
-    """Make sure that none of the modules it takes is among those `absent`.
-
-    Raises:
-        CapabilityAbsent: one is.
-    """
-    for module, option in _MODULES.items():
-        if module in absent:
-            raise CapabilityAbsent(f"the kernel lacks CONFIG_{option}: no {module}")
+            raise CapabilityAbsent(f"vfio-pci does not take {self.address}: {bound.complaint}")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
+from rich.text import Text
 
 from hotremove.errors import DataProblem
 from hotremove.report import bundle
@@ -17,6 +17,7 @@ from hotremove.report.files import write_all
 from hotremove.report.outputs import FORMATS
 from hotremove.report.record import Record
 from hotremove.report.source import opened, read
+from hotremove.report.tables import plain_table
 from hotremove.report.terminal import highlights, table, tally
 from hotremove.report.text import one_line
 
@@ -83,17 +84,8 @@ def run_verify(options: Namespace) -> int:
 def _show(record: Record) -> None:
     console = Console(highlight=False, soft_wrap=True)
     head, *body = table(record.results)
-    shown = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for text, _ in head:
-        shown.add_column(escape(one_line(text)))
-    for row in body:
-        shown.add_row(*(_coloured(text, colour) for text, colour in row))
-    console.print(shown)
+    rows = ([Text.assemble((one_line(text), colour)) for text, colour in row] for row in body)
+    console.print(plain_table((text for text, _ in head), rows))
     for heading, message in highlights(record.results):
         console.print(f"\n[bold]{escape(one_line(heading))}[/]\n  {escape(one_line(message))}")
     console.print(f"\n{tally(record.results)}")
-
-
-def _coloured(text: str, colour: str) -> str:
-    shown = escape(one_line(text))
-    return f"[{colour}]{shown}[/]" if colour else shown

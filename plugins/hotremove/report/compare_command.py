@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
 from hotremove.report.command import RUN
-from hotremove.report.compare import Comparison, Difference, compare
+from hotremove.report.compare import Comparison, compare
 from hotremove.report.source import opened
+from hotremove.report.tables import plain_table
 from hotremove.report.text import one_line
 
 if TYPE_CHECKING:
@@ -61,21 +61,14 @@ def show(found: Comparison) -> None:
     ):
         if differences:
             console.print(f"[bold {colour}]{heading}[/]")
-            console.print(_differences(differences))
+            rows = (
+                (one.row, one.before, one.after, " → ".join(dict.fromkeys(one.kernels)))
+                for one in differences
+            )
+            console.print(plain_table(("scenario", "before", "now", "kernel"), rows))
     for line in _lines(found):
         console.print(escape(one_line(line)))
     console.print(f"[bold]{found.summary}[/]")
-
-
-def _differences(differences: tuple[Difference, ...]) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for heading in ("scenario", "before", "now", "kernel"):
-        table.add_column(heading)
-    for one in differences:
-        kernel = " → ".join(dict.fromkeys(one.kernels))
-        cells = (one.row, one.before, one.after, kernel)
-        table.add_row(*(escape(one_line(cell)) for cell in cells))
-    return table
 
 
 def _lines(found: Comparison) -> Iterator[str]:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from hotremove.observe.cost import MOVABLE, NORMAL, WHOLE, Cost, Growth, Range, by_series, fit
+from hotremove.observe.cost import MOVABLE, NORMAL, WHOLE, Cost, Estimate, Growth, by_series, fit
 from hotremove.report.record import Result
 
 HEADINGS = (
@@ -124,12 +124,12 @@ def _row(series: Series) -> Iterator[str]:
     yield rounded(growth.extrapolate(WHOLE)) if growth else ""
 
 
-def exponent(found: Range) -> str:
+def exponent(found: Estimate) -> str:
     """An exponent with its error."""
     return f"{found.value:.3f} ± {(found.high - found.low) / 2:.3f}"
 
 
-def rounded(instructions: Range) -> str:
+def rounded(instructions: Estimate) -> str:
     """Thousands of millions of instructions, with the range at 95 %."""
     value, low, high = (x / 1e9 for x in (instructions.value, instructions.low, instructions.high))
     return f"{value:,.0f} ({low:,.0f} to {high:,.0f})"

@@ -9,15 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
 from hotremove.report.command import RUN
 from hotremove.report.compare_command import REGRESSED, show
 from hotremove.report.files import write_whole
 from hotremove.report.source import opened
+from hotremove.report.tables import plain_table
 from hotremove.report.terminal import row_order, tally
-from hotremove.report.text import one_line
 
 if TYPE_CHECKING:
     from argparse import _SubParsersAction
@@ -155,9 +153,4 @@ def _print(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     if not rows:
         print("nothing")
         return
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for heading in headings:
-        table.add_column(heading, overflow="fold")
-    for row in rows:
-        table.add_row(*(escape(one_line(cell)) if cell.strip() else cell for cell in row))
-    Console(highlight=False).print(table)
+    Console(highlight=False).print(plain_table(headings, rows, overflow="fold"))

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
 from hotremove.errors import UsageProblem
 from hotremove.report import bundle
@@ -20,6 +19,7 @@ from hotremove.report.qualification import Decision, Qualification, qualify
 from hotremove.report.record import FILE, Record
 from hotremove.report.source import opened
 from hotremove.report.suite import run_suite, split_words, suite_command
+from hotremove.report.tables import plain_table
 from hotremove.report.text import one_line
 from hotremove.verdict.changelog import Claims, read_changelog
 from hotremove.verdict.lineage import find_change
@@ -141,13 +141,8 @@ def _show(found: Qualification) -> None:
     from hotremove.report.qualification_page import lineage_table
 
     head, *rows = lineage_table(found.shown)
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for heading in head:
-        table.add_column(heading)
-    for row in rows:
-        table.add_row(*(escape(one_line(cell)) for cell in row))
     console = Console(highlight=False)
-    console.print(table)
+    console.print(plain_table(head, rows))
     if found.untested:
         hashes = ", ".join(one.change.hash for one in found.untested)
         console.print(f"not testable here: {hashes}", soft_wrap=True)

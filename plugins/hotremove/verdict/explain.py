@@ -4,9 +4,9 @@
 from __future__ import annotations
 
 from hotremove.observe.counters import Counters
-from hotremove.observe.pagedump import PageDump, split_refcount
+from hotremove.observe.pagedump import PageDump, count, split_refcount
 from hotremove.pins.pin import Pin
-from hotremove.verdict.lineage import Change, find_change
+from hotremove.verdict.lineage import find_change
 
 # mm/gup.c: migrate pinned pages out of movable zone
 _THE_FIX = "d1e153fea2a8"
@@ -37,11 +37,10 @@ def explain_stuck(
 
 def _page(node: int, dump: PageDump) -> str:
     split = split_refcount(dump)
-    shares = " + ".join(f"{part.count} ({part.words})" for part in split.parts)
     name = f"pfn {dump.pfn:#x}" if dump.pfn is not None else "a page"
-    holds = _count(split.pins, "long-term pin") if split.pins else "a reference that is no pin"
+    holds = count(split.pins, "long-term pin") if split.pins else "a reference that is no pin"
     where = f"in node {node}'s ZONE_MOVABLE"
-    return f"{name} {where} holds {holds} (refcount {dump.refcount} = {shares})"
+    return f"{name} {where} holds {holds} ({split})"
 
 
 def _no_page(node: int, counted: Counters) -> str:
@@ -61,20 +60,12 @@ def _cause(pin: Pin | None, migrates_pins: bool) -> str:
     if not migrates_pins:
         return f"fixed upstream by {find_change(_THE_FIX)}"
     return (
-        f"the kernel has {_name(find_change(_THE_FIX))} and left the page there all the same: "
+        f"the kernel has {find_change(_THE_FIX)} and left the page there all the same: "
         "suspect a regression of it"
     )
-
-
-def _name(change: Change) -> str:
-    return f"{change.hash} ({change.mainline})"
 
 
 def explain_refusal(mechanism: str, remark: str, reasons: tuple[str, ...]) -> str:
     """What a refusal says; `reasons` are the kernel's own, the last one counts."""
     logged = f" (offlining failed due to {reasons[-1]})" if reasons else ""
     return f"the kernel answered the {mechanism} with: {remark or 'no reason given'}{logged}"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
