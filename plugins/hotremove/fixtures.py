@@ -28,6 +28,7 @@ import pytest
 
 from hotremove.chance import Rounds
 from hotremove.debugging import should_keep
+from hotremove.farm.capacity import worker_mib
 from hotremove.farm.farm import Farm
 from hotremove.guest.accelerator import Accelerator
 from hotremove.guest.machine import Guest
@@ -156,7 +157,8 @@ def _lent(
     test = "::".join((str(request.node.path), request.node.nodeid.partition("::")[2]))
     evidence.before(test, plan, request.config.rootpath, words, more)
     keep = partial(should_keep, request.node)
-    with farm.stable.lend(plan, evidence.after, keep) as fresh:
+    mib = worker_mib(plan.topology.boot_mib, _dimm_mib(request))
+    with farm.room.take(mib), farm.stable.lend(plan, evidence.after, keep) as fresh:
         request.node.stash[GUEST] = fresh
         fresh.timeline.until_now(fresh.origin)
         evidence.started(fresh)
@@ -188,9 +190,12 @@ def removal_deadline(farm: Farm, fix: bool, known_bug: bool) -> float:
 @pytest.fixture
 def movable_dimm(request: pytest.FixtureRequest, guest: Guest, removal_deadline: float) -> Dimm:
     """A DIMM on the movable node, online in ZONE_MOVABLE."""
+    return Dimm(guest, guest.plan.topology.movable_node, _dimm_mib(request), removal_deadline)
+
+
+def _dimm_mib(request: pytest.FixtureRequest) -> int:
     marker = request.node.get_closest_marker("dimm")
-    mib = marker.args[0] if marker else DIMM_MIB
-    return Dimm(guest, guest.plan.topology.movable_node, mib, removal_deadline)
+    return int(marker.args[0]) if marker else DIMM_MIB
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from hotremove.cache import host_errors
 from hotremove.errors import HotremoveError
 from hotremove.farm import moving
 from hotremove.farm.farm import Farm
-from hotremove.farm.workers import worker_id
+from hotremove.farm.workers import shares_of, worker_id
 from hotremove.report import live, reporting
 from hotremove.report.screen import uncaptured
 from hotremove.stash import BOOK, FARM, KEPT, PROBLEM, RESULTS
@@ -44,7 +44,9 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(config.stash[RESULTS], "hotremove-results")
     config.pluginmanager.register(Termination(), "hotremove-termination")
     try:
-        config.stash[FARM] = Farm(options.read_options(config), worker_id(config))
+        config.stash[FARM] = Farm(
+            options.read_options(config), worker_id(config), shares_of(config)
+        )
     except HotremoveError as error:
         raise pytest.UsageError(str(error)) from error
     live.register(config, config.stash[FARM])

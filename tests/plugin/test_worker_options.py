@@ -64,6 +64,7 @@ def test_all_workers_have_the_controllers_seed(run, pytester: pytest.Pytester) -
         (("-m", "hotremove"), 1 << 20, 3),
         (("-m", "hotremove"), 5000, 2),
         (("-m", "hotremove"), 100, 1),
+        (("scenarios",), 5000, 2),
         (("-m", "hotremove", "--gdb", "1234"), 1 << 20, 0),
     ],
 )

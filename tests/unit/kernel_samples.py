@@ -6,9 +6,11 @@ from __future__ import annotations
 import gzip
 import hashlib
 import io
+import shutil
 import struct
 import subprocess
 import tarfile
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -175,8 +177,8 @@ class Mirror:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.keyring = root / "archive-keyring.gpg"
-        self._home = root / "gnupg"
-        self._home.mkdir(parents=True, mode=0o700)
+        root.mkdir(parents=True, exist_ok=True)
+        self._home = Path(tempfile.mkdtemp(prefix="gpg-"))  # short, as the agent's socket wants it
         self._gpg("--quick-generate-key", "archive@example.org", "ed25519", "sign", "never")
         self._gpg("--export", "--output", str(self.keyring))
 
@@ -195,8 +197,9 @@ class Mirror:
         self._release(suite, packages)
 
     def close(self) -> None:
-        """Stop the agent that gpg started."""
+        """Stop the agent that gpg started, and forget the key."""
         subprocess.run(["gpgconf", "--homedir", str(self._home), "--kill", "all"], check=False)
+        shutil.rmtree(self._home, ignore_errors=True)
 
     def _stanza(self, deb: Deb, path: Path) -> str:
         data = path.read_bytes()

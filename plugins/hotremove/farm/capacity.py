@@ -8,9 +8,10 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-# Beside a guest's memory at boot: the DIMMs that scenarios plug (512 MiB, seldom 1024), QEMU with
-# its translated code, and the worker's own Python. MiB.
-_BESIDE_MIB = 1024 + 384
+# Beside a guest's memory at boot: the DIMMs that scenarios plug (512 MiB, seldom 1024 or more), and
+# QEMU with its translated code and the worker's own Python.
+_DIMMS_MIB = 1024
+_BESIDE_MIB = 384
 _CGROUPS = Path("/sys/fs/cgroup")
 # Limit and usage, of either kind of cgroup.
 _MEMORY_FILES = (
@@ -19,9 +20,12 @@ _MEMORY_FILES = (
 )
 
 
-def worker_mib(boot_mib: int) -> int:
-    """What a worker takes with a guest that boots with `boot_mib` MiB."""
-    return boot_mib + _BESIDE_MIB
+def worker_mib(boot_mib: int, dimms_mib: int = 0) -> int:
+    """What a worker takes with a guest that boots with `boot_mib` MiB.
+
+    `dimms_mib` is what is plugged, where that is known to be more than the usual.
+    """
+    return boot_mib + max(dimms_mib, _DIMMS_MIB) + _BESIDE_MIB
 
 
 def workers_that_fit(cores: int, free_mib: int, each_mib: int) -> int:

@@ -12,9 +12,11 @@ from hotremove.build.kmods import Kmods, build_kmods
 from hotremove.build.vmlinux import boot_file
 from hotremove.cache import Cache, make_writable
 from hotremove.errors import CapabilityAbsent, GuestLost, HostProblem
+from hotremove.farm import capacity
 from hotremove.farm.far_stable import FarStable, SlotTaken
 from hotremove.farm.hosts import Host
 from hotremove.farm.lease import Slot, slots_of, try_lease
+from hotremove.farm.room import Room
 from hotremove.guest.accelerator import Accelerator, choose
 from hotremove.guest.hostdev import RDMA_DRIVERS, Found, examine
 from hotremove.guest.machine import Guest
@@ -34,10 +36,15 @@ _PAUSE = 0.5
 class Farm:
     """Kernels are resolved, images built and libvirt opened when first asked for."""
 
-    def __init__(self, options: Options, worker: str = "") -> None:
-        """Nothing is fetched or started yet; `worker` is the name of one of several."""
+    def __init__(self, options: Options, worker: str = "", shares: int = 0) -> None:
+        """Nothing is fetched or started yet.
+
+        `worker` is the name of one of several, which have `shares` of this machine's memory
+        together; a single one need not ask.
+        """
         self.options = options
         self.worker = worker
+        self._shares = shares
         self.cache = Cache.default()
         self.measured: dict[str, tuple[Cost, ...]] = {}
         self._images: dict[Kernel, BootImage] = {}
@@ -83,6 +90,12 @@ class Farm:
             self.options.gdb,
             self.worker,
         )
+
+    @cached_property
+    def room(self) -> Room:
+        """This machine's memory, for guests that run here."""
+        share = capacity.worker_mib(load_topology(self.options.topology).boot_mib)
+        return Room(self.cache, 0 if self.options.hosts else self._shares, share)
 
     def image(self, kernel: Kernel) -> BootImage:
         """The boot image of a kernel."""

@@ -10,6 +10,7 @@ PYTEST_DONT_REWRITE: it has no assertions, and is imported before pytest could r
 from __future__ import annotations
 
 from collections.abc import Generator
+from contextlib import suppress
 from functools import partial
 from itertools import groupby
 from pathlib import Path
@@ -25,10 +26,11 @@ from hotremove.farm import capacity
 from hotremove.farm.hosts import labelled, read_hosts
 from hotremove.guest.topology import load_topology
 from hotremove.options import setting
-from hotremove.stash import FARM, KEPT
+from hotremove.stash import FARM, KEPT, SHARES
 
 _PROBLEM = "hotremove_problem"
 _KEPT = "hotremove_kept"
+_SHARES = "hotremove_shares"
 
 
 def worker_id(config: pytest.Config) -> str:
@@ -78,14 +80,13 @@ def _that_fit(config: pytest.Config) -> int:
     """How many this machine takes at once; none but pytest where one guest has what is given."""
     if config.getoption("gdb") is not None or config.getoption("device"):
         return 0
-    name = setting(config, "topology")
-    each = capacity.worker_mib(load_topology(name).boot_mib)
-    return capacity.workers_that_fit(capacity.cores(), capacity.free_mib(), each)
+    return capacity.workers_that_fit(capacity.cores(), capacity.free_mib(), _share(config))
 
 
 def _is_about_guests(config: pytest.Config) -> bool:
     """Whether the command says so, before anything is collected."""
-    return "hotremove" in (config.option.markexpr or "") or bool(config.getoption("kernel"))
+    named = "hotremove" in (config.option.markexpr or "") or config.getoption("kernel")
+    return bool(named) or any("scenarios" in str(argument) for argument in config.args)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -130,8 +131,29 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
-    """On the controller, give a worker the run's seed."""
+    """On the controller, give a worker the run's seed, and the memory that all may take."""
     node.workerinput[SEED] = node.config.stash[FARM].options.seed
+    node.workerinput[_SHARES] = _shares(node.config)
+
+
+def _shares(config: pytest.Config) -> int:
+    """How many workers' guests find memory; at least as many as there are workers."""
+    if SHARES not in config.stash:
+        with suppress(HotremoveError):  # a topology that nobody knows: the workers will say so
+            fit = capacity.free_mib() // _share(config)
+            config.stash[SHARES] = max(len(config.option.tx), fit)
+    return config.stash.get(SHARES, 0)
+
+
+def _share(config: pytest.Config) -> int:
+    """MiB that a worker is reckoned at: with a guest of the usual topology."""
+    return capacity.worker_mib(load_topology(setting(config, "topology")).boot_mib)
+
+
+def shares_of(config: pytest.Config) -> int:
+    """In a worker, the shares of memory that the workers of the run may take together; else 0."""
+    told: dict[str, Any] = getattr(config, "workerinput", {})
+    return int(told.get(_SHARES, 0))
 
 
 @pytest.hookimpl(optionalhook=True)
