@@ -96,6 +96,7 @@ def test_auto_is_xdists_own_for_tests_without_guests(
         ("{a}", ("--keep-guest",), "--keep-guest does not go with --farm-hosts"),
         ("{a}", ("--device", "vfio=host:0000:65:00.0"), "guests are to run on another"),
         ("{a}", ("--farm-uri", "qemu:///system"), "--farm-uri (ini: hotremove_uri) does not go"),
+        ("{a}", ("--accel", "kvm"), "--accel does not go with --farm-hosts: hosts.toml says"),
         ("{a}", ("--reruns", "1"), "--reruns does not go with --farm-hosts"),
         ("{a}", (), "no host of 1 is to be had: a: host a: 127.0.0.1:9: Connection refused"),
     ],

@@ -79,7 +79,8 @@ def run(options: Namespace) -> int:
     folder = _folder(options)
     ended = run_suite(_command(options, folder))
     if not (folder / FILE).is_file():
-        return ended or _CODES[Decision.OPEN]
+        # Pytest's 0 and 1 would read as verdicts.
+        return _CODES[Decision.OPEN] if ended is None or ended in _WHOLE else ended
     if ended not in _WHOLE:
         print(f"no verdict: the suite was broken off (pytest ended with {ended})")
         return _CODES[Decision.OPEN]
