@@ -174,7 +174,7 @@ def test_a_host_that_goes_costs_no_verdict(laboratory, machines, hosts, fault):
     assert run.wait(180) == 0, run.text
     assert [row.verdict for row in run.rows] == ["pass"] * 4
     assert "1 moved" in run.text
-    assert "its host berta died, and it ran elsewhere" in run.text
+    assert "it lost its host berta, and ran elsewhere" in run.text
     laboratory.expect_nothing_left()
     assert not machines[0].emulators()
 

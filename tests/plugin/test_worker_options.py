@@ -158,7 +158,7 @@ def pytest_configure(config):
     farm = config.stash[FARM]
     farm.options = dataclasses.replace(farm.options, hosts=(Host("berta", "qemu:///system"),))
     dying = ["berta"] * {deaths}
-    farm.leave_dead_host = lambda: dying.pop() if dying else None
+    farm.leave_lost_host = lambda: dying.pop() if dying else None
 """
 FAILS_AT_FIRST = """
 import pytest

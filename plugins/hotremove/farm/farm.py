@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 from functools import cached_property
 
@@ -11,11 +10,10 @@ from hotremove.build.initramfs import BootImage, build_image
 from hotremove.build.kmods import Kmods, build_kmods
 from hotremove.build.vmlinux import boot_file
 from hotremove.cache import Cache, make_writable
-from hotremove.errors import CapabilityAbsent, GuestLost, HostProblem
+from hotremove.errors import CapabilityAbsent
 from hotremove.farm import capacity
-from hotremove.farm.far_stable import FarStable, SlotTaken
-from hotremove.farm.hosts import Host
-from hotremove.farm.lease import Slot, slots_of, try_lease
+from hotremove.farm.far_stable import FarStable
+from hotremove.farm.lodging import Lodging
 from hotremove.farm.room import Room
 from hotremove.guest.accelerator import Accelerator, choose
 from hotremove.guest.hostdev import RDMA_DRIVERS, Found, examine
@@ -27,10 +25,6 @@ from hotremove.kernels.kernel import Kernel
 from hotremove.kernels.spec import resolve
 from hotremove.observe.cost import Cost
 from hotremove.options import Options
-from hotremove.progress import waiting
-
-# Seconds between two looks for a free slot.
-_PAUSE = 0.5
 
 
 class Farm:
@@ -48,8 +42,7 @@ class Farm:
         self.cache = Cache.default()
         self.measured: dict[str, tuple[Cost, ...]] = {}
         self._images: dict[Kernel, BootImage] = {}
-        self._dead: dict[Host, str] = {}
-        self._taken: set[Slot] = set()
+        self._lodging = Lodging(options, self.cache, worker)
 
     @cached_property
     def kernels(self) -> tuple[Kernel, ...]:
@@ -81,7 +74,7 @@ class Farm:
     def stable(self) -> Stable:
         """Where guests come from: this machine, or the slot of another that could be leased."""
         if self.options.hosts:
-            return self._lease_stable()
+            return self._lodging.lease()
         return Stable(
             self.cache,
             self.options.uri,
@@ -142,7 +135,7 @@ class Farm:
         if self.options.hosts and not self.has_place:
             # Nobody may wait here: xdist hands out tests when all workers have collected them, so
             # that those with a slot would wait for this one, and this one for their slots.
-            stable = self._try_to_lease()
+            stable = self._lodging.try_to_lease()
             if not stable:
                 return
             self.stable = stable
@@ -153,65 +146,15 @@ class Farm:
         """Whether it is known where guests run; a slot that others hold is waited for later."""
         return "stable" in self.__dict__
 
-    def leave_dead_host(self) -> str | None:
-        """Give up the host that guests ran on if it answers no more; gives its name.
-
-        Likewise the slot, if another farm has taken it.
-        """
+    def leave_lost_host(self) -> str | None:
+        """Give up the host that guests ran on if it, or the slot there, is lost; gives its name."""
         stable = self.__dict__.get("stable")
         if not isinstance(stable, FarStable) or stable.usable:
             return None
-        if stable.alive:
-            self._taken.add(stable.lease.slot)
-        else:
-            self._dead[stable.host] = "it answers no more"
         for made in ("stable", "accelerator"):
             self.__dict__.pop(made, None)
-        stable.close()
+        self._lodging.give_up(stable)
         return stable.host.name
-
-    def _lease_stable(self) -> FarStable:
-        """A slot of a host that answers, once one is free.
-
-        Raises:
-            HostProblem: no host answers, or other farms have all slots.
-        """
-        stable = self._try_to_lease()
-        if not stable:
-            with waiting(
-                f"waiting for one of {len(self._hopeful_slots())} slots, which others hold"
-            ):
-                while not (stable := self._try_to_lease()):
-                    time.sleep(_PAUSE)
-        return stable
-
-    def _try_to_lease(self) -> FarStable | None:
-        """The same, or None where others hold all slots now."""
-        options = self.options
-        while slots := self._hopeful_slots():
-            lease = try_lease(slots, self.cache, self.worker)
-            if not lease:
-                return None
-            try:
-                return FarStable(self.cache, lease, options.fresh_boot, options.boot_deadline)
-            except (SlotTaken, GuestLost):
-                self._taken.add(lease.slot)
-            except HostProblem as problem:
-                self._dead[lease.slot.host] = str(problem)
-            lease.release()
-        raise HostProblem(self._no_slot())
-
-    def _hopeful_slots(self) -> list[Slot]:
-        slots = slots_of(self.options.hosts)
-        return [s for s in slots if s.host not in self._dead and s not in self._taken]
-
-    def _no_slot(self) -> str:
-        told = [f"{host.name}: {why}" for host, why in self._dead.items()]
-        if self._taken:
-            told.append(
-                f"another farm's guest, or one that does not end, in {len(self._taken)} slots"
-            )
-        return f"no host of {len(self.options.hosts)} is to be had: {'; '.join(told)}"
 
     @property
     def guests(self) -> tuple[Guest, ...]:

@@ -27,7 +27,7 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
     item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
     reports = runtestprotocol(item, nextitem=nextitem, log=False)
     failed = [report for report in reports if report.failed]
-    host = farm.leave_dead_host() if failed else None
+    host = farm.leave_lost_host() if failed else None
     if host:
         _log(item, [_moved(failed[0], host)])
         _forget(item)

@@ -297,7 +297,7 @@ def write(config: pytest.Config) -> None:
 
 def moves(moved: Mapping[str, str]) -> list[str]:
     """What became of tests whose host died, a line for each: by test, the host."""
-    return [f"{test}: its host {host} died, and it ran elsewhere" for test, host in moved.items()]
+    return [f"{test}: it lost its host {host}, and ran elsewhere" for test, host in moved.items()]
 
 
 def summarize(reporter: TerminalReporter, config: pytest.Config) -> None:
