@@ -30,6 +30,7 @@ from hotremove.chance import Rounds
 from hotremove.debugging import should_keep
 from hotremove.farm.capacity import worker_mib
 from hotremove.farm.farm import Farm
+from hotremove.farm.room import Room
 from hotremove.guest.accelerator import Accelerator
 from hotremove.guest.machine import Guest
 from hotremove.guest.plan import GuestPlan
@@ -97,6 +98,13 @@ def farm(pytestconfig: pytest.Config) -> Farm:
 
 
 @pytest.fixture(scope="session")
+def hotremove_room(farm: Farm, tmp_path_factory: pytest.TempPathFactory) -> Room:
+    """This machine's memory; workers have the parent of their temporary folder in common."""
+    share = worker_mib(load_topology(farm.options.topology).boot_mib)
+    return Room(tmp_path_factory.getbasetemp().parent, farm.shares, share)
+
+
+@pytest.fixture(scope="session")
 def kernel(request: pytest.FixtureRequest) -> Kernel:
     """The kernel under test; one test run for each `--kernel`."""
     found: Kernel = request.param
@@ -153,12 +161,14 @@ def _lent(
     words = map(str, request.config.invocation_params.args)
     more = ["--seed", str(farm.options.seed), "--rounds", str(farm.options.rounds)]
     more += [] if fix else ["--prove"]
+    more += [] if farm.options.hosts else ["--accel", plan.accelerator]
     # By its whole path: below --pyargs an id names no file that pytest would find again.
     test = "::".join((str(request.node.path), request.node.nodeid.partition("::")[2]))
     evidence.before(test, plan, request.config.rootpath, words, more)
     keep = partial(should_keep, request.node)
     mib = worker_mib(plan.topology.boot_mib, _dimm_mib(request))
-    with farm.room.take(mib), farm.stable.lend(plan, evidence.after, keep) as fresh:
+    room: Room = request.getfixturevalue("hotremove_room")
+    with room.take(mib), farm.stable.lend(plan, evidence.after, keep) as fresh:
         request.node.stash[GUEST] = fresh
         fresh.timeline.until_now(fresh.origin)
         evidence.started(fresh)

@@ -331,7 +331,10 @@ def _hosts(config: pytest.Config) -> tuple[Host, ...]:
     if setting(config, "uri"):
         raise UsageProblem("--farm-uri (ini: hotremove_uri) does not go with --farm-hosts")
     if setting(config, "accel") != "auto":
-        raise UsageProblem("--accel does not go with --farm-hosts: hosts.toml says who has kvm")
+        raise UsageProblem(
+            "--accel (ini: hotremove_accel) does not go with --farm-hosts: "
+            "hosts.toml says who has kvm"
+        )
     for option in ("gdb", "keep_guest", "reruns"):
         if config.getoption(option, None):
             raise UsageProblem(f"--{option.replace('_', '-')} does not go with --farm-hosts")

@@ -145,13 +145,21 @@ def test_nothing_of_a_far_guest_is_a_path_of_this_machine():
 
 def test_titles_tell_whose_a_guest_is():
     with subprocess.Popen(["sleep", "60"]) as other:
-        others = reclaim.title("gw1", other.pid)
-        assert not reclaim.is_left(others)
+        others = reclaim.title("lock-a", "gw1", other.pid)
+        assert reclaim.is_left(others, "lock-a"), "who holds the lock is told that it is nobody's"
+        assert not reclaim.is_left(others, "lock-b")
         other.kill()
-    assert reclaim.is_left(others)
-    assert reclaim.is_left(reclaim.title("gw0", os.getpid()))
-    assert not reclaim.is_left("hotremove 0123456789ab gw0 1 2")
-    assert not reclaim.is_left("somebody's own machine")
+    assert reclaim.is_left(others, "lock-b")
+    assert not reclaim.is_left("hotremove 0123456789ab lock-a gw0 1 2", "lock-a")
+    assert not reclaim.is_left("somebody's own machine", "lock-a")
+
+
+def test_a_lock_has_a_name_of_its_own(tmp_path):
+    slots = [Slot(ANNA, 0), Slot(ANNA, 1)]
+    here, there = Cache(tmp_path / "here"), Cache(tmp_path / "there")
+    marks = [try_lease([slot], cache, "gw0").mark for slot in slots for cache in (here, there)]
+    assert len(set(marks)) == 4
+    assert try_lease(slots[:1], Cache(tmp_path / "new"), "gw1").mark not in marks
 
 
 def test_a_volume_can_be_read_by_any_emulator():

@@ -6,17 +6,15 @@ import sys
 
 import pytest
 
-from hotremove.cache import Cache
 from hotremove.farm.room import Room
 
 # Takes so many MiB of three shares, says so, and holds them until its input ends.
 _WORKER = """
 import sys
 from pathlib import Path
-from hotremove.cache import Cache
 from hotremove.farm.room import Room
 
-with Room(Cache(Path(sys.argv[1])), 3, 2048).take(int(sys.argv[2])):
+with Room(Path(sys.argv[1]), 3, 2048).take(int(sys.argv[2])):
     print("has", flush=True)
     sys.stdin.read()
 """
@@ -61,7 +59,7 @@ def test_who_waits_for_more_is_not_overtaken(worker):
     large = worker(6144)
     assert "waiting for memory" in large.stderr.readline()
     small = worker(1)
-    assert "waiting" in small.stderr.readline()
+    assert "waiting for memory" in small.stderr.readline()
     first.communicate("")
     assert large.stdout.readline() == "has\n"
     assert small.poll() is None
@@ -74,14 +72,17 @@ def test_a_guest_that_is_larger_than_all_there_is_gets_all(worker):
 
 
 def test_a_process_waits_for_none_of_its_own(tmp_path):
-    room = Room(Cache(tmp_path), 1, 2048)
+    room = Room(tmp_path, 1, 2048)
     with room.take(2048), room.take(2048):
         pass
     with room.take(2048):
         pass
 
 
-def test_where_nothing_is_shared_nothing_is_asked_for(tmp_path):
-    room = Room(Cache(tmp_path), 0, 2048)
-    with room.take(1 << 20):
+def test_where_nothing_is_shared_nothing_is_asked_for(tmp_path, worker):
+    """Neither while another waits, and has the turn."""
+    assert worker(6144).stdout.readline() == "has\n"
+    waiter = worker(2048)
+    assert "waiting for memory" in waiter.stderr.readline()
+    with Room(tmp_path, 0, 2048).take(1 << 20):
         pass

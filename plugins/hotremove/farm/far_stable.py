@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -137,7 +137,7 @@ class FarStable(Stable):
         except BaseException:
             opened.close()
             raise
-        self.title = reclaim.title(self.lease.worker, os.getpid())
+        self.title = reclaim.title(self.lease.mark, self.lease.worker, os.getpid())
         name = self.lease.slot.guest_name
         reclaim.announce(self.directory.path, self.host.uri, name, self.title)
         return opened
@@ -149,7 +149,7 @@ class FarStable(Stable):
             SlotTaken: a guest that is there is somebody else's.
         """
         name = self.lease.slot.guest_name
-        if not reclaim.clear(hypervisor, name, reclaim.is_left):
+        if not reclaim.clear(hypervisor, name, partial(reclaim.is_left, lock=self.lease.mark)):
             self._taken = True
             raise SlotTaken(f"{self.host.name}: another farm has a guest called {name}")
 
@@ -236,7 +236,7 @@ class FarStable(Stable):
             replace(plan, emulator=self.emulator).key,
             self.hypervisor.version(),
             far.processor_of(self.hypervisor.capabilities()) if kvm else "",
-            str(self.store.folder),
+            str(self.store.path_of("")),
             self.lease.slot.guest_name,
             Path(__file__),
             Path(far.__file__),

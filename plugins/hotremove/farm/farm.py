@@ -11,10 +11,8 @@ from hotremove.build.kmods import Kmods, build_kmods
 from hotremove.build.vmlinux import boot_file
 from hotremove.cache import Cache, make_writable
 from hotremove.errors import CapabilityAbsent
-from hotremove.farm import capacity
 from hotremove.farm.far_stable import FarStable
-from hotremove.farm.lodging import Lodging
-from hotremove.farm.room import Room
+from hotremove.farm.lodging import Lodging, Loss
 from hotremove.guest.accelerator import Accelerator, choose
 from hotremove.guest.hostdev import RDMA_DRIVERS, Found, examine
 from hotremove.guest.machine import Guest
@@ -38,7 +36,7 @@ class Farm:
         """
         self.options = options
         self.worker = worker
-        self._shares = shares
+        self.shares = 0 if options.hosts else shares
         self.cache = Cache.default()
         self.measured: dict[str, tuple[Cost, ...]] = {}
         self._images: dict[Kernel, BootImage] = {}
@@ -83,12 +81,6 @@ class Farm:
             self.options.gdb,
             self.worker,
         )
-
-    @cached_property
-    def room(self) -> Room:
-        """This machine's memory, for guests that run here."""
-        share = capacity.worker_mib(load_topology(self.options.topology).boot_mib)
-        return Room(self.cache, 0 if self.options.hosts else self._shares, share)
 
     def image(self, kernel: Kernel) -> BootImage:
         """The boot image of a kernel."""
@@ -146,15 +138,14 @@ class Farm:
         """Whether it is known where guests run; a slot that others hold is waited for later."""
         return "stable" in self.__dict__
 
-    def leave_lost_host(self) -> str | None:
-        """Give up the host that guests ran on if it, or the slot there, is lost; gives its name."""
+    def leave_lost_host(self) -> Loss | None:
+        """Give up the host that guests ran on if it, or the slot there, is lost."""
         stable = self.__dict__.get("stable")
         if not isinstance(stable, FarStable) or stable.usable:
             return None
         for made in ("stable", "accelerator"):
             self.__dict__.pop(made, None)
-        self._lodging.give_up(stable)
-        return stable.host.name
+        return self._lodging.give_up(stable)
 
     @property
     def guests(self) -> tuple[Guest, ...]:

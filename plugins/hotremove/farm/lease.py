@@ -61,6 +61,11 @@ class Lease:
     worker: str
     _lock: FileLock
 
+    @property
+    def mark(self) -> str:
+        """Names the lock: who holds it knows that a guest of the same mark is nobody's any more."""
+        return digest(str(self._lock.lock_file))[:8]
+
     def release(self) -> None:
         """Give the slot back."""
         self._lock.release()

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 
 from hotremove.cache import Cache
 from hotremove.errors import GuestLost, HostProblem
@@ -17,6 +18,22 @@ from hotremove.progress import waiting
 _PAUSE = 0.5
 
 
+@dataclass(frozen=True)
+class Loss:
+    """What a worker has lost.
+
+    Attributes:
+        host: the name of the host that its guests ran on.
+        host_died: whether the host answers no more; else another farm has come by the slot.
+    """
+
+    host: str
+    host_died: bool
+
+    def __str__(self) -> str:
+        return f"its host {self.host}" if self.host_died else f"its slot on {self.host}"
+
+
 class Lodging:
     """The hosts of a run, as one worker has found them."""
 
@@ -26,13 +43,13 @@ class Lodging:
         self._cache = cache
         self._worker = worker
         self._dead: dict[Host, str] = {}
-        self._taken: set[Slot] = set()
+        self._lost: set[Slot] = set()
 
     def lease(self) -> FarStable:
         """Guests in a slot of a host that answers, once one is free.
 
         Raises:
-            HostProblem: no host answers, or other farms have all slots.
+            HostProblem: no host answers.
         """
         stable = self.try_to_lease()
         if not stable:
@@ -43,36 +60,35 @@ class Lodging:
         return stable
 
     def try_to_lease(self) -> FarStable | None:
-        """The same, or None where others hold all slots now."""
+        """The same, or None where others hold all slots now, be it of this farm or of another."""
         options = self._options
+        taken: set[Slot] = set()
         while slots := self._hopeful_slots():
-            lease = try_lease(slots, self._cache, self._worker)
+            free = (slot for slot in slots if slot not in taken)
+            lease = try_lease(free, self._cache, self._worker)
             if not lease:
                 return None
             try:
                 return FarStable(self._cache, lease, options.fresh_boot, options.boot_deadline)
-            except (SlotTaken, GuestLost):
-                self._taken.add(lease.slot)
-            except HostProblem as problem:
+            except SlotTaken:
+                taken.add(lease.slot)
+            except (GuestLost, HostProblem) as problem:
                 self._dead[lease.slot.host] = str(problem)
             lease.release()
-        raise HostProblem(self._no_slot())
+        dead = "; ".join(f"{host.name}: {why}" for host, why in self._dead.items())
+        raise HostProblem(f"no host of {len(options.hosts)} is to be had: {dead}")
 
-    def give_up(self, stable: FarStable) -> None:
-        """Ask no more for the slot of guests that were lost, or for its host if that is dead."""
-        if stable.alive:
-            self._taken.add(stable.lease.slot)
-        else:
+    def give_up(self, stable: FarStable) -> Loss:
+        """Let go of guests that were lost: with their host, or only with its slot."""
+        loss = Loss(stable.host.name, not stable.alive)
+        if loss.host_died:
             self._dead[stable.host] = "it answers no more"
+        else:
+            self._lost.add(stable.lease.slot)
         stable.close()
+        return loss
 
     def _hopeful_slots(self) -> list[Slot]:
-        slots = slots_of(self._options.hosts)
-        return [s for s in slots if s.host not in self._dead and s not in self._taken]
-
-    def _no_slot(self) -> str:
-        told = [f"{host.name}: {why}" for host, why in self._dead.items()]
-        if self._taken:
-            number = len(self._taken)
-            told.append(f"another farm's guest, or one that does not end, in {number} slots")
-        return f"no host of {len(self._options.hosts)} is to be had: {'; '.join(told)}"
+        """Those of hosts that are not known to be dead; last, those that other farms came by."""
+        slots = (slot for slot in slots_of(self._options.hosts) if slot.host not in self._dead)
+        return sorted(slots, key=lambda slot: slot in self._lost)

@@ -12,29 +12,39 @@ from typing import Any
 import pytest
 from _pytest.runner import runtestprotocol
 
+from hotremove.farm.lodging import Loss
 from hotremove.stash import EVIDENCE, FAILED, FARM, GUEST, METER, NOTES, ROUNDS, SETTLED
 
 MOVED = "moved"
-_HOST = "hotremove_moved"
+_LOSS = "hotremove_moved"
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
     """Run a test, on another host if the first one dies; elsewhere leave it to pytest."""
-    farm = item.config.stash[FARM]
-    if not farm.options.hosts:
+    if not item.config.stash[FARM].options.hosts:
         return None
     item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
-    reports = runtestprotocol(item, nextitem=nextitem, log=False)
-    failed = [report for report in reports if report.failed]
-    host = farm.leave_lost_host() if failed else None
-    if host:
-        _log(item, [_moved(failed[0], host)])
-        _forget(item)
-        reports = runtestprotocol(item, nextitem=nextitem, log=False)
-    _log(item, reports)
+    _log(item, _reports(item, nextitem))
     item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
     return True
+
+
+def _reports(item: pytest.Item, nextitem: pytest.Item | None) -> list[pytest.TestReport]:
+    """What is said of a test where it could stay.
+
+    A host's death moves it once; a slot that another farm came by costs it no more than time.
+    """
+    farm, deaths = item.config.stash[FARM], 0
+    while True:
+        reports = runtestprotocol(item, nextitem=nextitem, log=False)
+        failed = [report for report in reports if report.failed]
+        loss = farm.leave_lost_host() if failed else None
+        if not loss or (loss.host_died and deaths):
+            return reports
+        deaths += loss.host_died
+        _log(item, [_moved(failed[0], loss)])
+        _forget(item)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -55,13 +65,13 @@ def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, str] 
 
 
 def moved_from(report: pytest.TestReport) -> str:
-    """The host that a report says a test was moved from, or empty."""
-    return str(getattr(report, _HOST, ""))
+    """What a report says a test has lost and was moved from, or empty."""
+    return str(getattr(report, _LOSS, ""))
 
 
-def _moved(report: pytest.TestReport, host: str) -> pytest.TestReport:
+def _moved(report: pytest.TestReport, loss: Loss) -> pytest.TestReport:
     report.outcome = MOVED  # type: ignore[assignment]
-    setattr(report, _HOST, host)
+    setattr(report, _LOSS, str(loss))
     return report
 
 

@@ -29,20 +29,22 @@ def machine() -> str:
     return digest(known, str(os.getuid()))[:12]
 
 
-def title(worker: str, pid: int) -> str:
-    """The title of a guest that belongs to a worker of this machine."""
-    return f"hotremove {machine()} {worker or 'alone'} {pid} {start_time(pid)}"
+def title(lock: str, worker: str, pid: int) -> str:
+    """The title of a guest that belongs to a worker of this machine; `lock` names its slot's."""
+    return f"hotremove {machine()} {lock} {worker or 'alone'} {pid} {start_time(pid)}"
 
 
-def is_left(of_guest: str) -> bool:
-    """Whether a guest with this title was left by a dead worker of this machine, or by this one.
+def is_left(of_guest: str, lock: str) -> bool:
+    """Whether a guest was left in a slot, of which the asker holds the lock that `lock` names.
 
-    One that lives has the slot by another cache's locks, or by another name of the host.
+    Its owner held the same lock before. With another one, by another cache or another name of the
+    host, it is left only if its owner is dead.
     """
-    if not of_guest.startswith(f"hotremove {machine()} "):
+    whose, _, rest = of_guest.partition(f"hotremove {machine()} ")
+    if whose or not rest:
         return False
-    pid, started = of_guest.split()[-2:]
-    return int(pid) == os.getpid() or start_time(int(pid)) != started
+    its_lock, _worker, pid, started = rest.split()
+    return its_lock == lock or start_time(int(pid)) != started
 
 
 def clear(hypervisor: Hypervisor, name: str, owned: Callable[[str], bool]) -> bool:

@@ -6,10 +6,11 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from itertools import islice
+from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from hotremove.cache import Cache
 from hotremove.progress import waiting
 
 # Seconds between two looks for a free share.
@@ -17,24 +18,25 @@ _PAUSE = 0.1
 
 
 class Room:
-    """Shares that the workers of this machine's runs take for their guests, a file lock each.
+    """Shares that the workers of a run take for their guests: a file lock each.
 
     What one process holds at a time counts once: it waits for none of its own shares.
     """
 
-    def __init__(self, cache: Cache, shares: int, share_mib: int) -> None:
-        """There are `shares` of `share_mib` MiB each."""
-        self._cache = cache
+    def __init__(self, folder: Path, shares: int, share_mib: int) -> None:
+        """There are `shares` of `share_mib` MiB each, or 0 where nothing is shared.
+
+        The locks lie in `folder`, which is the run's own.
+        """
         self._share_mib = share_mib
-        self._locks = [
-            FileLock(cache.directory("leases") / f"memory-{n}.lock") for n in range(shares)
-        ]
+        self._turn = FileLock(folder / "memory-turn.lock")
+        self._locks = [FileLock(folder / f"memory-{number}.lock") for number in range(shares)]
         self._taken = False
 
     @contextmanager
     def take(self, mib: int) -> Iterator[None]:
         """Hold `mib` MiB, once they are free; all there is where that is less."""
-        if self._taken:
+        if self._taken or not self._locks:
             yield
             return
         count = min(-(-mib // self._share_mib), len(self._locks))
@@ -49,29 +51,27 @@ class Room:
 
     def _gather(self, count: int, held: ExitStack) -> None:
         """Take shares in turn with others: two that have half of what they want never go on."""
-        with self._cache.lock("memory", "turn"):
-            missing = count - self._take_free(count, held)
-            if missing:
+
+        def is_enough() -> bool:
+            nonlocal count
+            if not (self._turn.is_locked or _try(self._turn, turn)):
+                return False
+            free = (lock for lock in self._locks if not lock.is_locked and _try(lock, held))
+            count -= len(list(islice(free, count)))
+            return count == 0
+
+        with ExitStack() as turn:
+            if not is_enough():
                 with waiting("waiting for memory that other workers' guests have"):
-                    while missing:
+                    while not is_enough():
                         time.sleep(_PAUSE)
-                        missing -= self._take_free(missing, held)
-
-    def _take_free(self, most: int, held: ExitStack) -> int:
-        """Take up to `most` free shares; how many it was."""
-        taken = 0
-        for lock in self._locks:
-            if taken == most:
-                break
-            if not lock.is_locked and _try(lock):
-                held.callback(lock.release)
-                taken += 1
-        return taken
 
 
-def _try(lock: FileLock) -> bool:
+def _try(lock: FileLock, held: ExitStack) -> bool:
+    """Whether the lock was free; it is then held as long as `held`."""
     try:
         lock.acquire(timeout=0)
     except Timeout:
         return False
+    held.callback(lock.release)
     return True

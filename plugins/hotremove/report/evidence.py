@@ -97,7 +97,7 @@ def repro_script(
 ) -> str:
     """A shell script that runs one test again on its kernel; its id is relative to `root`."""
     command = [sys.executable, "-m", "pytest", test, "--kernel", plan.image.kernel.spec]
-    command += ["--topology", plan.topology.name, "--accel", plan.accelerator, *more]
+    command += ["--topology", plan.topology.name, *more]
     return "\n".join(
         (
             "#!/bin/sh",

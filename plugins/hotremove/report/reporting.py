@@ -80,9 +80,9 @@ class Results:
         self._seconds[test] = self._seconds.get(test, 0.0) + report.duration
         self._book.enter(Settled(**getattr(report, _ALLOWANCES, {})))
         self.environment.update(getattr(report, _ENVIRONMENT, {}))
-        host = moved_from(report)
-        if host:  # what it said is no verdict, nor a try of the test
-            self.moved[test] = host
+        lost = moved_from(report)
+        if lost:  # what it said is no verdict, nor a try of the test
+            self.moved[test] = lost
             return
         if report.when == "setup" and test in self._by_test:
             before = self._by_test.pop(test)  # the test is tried again, which must not hide it
@@ -297,7 +297,7 @@ def write(config: pytest.Config) -> None:
 
 def moves(moved: Mapping[str, str]) -> list[str]:
     """What became of tests whose host died, a line for each: by test, the host."""
-    return [f"{test}: it lost its host {host}, and ran elsewhere" for test, host in moved.items()]
+    return [f"{test}: it lost {lost}, and ran elsewhere" for test, lost in moved.items()]
 
 
 def summarize(reporter: TerminalReporter, config: pytest.Config) -> None:
