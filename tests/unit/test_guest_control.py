@@ -194,7 +194,8 @@ def test_another_protocol_is_no_agent(tmp_path, patient):
     server.close()
 
 
-def test_nobody_there(tmp_path, patient):
+def test_nobody_there(monkeypatch, tmp_path, patient):
+    monkeypatch.setattr(control_module, "_END", 0.3)
     channel = Control(tmp_path / "control.sock", patient)
     with pytest.raises(GuestLost, match="no control channel: No such file"):
         channel.connect(5)
@@ -231,6 +232,23 @@ def test_a_guest_that_ends_meanwhile(control, agent, patient):
     patient.death = GuestDied("it panicked")
     agent.hang_up()
     with pytest.raises(GuestDied, match="it panicked"):
+        control.run("anything")
+
+
+def test_an_end_that_is_known_later_than_the_channels_is_told_all_the_same(control, agent, patient):
+    agent.silent = True
+    dying = threading.Timer(1.5, setattr, (patient, "death", GuestDied("it panicked")))
+    dying.start()
+    agent.hang_up()
+    with pytest.raises(GuestDied, match="it panicked"):
+        control.run("anything")
+    dying.join()
+
+
+def test_a_closed_channel_of_a_guest_that_lives(monkeypatch, control, agent):
+    monkeypatch.setattr(control_module, "_END", 0.3)
+    agent.hang_up()
+    with pytest.raises(GuestLost, match="the control channel"):
         control.run("anything")
 
 

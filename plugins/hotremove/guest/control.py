@@ -31,6 +31,9 @@ GRACE = 30.0
 _QUIET = 5.0
 # How long a guest may be silent before its vCPUs get cores of their own, in seconds.
 _STALL = 1.0
+# How long a guest is given to end, in seconds, once its channel is closed. QEMU's end closes the
+# channel first; libvirt on another machine hears of it when it comes to it.
+_END = 10.0
 # How often a wait looks up to see whether the guest still lives, in seconds.
 _SLICE = 0.5
 
@@ -354,7 +357,7 @@ class Control:
 
     def _ended(self, complaint: str) -> HotremoveError:
         """The error for a broken channel: what became of the guest, given a moment to end."""
-        wait_until(lambda: False, 0.5, self._life.check)
+        wait_until(lambda: False, _END, self._life.check)
         return self._lost(complaint)
 
     def _deliver(self, number: int, kind: str, argument: bytes, payload: bytes) -> None:
