@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 from machines import Machine, network
 
-from hotremove.cache import Cache
+from hotremove.cache import Cache, digest
 from hotremove.errors import HostProblem
 from hotremove.farm.storage import Store, volume_xml
 from hotremove.guest.hypervisor import Hypervisor
@@ -68,6 +68,22 @@ def test_a_pool_that_others_fill_is_waited_for(machine, tmp_path):
     while time.monotonic() < end:
         store.receive("first", tmp_path / "copy")
     filling.join()
+    assert (tmp_path / "copy").read_bytes() == b"some bytes"
+    hypervisor.close()
+
+
+def test_two_farms_have_files_of_their_own(machine, tmp_path):
+    hypervisor = Hypervisor(machine.uri, tmp_path / "libvirt.log")
+    here, there = (
+        Store(hypervisor, "hotremove", "anna", Cache(tmp_path / cache)) for cache in ("a", "b")
+    )
+    source = tmp_path / "source"
+    source.write_bytes(b"some bytes")
+    assert here.upload(source) != there.upload(source)
+    for name in here.names():
+        here.remove(name)
+    assert here.names() == []
+    there.receive(digest(source), tmp_path / "copy")
     assert (tmp_path / "copy").read_bytes() == b"some bytes"
     hypervisor.close()
 

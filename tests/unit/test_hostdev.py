@@ -151,6 +151,21 @@ def test_a_device_goes_back_to_its_driver_after_any_death(sysfs, tmp_path):
     assert not directory.exists()
 
 
+def test_a_guest_that_lives_on_keeps_its_device(sysfs, tmp_path):
+    sysfs.add(NIC, "mlx5_core")
+    directory = tmp_path / "hotremove-run"
+    directory.mkdir()
+    hostdev.remember(directory, [look(sysfs, rebind=True)], sysfs.root)
+    sysfs.bind(NIC, "vfio-pci")
+    with subprocess.Popen(["sleep", "60"]) as guest:
+        reaper.keep(directory, guest.pid)
+        reaper.reap(directory, spare_kept=True)
+        assert (sysfs.bus / "drivers/vfio-pci/unbind").read_text() == ""
+        guest.kill()
+    reaper.reap(directory, spare_kept=True)
+    assert (sysfs.bus / "drivers/mlx5_core/bind").read_text() == NIC
+
+
 def test_a_device_that_libvirt_gave_back_is_left_alone(sysfs, tmp_path):
     sysfs.add(NIC, "mlx5_core")
     directory = tmp_path / "hotremove-run"
