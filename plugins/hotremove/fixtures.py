@@ -28,7 +28,7 @@ import pytest
 
 from hotremove.chance import Rounds
 from hotremove.debugging import should_keep
-from hotremove.farm.capacity import worker_mib
+from hotremove.farm.capacity import share_mib, worker_mib
 from hotremove.farm.farm import Farm
 from hotremove.farm.room import Room
 from hotremove.guest.accelerator import Accelerator
@@ -100,7 +100,7 @@ def farm(pytestconfig: pytest.Config) -> Farm:
 @pytest.fixture(scope="session")
 def hotremove_room(farm: Farm, tmp_path_factory: pytest.TempPathFactory) -> Room:
     """This machine's memory; workers have the parent of their temporary folder in common."""
-    share = worker_mib(load_topology(farm.options.topology).boot_mib)
+    share = share_mib(farm.options.topology)
     return Room(tmp_path_factory.getbasetemp().parent, farm.shares, share)
 
 

@@ -17,7 +17,9 @@ from pathlib import Path
 
 import pytest
 from laboratory import until
-from ways import PATH, WAYS, Way
+from ways import WAYS, Way
+
+from hotremove.tool import find_tool
 
 # Programs and their packages.
 _PROGRAMS = (("ip", "iproute2"), ("libvirtd", "libvirt-daemon"))
@@ -72,7 +74,7 @@ def _missing(packages: tuple[tuple[str, str], ...]) -> str | None:
     if os.geteuid():
         return "network namespaces need root"
     for program, package in packages:
-        if not shutil.which(program, path=PATH):
+        if not find_tool(program):
             return f"{program} is missing: apt-get install {package}"
     probe = f"hrprobe{os.getpid()}"
     if subprocess.run(["ip", "netns", "add", probe], capture_output=True).returncode:

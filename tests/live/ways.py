@@ -3,15 +3,13 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
 
-# Where servers lie as well, which an account's own PATH may leave out.
-PATH = f"{os.environ['PATH']}:/usr/sbin:/sbin"
+from hotremove.tool import find_tool
 
 
 class Way(ABC):
@@ -140,7 +138,7 @@ class Ssh(Way):
         return []
 
     def servers(self) -> list[str]:
-        daemon = shutil.which("sshd", path=PATH)
+        daemon = find_tool("sshd")
         return ["mkdir -p /run/sshd", f"{daemon} -f {self.folder}/sshd_config"]
 
     def _write_settings(self) -> None:

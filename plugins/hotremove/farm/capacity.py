@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from hotremove.guest.topology import load_topology
+
 # Beside a guest's memory at boot: the DIMMs that scenarios plug (512 MiB, seldom 1024 or more), and
 # QEMU with its translated code and the worker's own Python.
 _DIMMS_MIB = 1024
@@ -26,6 +28,11 @@ def worker_mib(boot_mib: int, dimms_mib: int = 0) -> int:
     `dimms_mib` is what is plugged, where that is known to be more than the usual.
     """
     return boot_mib + max(dimms_mib, _DIMMS_MIB) + _BESIDE_MIB
+
+
+def share_mib(topology: str) -> int:
+    """What a worker is reckoned at, MiB: with a guest of the run's usual topology."""
+    return worker_mib(load_topology(topology).boot_mib)
 
 
 def workers_that_fit(cores: int, free_mib: int, each_mib: int) -> int:

@@ -35,8 +35,13 @@ _SHARES = "hotremove_shares"
 
 def worker_id(config: pytest.Config) -> str:
     """`gw0` and so on in a worker; empty elsewhere."""
+    return str(_input(config).get("workerid", ""))
+
+
+def _input(config: pytest.Config) -> dict[str, Any]:
+    """What xdist and the controller told a worker; nothing elsewhere."""
     told: dict[str, Any] = getattr(config, "workerinput", {})
-    return str(told.get("workerid", ""))
+    return told
 
 
 def _output(config: pytest.Config) -> dict[str, Any]:
@@ -80,7 +85,8 @@ def _that_fit(config: pytest.Config) -> int:
     """How many this machine takes at once; none but pytest where one guest has what is given."""
     if config.getoption("gdb") is not None or config.getoption("device"):
         return 0
-    return capacity.workers_that_fit(capacity.cores(), capacity.free_mib(), _share(config))
+    share = capacity.share_mib(setting(config, "topology"))
+    return capacity.workers_that_fit(capacity.cores(), capacity.free_mib(), share)
 
 
 def _is_about_guests(config: pytest.Config) -> bool:
@@ -140,20 +146,14 @@ def _shares(config: pytest.Config) -> int:
     """How many workers' guests find memory; at least as many as there are workers."""
     if SHARES not in config.stash:
         with suppress(HotremoveError):  # a topology that nobody knows: the workers will say so
-            fit = capacity.free_mib() // _share(config)
+            fit = capacity.free_mib() // capacity.share_mib(setting(config, "topology"))
             config.stash[SHARES] = max(len(config.option.tx), fit)
     return config.stash.get(SHARES, 0)
 
 
-def _share(config: pytest.Config) -> int:
-    """MiB that a worker is reckoned at: with a guest of the usual topology."""
-    return capacity.worker_mib(load_topology(setting(config, "topology")).boot_mib)
-
-
 def shares_of(config: pytest.Config) -> int:
     """In a worker, the shares of memory that the workers of the run may take together; else 0."""
-    told: dict[str, Any] = getattr(config, "workerinput", {})
-    return int(told.get(_SHARES, 0))
+    return int(_input(config).get(_SHARES, 0))
 
 
 @pytest.hookimpl(optionalhook=True)
