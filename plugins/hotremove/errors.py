@@ -21,8 +21,30 @@ class HostProblem(HotremoveError):
     """This machine lacks something: QEMU, libvirt, disk space, a writable cache. Exit code 4."""
 
 
-class CapabilityAbsent(HotremoveError):
-    """The kernel under test cannot do it; the scenario is skipped with this text."""
+class NotLookedAt(HotremoveError):
+    """A scenario did not come to look at the kernel; which of the three it is says why."""
+
+
+class CapabilityAbsent(NotLookedAt):
+    """The kernel under test was built without it: verdict `absent`.
+
+    The text quotes the proof: the kernel's own configuration (`# CONFIG_X is not set`), or an answer
+    of the kernel that can mean nothing else. A set-up that fails proves nothing: `Blocked`.
+    """
+
+
+class NotApplicable(NotLookedAt):
+    """The row's premise is not given on this kernel, as the row has seen: verdict `not-applicable`.
+
+    The text says what was seen.
+    """
+
+
+class Blocked(NotLookedAt):
+    """It could not be set up, though the kernel's configuration allows it: verdict `blocked`, red.
+
+    So is what this machine or the archive lacks (a compiler, headers). One line: what to do.
+    """
 
 
 class GuestLost(HotremoveError):

@@ -14,13 +14,21 @@ class Outcome(StrEnum):
 
 
 class Verdict(StrEnum):
-    """What a scenario says of the kernel, or of the harness."""
+    """What a scenario says of the kernel, or of the harness; docs/verdicts.md has what each needs.
+
+    The last four did not look at the kernel: `absent` and `not-applicable` by proof, `waived`
+    because somebody said so, `blocked` because something was in the way.
+    """
 
     PASS = "pass"  # noqa: S105
     FAIL = "fail"
     KNOWN_BUG = "known-bug"
     ERROR = "error"
     LOST = "lost"
+    BLOCKED = "blocked"
+    ABSENT = "absent"
+    NOT_APPLICABLE = "not-applicable"
+    WAIVED = "waived"
     SKIP = "skip"
 
 
