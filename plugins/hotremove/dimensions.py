@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,11 +11,11 @@ from typing import Any
 import pytest
 
 from hotremove.allowances import read_terms
-from hotremove.errors import HotremoveError, UsageProblem
+from hotremove.errors import HotremoveError, UsageProblem, Waived
 from hotremove.fixtures import PIN_PATHS
 from hotremove.kernels.kernel import Kernel
+from hotremove.options import WITHOUT
 from hotremove.stash import FARM, PROBLEM, ROW, TERMS
-from hotremove.verdict.lineage import is_told_of
 from hotremove.verdict.row import Row
 
 FIX_OFF = "fix-off"
@@ -83,9 +84,12 @@ def _pin_paths(item: pytest.Item) -> tuple[str, ...]:
 
 
 def kernel_id(kernel: Kernel, kernels: tuple[Kernel, ...]) -> str:
-    """The version, for the test's id; with the release where two kernels share it."""
-    same = sum(other.label == kernel.label for other in kernels)
-    return kernel.label if same == 1 else f"{kernel.label}-{kernel.release}"
+    """The version, for the test's id; where two kernels share it, with what tells them apart."""
+    releases = [other.release for other in kernels if other.label == kernel.label]
+    if len(releases) <= 1:
+        return kernel.label
+    spec = re.sub(r"[^A-Za-z0-9.+_-]+", "-", kernel.spec)
+    return f"{kernel.label}-{kernel.release if releases.count(kernel.release) == 1 else spec}"
 
 
 def check_markers(items: Iterable[pytest.Item], allow_files: Sequence[Path]) -> None:
@@ -101,16 +105,30 @@ def check_markers(items: Iterable[pytest.Item], allow_files: Sequence[Path]) -> 
         _check(item, "dimm", (int,))
 
 
-def widen(items: Iterable[pytest.Item], expect: str) -> None:
+def widen(items: Iterable[pytest.Item]) -> None:
     """Count the rows that stable kernels are known to fail among the others.
 
-    Where the lineage decides, and knows of the row, its failure is no news. Otherwise it would make
-    the main job red on a kernel that is as good as its kind gets.
+    They belong into every judgement of a kernel. The lineage tells a failure that is known of its
+    series, which is no news, from one that is not.
     """
     for item in items:
-        wide = expect == "lineage" and item.get_closest_marker("wide")
-        if wide and is_told_of(row_of(item).number):
+        if item.get_closest_marker("wide"):
             item.add_marker("hotremove")
+
+
+def waive(item: pytest.Item) -> None:
+    """Leave out a test that needs what somebody asked to do without.
+
+    Raises:
+        Waived: it does.
+    """
+    if not wants_guest(item):
+        return
+    needed = {*getattr(item, "fixturenames", ()), str(parameter(item, "pinner", ""))}
+    for word in item.config.stash[FARM].options.without:
+        unfix = word == "modules" and not parameter(item, "fix", True)
+        if unfix or needed & WITHOUT[word]:
+            raise Waived(f"--without {word}")
 
 
 def row_of(item: pytest.Item) -> Row:

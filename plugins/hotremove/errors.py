@@ -22,13 +22,13 @@ class HostProblem(HotremoveError):
 
 
 class NotLookedAt(HotremoveError):
-    """A scenario did not come to look at the kernel; which of the three it is says why."""
+    """A scenario did not come to look at the kernel; which of the four it is says why."""
 
 
 class CapabilityAbsent(NotLookedAt):
     """The kernel under test was built without it: verdict `absent`.
 
-    The text quotes the proof: the kernel's own configuration (`# CONFIG_X is not set`), or an answer
+    The text quotes the proof: the kernel's own configuration (`CONFIG_X is not set`), or an answer
     of the kernel that can mean nothing else. A set-up that fails proves nothing: `Blocked`.
     """
 
@@ -45,6 +45,10 @@ class Blocked(NotLookedAt):
 
     So is what this machine or the archive lacks (a compiler, headers). One line: what to do.
     """
+
+
+class Waived(NotLookedAt):
+    """Somebody asked to do without it (`--without`): verdict `waived`, repeated in the summary."""
 
 
 class GuestLost(HotremoveError):

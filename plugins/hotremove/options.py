@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,11 +23,25 @@ from hotremove.verdict.lineage import find_change
 EXPECTATIONS = ("strict", "lineage")
 _WORDS = ("has", "lacks")
 DEFAULT_KERNEL = "debian:bookworm"
+WITHOUT: Mapping[str, frozenset[str]] = {
+    "modules": frozenset({"pin_hold", "umem", "mediated"}),
+    "rdma": frozenset({"rdma", "umem"}),
+    "vfio": frozenset({"vfio", "edu"}),
+    "io_uring": frozenset({"uring"}),
+    "udmabuf": frozenset({"udmabuf"}),
+    "virtio-mem": frozenset({"virtio_mem"}),
+    "dax": frozenset({"dax_kmem"}),
+    "hugetlb": frozenset({"huge_pages", "gigantic_pages"}),
+    "files": frozenset({"ext4"}),
+    "notifier": frozenset({"objector"}),
+    "cost": frozenset({"meter"}),
+}
+"""What `--without` takes, with the fixtures that need it."""
 
 MARKERS = (
     "hotremove: boots guests and hot-removes their memory",
     "scenario(number, title, control=False): a row of docs/scenarios.md, or its control",
-    "wide: a row that stable kernels are known to fail; in -m hotremove with --expect lineage",
+    "wide: a row that stable kernels are known to fail: the lineage has its word whatever --expect",
     "sensitive: fails when the fix is turned off; --prove shows it on the kernel under test",
     "topology(name): the guest's topology, a file of guests/topologies (default: --topology)",
     "dimm(mib): size of the DIMM that the fixture movable_dimm plugs, in MiB",
@@ -56,6 +71,7 @@ class Options:
         expect: `strict`, or `lineage` for known bugs to be told apart from new ones.
         has: changes of the lineage that the kernels have, whatever their version says.
         lacks: likewise, that they lack.
+        without: capabilities that somebody asked to do without.
         prove: run sensitive scenarios again with the fix turned off.
         seed: what decides in scenarios with chance.
         rounds: how often a scenario tries what depends on chance.
@@ -78,6 +94,7 @@ class Options:
     expect: str = "strict"
     has: frozenset[str] = frozenset()
     lacks: frozenset[str] = frozenset()
+    without: tuple[str, ...] = ()
     prove: bool = False
     seed: int = 0
     rounds: int = 1
@@ -178,6 +195,14 @@ _OPTIONS: dict[str, dict[str, Any]] = {
         "help": "the vendor's changelog: Debian's, RPM's, or the text of git log; says likewise "
         "what the kernels have; --has and --lacks correct it",
     },
+    "--without": {
+        "action": "append",
+        "default": [],
+        "choices": tuple(WITHOUT),
+        "metavar": "CAPABILITY",
+        "help": "leave scenarios out that need it, though the kernel may allow them; they count as "
+        f"not looked at. Repeatable: {', '.join(WITHOUT)}",
+    },
     "--prove": {
         "action": "store_true",
         "help": "run sensitive scenarios again with the fix turned off and require them to fail",
@@ -259,6 +284,7 @@ def read_options(config: pytest.Config) -> Options:
         expect=_expectation(config),
         has=claims.has,
         lacks=claims.lacks,
+        without=tuple(dict.fromkeys(config.getoption("without"))),
         prove=bool(config.getoption("prove")),
         seed=_seed(config),
         rounds=_rounds(config),

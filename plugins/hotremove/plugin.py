@@ -17,6 +17,7 @@ from hotremove.farm import moving
 from hotremove.farm.farm import Farm
 from hotremove.farm.workers import shares_of, worker_id
 from hotremove.report import live, reporting
+from hotremove.report.results import Results
 from hotremove.report.screen import uncaptured
 from hotremove.stash import BOOK, FARM, KEPT, PROBLEM, RESULTS
 from hotremove.termination import Termination
@@ -40,7 +41,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(moving, "hotremove-moving")
     config.stash[KEPT] = []
     config.stash[BOOK] = AllowanceBook()
-    config.stash[RESULTS] = reporting.Results(config.stash[BOOK])
+    config.stash[RESULTS] = Results(config.stash[BOOK])
     config.pluginmanager.register(config.stash[RESULTS], "hotremove-results")
     config.pluginmanager.register(Termination(), "hotremove-termination")
     try:
@@ -71,10 +72,16 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         raise pytest.UsageError(str(config.stash[PROBLEM]))
     try:
         dimensions.check_markers(items, config.stash[FARM].options.allow_files)
-        dimensions.widen(items, config.stash[FARM].options.expect)
+        dimensions.widen(items)
     except HotremoveError as error:
         config.stash[PROBLEM] = error
         raise pytest.UsageError(str(error)) from error
+
+
+def pytest_deselected(items: list[pytest.Item]) -> None:
+    """Note scenarios that nobody will look at."""
+    if items:
+        reporting.leave_out(items[0].config, items)
 
 
 @pytest.hookimpl(tryfirst=True)  # the terminal's own asks for the header, which needs all of it
@@ -87,6 +94,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         config.stash[FARM].prepare()
     except HotremoveError as error:
         raise pytest.UsageError(str(error)) from error
+    reporting.select(config, session.items)
     if worker_id(config) == "gw0":  # the controller collects nothing, and shows no header
         reporting.say_header(config.stash[FARM])
 
@@ -114,6 +122,12 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, o
     return True
 
 
+@pytest.hookimpl(tryfirst=True)  # before any fixture is made
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Leave out what somebody asked to do without."""
+    dimensions.waive(item)
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
@@ -125,6 +139,7 @@ def pytest_runtest_makereport(
     return report
 
 
+@pytest.hookimpl(tryfirst=True)  # before junitxml writes its file
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Write the record of the run; a full disk is told, and no run is green without it."""
     try:

@@ -3,14 +3,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import pytest
 
 from hotremove.allowances import Terms, settle
 from hotremove.errors import GuestDied, HotremoveError
+from hotremove.observe.report import Report
 from hotremove.stash import GUEST, SETTLED, TERMS
 from hotremove.verdict.outcome import Outcome
 from hotremove.verdict.removal import UnexpectedOutcome
@@ -42,31 +44,65 @@ def settle_reports(item: pytest.Item) -> None:
     terms = _terms(item)
     if not terms.expect_death:
         guest.check()
+    _settle(item, guest.console_reports() if terms.expect_death else guest.reports())
+
+
+def _settle(item: pytest.Item, reports: Sequence[Report]) -> None:
+    __tracebackhide__ = True
     item.stash[SETTLED] = settle(
-        guest.console_reports() if terms.expect_death else guest.reports(),
-        terms,
-        kernel=guest.plan.image.kernel.label,
+        reports,
+        _terms(item),
+        kernel=item.stash[GUEST].plan.image.kernel.label,
         scenario=str(getattr(item, "originalname", item.name)),
         today=datetime.now(UTC).date(),
     )
 
 
-def reported_besides(item: pytest.Item, error: BaseException) -> tuple[str, ...]:
-    """Titles of what the kernel of a failed scenario reported that nobody allowed.
+@dataclass(frozen=True)
+class Besides:
+    """What is known of a kernel beside what its scenario raised.
 
-    Its death is one, when `error` tells of it.
+    Attributes:
+        reports: titles of what it reported that nobody allowed; its death is one.
+        unread: why its log could not be read to its end; empty where it was.
     """
+
+    reports: tuple[str, ...] = ()
+    unread: str = ""
+
+
+def reported_besides(item: pytest.Item, error: BaseException) -> Besides:
+    """What the kernel reported, of a scenario that raised `error`: a failure, or a skip."""
     if isinstance(error, GuestDied) or _guest_died(error):
-        return (str(error).partition("\n")[0],)
+        return Besides((_first_line(error),))
     if isinstance(error, KernelSplat):
-        return _titles(error)
+        return Besides(_titles(error))
     try:
         settle_reports(item)
     except KernelSplat as splat:
+        return Besides(_titles(splat))
+    except GuestDied as death:
+        return Besides((_first_line(death),))
+    except HotremoveError as loss:
+        return Besides(_on_console(item), _first_line(loss))
+    except AssertionError:  # what was expected did not come: of no matter where all else failed
+        pass
+    return Besides()
+
+
+def _on_console(item: pytest.Item) -> tuple[str, ...]:
+    """What nobody allowed of that which a lost guest left on its console."""
+    try:
+        _settle(item, item.stash[GUEST].console_reports())
+    except KernelSplat as splat:
         return _titles(splat)
-    except (AssertionError, HotremoveError):
+    except AssertionError:
         pass
     return ()
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).partition("\n")[0]
 
 
 def _titles(splat: KernelSplat) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from hotremove.guest.machine import Guest
     from hotremove.meter import Meter
     from hotremove.report.evidence import Evidence
-    from hotremove.report.reporting import Results
+    from hotremove.report.results import Results
     from hotremove.verdict.row import Row
 
 FARM: pytest.StashKey[Farm] = pytest.StashKey()

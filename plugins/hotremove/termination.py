@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from hotremove.report.reporting import is_result
+from hotremove.report.results import is_result
 
 _SIGNALS = (signal.SIGTERM, signal.SIGHUP)
 

@@ -33,11 +33,11 @@ def test_allowance_without_need(guest):
 """
 
 
-def run(folder: Path, scenarios: str) -> subprocess.CompletedProcess[str]:
+def run(folder: Path, scenarios: str, *words: str) -> subprocess.CompletedProcess[str]:
     test = folder / "test_reports.py"
     test.write_text(scenarios)
     command = [sys.executable, "-m", "pytest", "-c", CHECKOUT / "tox.ini", "--rootdir", CHECKOUT]
-    command += ["-p", "no:cacheprovider", "--artifacts", folder / "artifacts", test]
+    command += ["-p", "no:cacheprovider", "--artifacts", folder / "artifacts", *words, test]
     return subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, timeout=300)
 
 

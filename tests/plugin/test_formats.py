@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
+from ktap_reader import read_ktap
 from lxml import etree
 
 from hotremove.cli import main
@@ -60,7 +62,7 @@ def test_junitxml_has_the_properties_and_stays_valid(finished: Path) -> None:
     assert told["test_passes[6.1.99]"]["scenario"] == "1 a pin is held"
     assert told["test_passes[6.1.99]"]["verdict"] == "pass"
     assert told["test_fails[6.1.99]"]["verdict"] == "fail"
-    assert told["test_skips[6.1.99]"]["verdict"] == "skip"
+    assert told["test_skips[6.1.99]"]["verdict"] == "absent"
     assert told["test_lost[6.1.99]"]["verdict"] == "lost"
     assert told["test_plain"] == {}
 
@@ -68,7 +70,7 @@ def test_junitxml_has_the_properties_and_stays_valid(finished: Path) -> None:
 def test_the_record_and_the_reports_lie_in_artifacts(finished: Path) -> None:
     kept = finished / "kept"
     record = read_whole(kept / "results.json")
-    assert [result.verdict for result in record.results] == ["pass", "fail", "skip", "lost"]
+    assert [result.verdict for result in record.results] == ["pass", "fail", "absent", "lost"]
     assert record.started.endswith("+00:00")
     assert record.environment["topology"] == "movable-node"
     assert (kept / "results.ktap").read_text().startswith("KTAP version 1\n1..1\n")
@@ -142,3 +144,46 @@ def test_every_format_tells_a_retry_as_one(
     page = (kept / "report.html").read_text()
     assert "2 tries" in page
     assert "<dt>earlier tries</dt><dd>fail</dd>" in page
+
+
+def test_two_kernels_of_one_version_stay_two_everywhere(
+    run, pytester: pytest.Pytester, kernel_image: Path, tmp_path: Path, monkeypatch
+) -> None:
+    """As `debian:bookworm` and `debian-source:bookworm+kasan` are: one version and release."""
+    monkeypatch.setattr("hotremove.farm.farm.Farm.prepare", lambda farm: None)
+    monkeypatch.setattr("hotremove.report.reporting.header", lambda farm: [])
+    other = tmp_path / "other+kasan"
+    other.write_bytes(kernel_image.read_bytes())
+    pytester.makepyfile(
+        test_it="""
+        import pytest
+
+        @pytest.mark.scenario(1, "a pin is held")
+        def test_row(kernel):
+            assert "kasan" not in kernel.spec
+        """
+    )
+    kept = tmp_path / "kept"
+    specs = [f"image:{kernel_image}", f"image:{other}"]
+    done = run(*(f"--kernel={spec}" for spec in specs), "--artifacts", kept)
+    results = read_whole(kept / "results.json").results
+    assert [result.verdict for result in results] == ["pass", "fail"]
+    labels = [result.kernel_label for result in results]
+    assert len(set(labels)) == 2
+    assert all(label.startswith("6.1.99-image-") for label in labels)
+    assert re.search(rf"scenario +{re.escape(labels[0])} +{re.escape(labels[1])}\n", done.out)
+    assert re.search(r"^1 a pin is held +pass +fail$", done.out, re.MULTILINE)
+    assert f"{labels[1]}: looked at 1 of the 1 " in done.out
+    for form in ("junit", "kcidb"):
+        assert main(["report", str(kept), f"--{form}", str(kept / form)]) == 0
+    ktap = read_ktap((kept / "results.ktap").read_text().splitlines())
+    assert [(ok, name.rpartition("/")[2]) for ok, name, _ in ktap.results] == [
+        (True, "bzImage)"),
+        (False, "other+kasan)"),
+    ]
+    assert len(etree.parse(kept / "junit").findall("testsuite")) == 2
+    document = json.loads((kept / "kcidb").read_text())
+    assert len({build["id"] for build in document["builds"]}) == 2
+    assert {test["build_id"] for test in document["tests"]} == {
+        build["id"] for build in document["builds"]
+    }

@@ -40,9 +40,7 @@ def test_ids_carry_the_kernels_version_and_the_pin_path(
     ]
 
 
-def test_wide_rows_are_in_the_main_job_where_the_lineage_decides(
-    run, pytester: pytest.Pytester, kernel_image: Path
-) -> None:
+def test_wide_rows_are_in_the_main_job(run, pytester: pytest.Pytester, kernel_image: Path) -> None:
     pytester.makepyfile(
         """
         import pytest
@@ -63,9 +61,9 @@ def test_wide_rows_are_in_the_main_job_where_the_lineage_decides(
         """
     )
     words = ("--collect-only", "-q", "-m", "hotremove", "--kernel", f"image:{kernel_image}")
-    assert run(*words).tests == ["test_other[6.1.99]"]
-    both = ["test_row[6.1.99]", "test_other[6.1.99]"]
-    assert run(*words, "--expect", "lineage").tests == both
+    every = ["test_row[6.1.99]", "test_unknown[6.1.99]", "test_other[6.1.99]"]
+    for expect in ("strict", "lineage"):
+        assert run(*words, "--expect", expect).tests == every
 
 
 def test_a_run_for_each_kernel(run, kernel_image: Path, tmp_path: Path) -> None:

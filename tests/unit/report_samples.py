@@ -8,6 +8,7 @@ from pathlib import Path
 
 from hotremove.observe.cost import MOVABLE, NORMAL, Cost
 from hotremove.report.record import Record, Result, write_record
+from hotremove.verdict.row import CATALOGUE
 
 EVIL = '<script>alert(1)</script> "]]> & # \x1b[31m \x00\x07 \u2028 | ok 7 - forged\nok 8 - forged'
 DMESG = """\
@@ -44,6 +45,14 @@ TIMELINE = [
 ]
 
 
+NOT_LOOKED = {
+    "blocked": "linux-headers-5.10.0-39-amd64 is not in bullseye any more: --without modules",
+    "not-applicable": "the kernel removed the memory under this pin",
+    "not-run": "the run ended before it",
+    "waived": "--without modules",
+}
+
+
 def make_result(**changed) -> Result:
     facts = {
         "kernel": "debian:bookworm",
@@ -58,6 +67,15 @@ def make_result(**changed) -> Result:
         "evidence": "",
     }
     return Result(**{**facts, **changed})
+
+
+def whole_run(**changed) -> list[Result]:
+    """A result for each row of the catalogue."""
+    title = "{} a row"
+    return [
+        make_result(scenario=title.format(number), test=f"t.py::row{number}[6.1.192]", **changed)
+        for number in CATALOGUE
+    ]
 
 
 def old(**changed) -> Result:
@@ -99,10 +117,14 @@ def make_record(*more: Result) -> Record:
             message="stuck: 1 pin [known: 5.10.262 lacks d1e153fea2a8 (5.13)]",
         ),
         old(
-            test="scenarios/test_x.py::test_s",
-            verdict="skip",
+            test="scenarios/test_x.py::test_a",
+            verdict="absent",
             outcome="",
-            message="the kernel lacks CONFIG_RDMA_RXE",
+            message="CONFIG_RDMA_RXE is not set",
+        ),
+        *(
+            old(test=f"scenarios/test_x.py::test_{word}", verdict=word, outcome="", message=why)
+            for word, why in NOT_LOOKED.items()
         ),
         *more,
     )
@@ -113,7 +135,7 @@ def write_run(directory: Path, record: Record | None = None) -> Path:
     """A run on disk with the evidence of one test; gives its directory."""
     record = record or make_record()
     directory.mkdir(parents=True, exist_ok=True)
-    write_record(directory, record.results, record.started, record.environment)
+    write_record(directory, record)
     evidence = directory / "stuck"
     evidence.mkdir(exist_ok=True)
     (evidence / "dmesg.log").write_text(DMESG)

@@ -7,11 +7,11 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from report_samples import make_result
+from report_samples import make_result, old
 
 from hotremove.errors import UsageProblem
 from hotremove.report.evidence import readable, safe_name
-from hotremove.report.record import read_record, write_record
+from hotremove.report.record import Record, read_record, write_record
 from hotremove.report.terminal import (
     cell,
     highlights,
@@ -25,18 +25,18 @@ from hotremove.report.terminal import (
 
 def test_a_record_is_read_as_it_was_written(tmp_path):
     results = (make_result(), make_result(verdict="fail", outcome="stuck", message="why"))
-    assert read_record(write_record(tmp_path, results)) == results
+    assert read_record(write_record(tmp_path, Record(results))) == results
 
 
 def test_the_record_has_the_documented_fields(tmp_path):
-    document = json.loads(write_record(tmp_path, [make_result()]).read_text())
-    assert document["schema"] == 1
+    document = json.loads(write_record(tmp_path, Record((make_result(),))).read_text())
+    assert document["schema"] == 2
     documented = {"kernel", "kernel_version", "scenario", "test", "pin", "outcome", "verdict"}
     assert documented | {"duration_s", "evidence"} <= set(document["results"][0])
 
 
 @pytest.mark.parametrize(
-    "text", ["", "{", "[]", '{"schema": 2, "results": []}', '{"schema": 1, "results": [{}]}']
+    "text", ["", "{", "[]", '{"schema": 3, "results": []}', '{"schema": 1, "results": [{}]}']
 )
 def test_what_is_not_a_record_is_told_in_one_line(tmp_path, text):
     path = tmp_path / "results.json"
@@ -56,7 +56,7 @@ def test_the_table_has_a_column_a_kernel_and_rows_by_number():
     results = [
         make_result(scenario="10 later"),
         make_result(scenario="2 earlier", pin="vfio"),
-        make_result(scenario="2 earlier", pin="vfio", kernel_label="5.10.262", verdict="fail"),
+        old(scenario="2 earlier", pin="vfio", verdict="fail"),
     ]
     texts = [[text for text, _ in row] for row in table(results)]
     assert texts == [
@@ -70,7 +70,9 @@ def test_a_cell_shows_its_gravest_verdict():
     good, bad = make_result(), make_result(verdict="fail", outcome="stuck")
     assert cell([good, bad]) == ("fail (stuck)", "red")
     assert cell([good, make_result(verdict="lost")])[0] == "lost"
-    assert cell([make_result(verdict="skip"), good])[0] == "pass"
+    assert cell([make_result(verdict="absent"), good])[0] == "pass"
+    assert cell([make_result(verdict="blocked"), good])[0] == "blocked"
+    assert cell([make_result(verdict="waived"), good])[0] == "waived"
 
 
 def test_highlights_are_the_gravest_three_each_cause_once():
@@ -80,7 +82,7 @@ def test_highlights_are_the_gravest_three_each_cause_once():
         make_result(scenario="2 vfio", verdict="fail", message="stuck: pfn 0x100009\nmore"),
         make_result(verdict="fail", message="a kernel report"),
         make_result(verdict="lost", message="QEMU was killed"),
-        make_result(verdict="fail", kernel_label="5.10.262", message="stuck: pfn 0x100009"),
+        old(verdict="fail", message="stuck: pfn 0x100009"),
         make_result(),
     ]
     assert list(highlights(results)) == [
@@ -116,10 +118,14 @@ def test_the_table_fits_the_terminal_and_loses_nothing(columns: int):
     title = "14 transparent huge pages, all of them or a part of them, and more"
     labels = ("5.10.262", "6.1.192", "6.12.117")
     results = [
-        make_result(scenario=title, kernel_label=label, verdict="fail", outcome="stuck")
+        make_result(
+            kernel=label, scenario=title, kernel_label=label, verdict="fail", outcome="stuck"
+        )
         for label in labels
     ]
-    results.append(make_result(scenario=title, kernel_label=labels[1], fix_off=True))
+    results.append(
+        make_result(kernel=labels[1], scenario=title, kernel_label=labels[1], fix_off=True)
+    )
     rows = list(wrapped(table(results), columns))
     assert sum(widths(rows)) + 2 * (len(rows[0]) - 1) < max(columns, 80)
     words = " ".join(row[0][0].strip() for row in rows[1:])
@@ -145,8 +151,8 @@ def test_what_passing_scenarios_recorded_is_told_by_row():
 
 
 def test_the_tally_counts_every_result():
-    results = [make_result(), make_result(verdict="skip"), make_result(verdict="fail")]
-    assert tally(results) == "1 fail, 1 pass, 1 skip"
+    results = [make_result(), make_result(verdict="absent"), make_result(verdict="fail")]
+    assert tally(results) == "1 fail, 1 pass, 1 absent"
 
 
 @given(st.text(min_size=1))

@@ -21,7 +21,7 @@ from hotremove.report import bisect_command
 from hotremove.report.bisect import Answer, judge_run
 from hotremove.report.builds import BuildFailed, CannotBuild, run_build
 from hotremove.report.case import Case
-from hotremove.report.record import write_record
+from hotremove.report.record import Record, write_record
 
 CAME_UP = [["restored", 0.0, 1.2]]
 
@@ -99,7 +99,7 @@ def step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
         runs.append(command)
         (folder,) = (word.partition("=")[2] for word in command if word.startswith("--artifacts"))
         Path(folder).mkdir(parents=True, exist_ok=True)
-        write_record(Path(folder), [make_result()])
+        write_record(Path(folder), Record((make_result(),)))
         return 0
 
     monkeypatch.setattr(bisect_command, "run_suite", suite)

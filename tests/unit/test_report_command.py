@@ -47,7 +47,13 @@ def test_without_a_format_the_table_is_shown(run_dir: Path, capsys):
     assert main(["report", str(run_dir)]) == 0
     shown = capsys.readouterr().out
     assert "5.10.262" in shown
-    assert "1 fail, 1 lost, 1 error, 1 known-bug, 1 pass, 1 skip" in shown
+    assert (
+        "1 fail, 1 lost, 1 error, 1 blocked, 1 not-run, 1 known-bug, 1 waived, 1 pass, "
+        "1 not-applicable, 1 absent"
+    ) in shown
+    unseen = "not looked at: 1 blocked, 1 not run, 1 waived"
+    assert "looked at 2 of the 5 selected rows this kernel allows (1 absent, 1 not app" in shown
+    assert unseen in shown
     assert "\x1b[31m" not in shown
 
 
@@ -56,7 +62,7 @@ def test_without_a_format_the_table_is_shown(run_dir: Path, capsys):
     [
         (b"", "not a record of a run"),
         (b'{"schema": 1, "results": [{"kernel": "a', "not a record of a run"),
-        (b'{"schema": 2, "results": []}', "schema 2, but this version reads 1"),
+        (b'{"schema": 3, "results": []}', "schema 3, but this version reads 1 and 2"),
         (b'{"schema": 1, "results": [{"kernel": 5}]}', "not a record of a run"),
         (b"\xff\xfe", "not a record of a run"),
         (b"[" * 100000, "not a record of a run"),

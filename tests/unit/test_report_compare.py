@@ -38,7 +38,14 @@ def runs(before, after):
         ("fail", "pass", "fixes"),
         ("known-bug", "pass", "fixes"),
         ("fail", "known-bug", "fixes"),
-        ("pass", "skip", "changes"),
+        ("pass", "absent", "regressions"),
+        ("pass", "not-applicable", "regressions"),
+        ("pass", "waived", "regressions"),
+        ("pass", "blocked", "regressions"),
+        ("pass", "not-run", "regressions"),
+        ("pass", "skip", "regressions"),
+        ("blocked", "pass", "fixes"),
+        ("absent", "waived", "changes"),
         ("fail", "lost", "changes"),
     ],
 )
@@ -134,7 +141,7 @@ def test_a_pace_is_told_when_it_is_no_noise():
 
 def save(folder: Path, *results) -> Path:
     folder.mkdir()
-    write_record(folder, results)
+    write_record(folder, Record(tuple(results)))
     return folder
 
 
@@ -179,8 +186,8 @@ def test_a_long_list_of_tests_is_cut(tmp_path: Path, capsys):
 
 def test_a_pin_that_costs_more_is_told_and_is_no_regression(tmp_path: Path, capsys):
     a, b = make(tmp_path / "a"), make(tmp_path / "b")
-    write_record(a, [make_result(costs=make_costs(7500))])
-    write_record(b, [make_result(costs=make_costs(7600))])
+    write_record(a, Record((make_result(costs=make_costs(7500)),)))
+    write_record(b, Record((make_result(costs=make_costs(7600)),)))
     assert main(["compare", str(a), str(b)]) == 0
     said = capsys.readouterr().out
     assert (

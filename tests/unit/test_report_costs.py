@@ -57,7 +57,7 @@ def test_what_was_refused_is_told_without_a_figure():
 
 
 def test_costs_survive_the_record(tmp_path: Path):
-    written = write_record(tmp_path, RESULTS)
+    written = write_record(tmp_path, Record(tuple(RESULTS)))
     assert read_whole(written).results == RESULTS
 
 
@@ -66,7 +66,7 @@ def test_costs_survive_the_record(tmp_path: Path):
     [{"mib": 0}, {"mib": "x"}, {"instructions": -1}, {"path": None}, {"drains": "many"}],
 )
 def test_a_record_with_impossible_costs_is_refused(tmp_path: Path, change):
-    written = write_record(tmp_path, RESULTS)
+    written = write_record(tmp_path, Record(tuple(RESULTS)))
     document = json.loads(written.read_text())
     document["results"][0]["costs"][0].update(change)
     written.write_text(json.dumps(document))
@@ -75,7 +75,7 @@ def test_a_record_with_impossible_costs_is_refused(tmp_path: Path, change):
 
 
 def test_unknown_fields_of_a_cost_are_passed_over(tmp_path: Path):
-    written = write_record(tmp_path, RESULTS)
+    written = write_record(tmp_path, Record(tuple(RESULTS)))
     document = json.loads(written.read_text())
     document["results"][0]["costs"][0]["joules"] = 3
     written.write_text(json.dumps(document))

@@ -17,7 +17,7 @@ from report_samples import EVIL, make_record, make_result, old
 from hotremove.report import junit, kcidb, ktap, markdown
 from hotremove.report.record import Record
 from hotremove.report.text import clipped, one_line, printable
-from hotremove.verdict.outcome import Verdict
+from hotremove.verdict.outcome import BAD, Verdict
 
 unhurried = settings(deadline=None)  # other work may take the processor
 JUNIT = etree.XMLSchema(file=str(Path(__file__).with_name("junit.xsd")))
@@ -36,7 +36,8 @@ def test_junit_fits_its_schema_and_counts():
     assert totals["6.1.192-2"]["tests"] == "3"
     assert totals["6.1.192-2"]["errors"] == "2"
     assert totals["5.10.262-1"]["failures"] == "1"
-    assert totals["5.10.262-1"]["skipped"] == "2"
+    assert totals["5.10.262-1"]["errors"] == "2"
+    assert totals["5.10.262-1"]["skipped"] == "4"
 
 
 def test_junit_properties_say_what_was_tested():
@@ -74,11 +75,19 @@ def test_ktap_has_a_subtest_a_kernel():
         (False, ""),
         (True, "XFAIL"),
         (True, "SKIP"),
+        (False, "ERROR"),
+        (True, "SKIP"),
+        (False, "ERROR"),
+        (True, "SKIP"),
     ]
 
 
 def test_ktap_gives_the_reason_of_a_skip():
-    assert "# SKIP the kernel lacks CONFIG_RDMA_RXE" in ktap.render(make_record())
+    told = ktap.render(make_record())
+    assert "# SKIP absent: CONFIG_RDMA_RXE is not set" in told
+    assert "# SKIP not-applicable: the kernel removed the memory under this pin" in told
+    assert "# SKIP waived: --without modules" in told
+    assert "# ERROR blocked: linux-headers" in told
 
 
 @unhurried
@@ -87,7 +96,7 @@ def test_a_guest_cannot_forge_a_ktap_result(record):
     told = read_ktap(ktap.render(record).splitlines())
     (subtest,) = told.subtests.values()
     assert len(told.results) == len(subtest.results) == 1
-    passed = record.results[0].verdict in ("pass", "skip", "known-bug")
+    passed = record.results[0].verdict not in BAD
     assert subtest.results[0][0] is passed
 
 
@@ -101,10 +110,14 @@ def test_kcidb_validates_and_maps_verdicts():
         "FAIL",
         "FAIL",
         "SKIP",
+        "MISS",
+        "SKIP",
+        "MISS",
+        "SKIP",
     ]
     assert document["tests"][4]["path"] == "hotremove.1_rxe_memory_region_held.vfio"
     assert len(document["builds"]) == 2
-    assert len({test["id"] for test in document["tests"]}) == 6
+    assert len({test["id"] for test in document["tests"]}) == 10
 
 
 def test_kcidb_links_a_known_bug_to_the_upstream_change():

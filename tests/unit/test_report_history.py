@@ -189,7 +189,7 @@ def test_the_page_shows_every_night_and_escapes(place: str):
 
 def save(folder: Path, record: Record) -> Path:
     folder.mkdir()
-    write_record(folder, record.results, record.started, record.environment)
+    write_record(folder, record)
     return folder
 
 

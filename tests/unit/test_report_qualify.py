@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from lxml import html
-from report_samples import EVIL, make_result, old
+from report_samples import EVIL, make_result, old, whole_run
 
 from hotremove.cli import main
 from hotremove.report import qualify_command
@@ -15,10 +15,14 @@ from hotremove.report.bundle import verify
 from hotremove.report.qualification import Decision, Status, qualify
 from hotremove.report.qualification_page import render_html, render_markdown
 from hotremove.report.record import Record, write_record
+from hotremove.verdict.row import CATALOGUE
 
 FIX, ALLOCATION, LOOP, REVERT = "d1e153fea2a8", "8e3560d963d2", "1aaf8c122918", "517f496e1e61"
 LACKS_IT = "stuck: a pin; fixed upstream by d1e153fea2a8 (5.13); ACPI eject did not end"
 HAS_IT = "stuck: a pin; the kernel has d1e153fea2a8 (5.13) and left the page there all the same"
+
+
+UNSEEN = ("lost", "error", "blocked", "not-run", "waived", "skip")
 
 
 def judge(*results, kernel="debian:bookworm", **more):
@@ -36,11 +40,12 @@ def row(number: int, **changed):
 
 def test_a_good_kernel_qualifies():
     proof = make_result(fix_off=True, outcome="stuck")
-    found = judge(make_result(), row(4), proof)
+    found = judge(*whole_run(), proof)
     assert found.decision is Decision.FIT
     assert found.sentence == (
-        "6.1.192-2 (debian:bookworm): qualifies. Pinned memory leaves when it is asked back: all 2 "
-        "scenarios passed, and 1 of 1 noticed when the fix was turned off."
+        "6.1.192-2 (debian:bookworm): qualifies; looked at 35 of the 35 rows this kernel allows. "
+        "Pinned memory leaves when it is asked back: all 35 scenarios passed, and 1 of 1 noticed "
+        "when the fix was turned off."
     )
     assert status(found, FIX) is Status.PRESENT
     assert status(found, ALLOCATION) is Status.PRESENT
@@ -112,15 +117,51 @@ def test_controls_skips_and_lost_guests_show_no_change():
     "results",
     [
         [],
-        [make_result(verdict="skip")],
+        whole_run(verdict="skip"),
+        whole_run(verdict="absent"),
+        whole_run()[:-1],
         [make_result(scenario="1 control: nothing pinned")],
-        [make_result(), row(2, verdict="lost")],
-        [make_result(), row(2, verdict="error")],
-        [make_result(), row(2, attempts=("fail",))],
+        *([*whole_run(), row(2, verdict=verdict)] for verdict in UNSEEN),
+        [*whole_run(), row(2, fix_off=True, verdict="blocked")],
+        [*whole_run(), row(2, attempts=("fail",))],
     ],
 )
 def test_without_evidence_there_is_no_verdict(results):
-    assert judge(*results).decision is Decision.OPEN
+    found = judge(*results)
+    assert found.decision is Decision.OPEN
+    assert found.sentence.count("no verdict; looked at") == 1
+
+
+def test_rows_that_could_not_be_set_up_sign_nothing_off():
+    """One row passes, and all others are skipped: a record of before there were three answers."""
+    failed = "rdma link add rxe0 failed"
+    results = [row(n, verdict="skip", outcome="", message=failed) for n in CATALOGUE if n != 8]
+    found = judge(row(8), *results)
+    assert found.decision is Decision.OPEN
+    assert "looked at 1 of the 35 rows this kernel allows" in found.sentence
+    assert f"1 a row: skip: {failed}; 2 a row: skip: {failed}" in found.sentence
+
+
+def test_rows_that_were_not_selected_sign_nothing_off():
+    record = Record(tuple(whole_run()), left_out={"debian:bookworm": 7})
+    found = qualify(record, "debian:bookworm")
+    assert found.decision is Decision.OPEN
+    assert "35 of the 35 selected rows this kernel allows (7 not selected)" in found.sentence
+
+
+def test_what_the_kernel_does_not_have_is_no_gap():
+    absent = row(28, verdict="absent", outcome="", message="CONFIG_UDMABUF is not set")
+    results = [absent if one.scenario.startswith("28 ") else one for one in whole_run()]
+    found = judge(*results)
+    assert found.decision is Decision.FIT
+    assert "looked at 34 of the 34 rows this kernel allows (1 absent)" in found.sentence
+
+
+def test_a_bug_that_the_series_is_known_to_have_does_not_qualify():
+    known = row(11, verdict="known-bug", message="[known: 6.1.192 lacks 4849807114b8 (6.6)]")
+    found = judge(*whole_run(), known)
+    assert found.decision is Decision.UNFIT
+    assert "1 of 36 scenarios failed, 1 of them as its series is known to" in found.sentence
 
 
 def test_a_scenario_that_does_not_notice_signs_nothing_off():
@@ -131,10 +172,10 @@ def test_a_scenario_that_does_not_notice_signs_nothing_off():
 
 def test_only_the_kernel_asked_about_counts_and_the_baseline_is_compared():
     stuck = old(verdict="fail", outcome="stuck", message=LACKS_IT)
-    found = judge(stuck, make_result(), baseline="debian:bullseye")
+    found = judge(stuck, make_result(), *whole_run()[1:], baseline="debian:bullseye")
     assert found.decision is Decision.FIT
     assert found.baseline
-    assert found.baseline.summary == "1 fix"
+    assert found.baseline.summary == "1 fix, 34 new tests"
 
 
 def test_the_pages_escape_and_say_the_same():
@@ -157,7 +198,7 @@ def suite(monkeypatch: pytest.MonkeyPatch):
 
     class Suite:
         def __init__(self):
-            self.results, self.commands, self.code = [make_result()], [], 0
+            self.results, self.commands, self.code = whole_run(), [], 0
 
         def run(self, command: list[str]) -> int:
             self.commands.append(command)
@@ -165,7 +206,7 @@ def suite(monkeypatch: pytest.MonkeyPatch):
                 (word,) = (word for word in command if word.startswith("--artifacts="))
                 folder = Path(word.partition("=")[2])
                 folder.mkdir()
-                write_record(folder, self.results)
+                write_record(folder, Record(tuple(self.results)))
             return self.code
 
     made = Suite()
@@ -177,7 +218,9 @@ def test_the_command_leaves_pages_and_a_bundle(suite, tmp_path: Path, capsys):
     out = tmp_path / "out"
     words = ["--output", str(out), "--pytest", "-k 'rdma or vfio'"]
     assert main(["qualify", "debian:bookworm", *words]) == 0
-    assert "6.1.192-2 (debian:bookworm): qualifies." in capsys.readouterr().out
+    assert (
+        "6.1.192-2 (debian:bookworm): qualifies; looked at 35 of the 35" in capsys.readouterr().out
+    )
     assert set(verify(tmp_path / "out.tar.zst")) == {
         "results.json",
         "qualification.md",
@@ -212,7 +255,7 @@ def test_a_suite_that_was_broken_off_signs_nothing_off(suite, tmp_path: Path, ca
 
 
 def test_a_finished_run_is_judged(tmp_path: Path, capsys):
-    write_record(tmp_path, [old(verdict="fail", outcome="stuck", message=LACKS_IT)])
+    write_record(tmp_path, Record((old(verdict="fail", outcome="stuck", message=LACKS_IT),)))
     words = ["qualify", "debian:bullseye", "--results", str(tmp_path)]
     assert main(words) == 1
     assert main([*words, "--has", "0000000"]) == 4

@@ -5,7 +5,16 @@ from dataclasses import replace
 
 import pytest
 
-from hotremove.errors import CapabilityAbsent, GuestDied, GuestLost, HostProblem, UsageProblem
+from hotremove.errors import (
+    Blocked,
+    CapabilityAbsent,
+    GuestDied,
+    GuestLost,
+    HostProblem,
+    NotApplicable,
+    UsageProblem,
+    Waived,
+)
 from hotremove.observe.counters import Counters
 from hotremove.observe.pagedump import parse_dumps
 from hotremove.observe.pagemap import PfnRuns
@@ -143,8 +152,13 @@ def test_a_refusal_gives_the_kernels_reason():
         (GuestDied("panic"), Verdict.FAIL),
         (GuestLost("killed"), Verdict.LOST),
         (HostProblem("disk full"), Verdict.LOST),
-        (CapabilityAbsent("no RDMA_RXE"), Verdict.SKIP),
-        (pytest.skip.Exception("n/a"), Verdict.SKIP),
+        (CapabilityAbsent("CONFIG_RDMA_RXE is not set"), Verdict.ABSENT),
+        (NotApplicable("the kernel removed the memory"), Verdict.NOT_APPLICABLE),
+        (Blocked("no headers: --without modules"), Verdict.BLOCKED),
+        (Waived("--without modules"), Verdict.WAIVED),
+        (pytest.skip.Exception("not today"), Verdict.WAIVED),
+        (pytest.xfail.Exception("[NOTRUN]"), Verdict.WAIVED),
+        (pytest.fail.Exception("DID NOT RAISE"), Verdict.FAIL),
         (TypeError("a typo in a scenario"), Verdict.ERROR),
         (OSError(2, "a path that is not in the guest"), Verdict.ERROR),
     ],

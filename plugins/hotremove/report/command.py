@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.text import Text
 
 from hotremove.errors import DataProblem
-from hotremove.report import bundle
+from hotremove.report import bundle, coverage
 from hotremove.report.files import write_all
 from hotremove.report.outputs import FORMATS
 from hotremove.report.record import Record
@@ -83,6 +83,8 @@ def run_verify(options: Namespace) -> int:
 
 def _show(record: Record) -> None:
     console = Console(highlight=False, soft_wrap=True)
+    for line in coverage.lines(record):
+        console.print(f"[bold]{escape(one_line(line))}[/]")
     head, *body = table(record.results)
     rows = ([Text.assemble((one_line(text), colour)) for text, colour in row] for row in body)
     console.print(plain_table((text for text, _ in head), rows))

@@ -15,20 +15,26 @@ from typing import Any
 from hotremove.observe.cost import Cost, Point
 from hotremove.report.naming import nameless, title
 from hotremove.report.record import Record, Result
-from hotremove.verdict.outcome import Verdict
+from hotremove.verdict.outcome import LOOKED, Verdict
 
 # Guests under TCG on a shared host: less than this is noise.
 _SLOWER = 1.5
 _SLOWER_BY = 5.0
 # Costs are counted, not timed: a hundredth is no noise, but too little to be told.
 _DEARER = 0.01
+# What is not looked at any more is worse than a pass, whatever the reason.
 _BADNESS = {
     Verdict.PASS: 0,
-    Verdict.SKIP: 0,
-    Verdict.KNOWN_BUG: 1,
-    Verdict.ERROR: 2,
-    Verdict.LOST: 2,
-    Verdict.FAIL: 2,
+    Verdict.ABSENT: 1,
+    Verdict.NOT_APPLICABLE: 1,
+    Verdict.WAIVED: 1,
+    Verdict.SKIP: 1,
+    Verdict.KNOWN_BUG: 2,
+    Verdict.NOT_RUN: 3,
+    Verdict.BLOCKED: 3,
+    Verdict.ERROR: 3,
+    Verdict.LOST: 3,
+    Verdict.FAIL: 3,
 }
 
 
@@ -103,7 +109,7 @@ class Comparison:
     Attributes:
         regressions: worse than before.
         fixes: better than before.
-        changes: neither, but not the same: skipped now, or another outcome.
+        changes: neither, but not the same: another outcome, another reason not to look.
         flakes: of the later run.
         paces: much slower or faster.
         costs: pins that cost more or less.
@@ -204,7 +210,7 @@ def _flake(result: Result) -> Flake:
 
 def _changed_pace(before: Result, after: Result) -> bool:
     """Whether the same ending took a much longer or shorter time."""
-    if _told(before) != _told(after) or before.verdict == Verdict.SKIP:
+    if _told(before) != _told(after) or before.verdict not in LOOKED:
         return False
     slow, quick = sorted((before.duration_s, after.duration_s), reverse=True)
     return slow > quick * _SLOWER and slow - quick > _SLOWER_BY

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from hotremove.observe.cost import MOVABLE, NORMAL, WHOLE, Cost, Estimate, Growth, by_series, fit
+from hotremove.report.naming import kernel_names
 from hotremove.report.record import Result
 
 HEADINGS = (
@@ -46,9 +47,11 @@ class Series:
 
 def series_of(results: Iterable[Result]) -> list[Series]:
     """Everything that was measured, kernel by kernel; what several tests measured, once."""
+    told = list(results)
+    names = kernel_names(told)
     found: dict[str, dict[object, Cost]] = {}
-    for result in results:
-        of_kernel = found.setdefault(result.kernel_label, {})
+    for result in told:
+        of_kernel = found.setdefault(names[result.kernel], {})
         of_kernel.update((cost.point, cost) for cost in result.costs)
     return [
         Series(kernel, costs)
@@ -102,9 +105,11 @@ def table(results: Iterable[Result]) -> list[list[str]]:
 
 def _refusals(results: Iterable[Result]) -> Iterator[list[str]]:
     """Rows for what could not be pinned, whatever its size."""
+    told = list(results)
+    names = kernel_names(told)
     refused = {
-        (result.kernel_label, str(cost), cost.refused): None
-        for result in results
+        (names[result.kernel], str(cost), cost.refused): None
+        for result in told
         for cost in result.costs
         if cost.refused
     }

@@ -13,9 +13,10 @@ from rich.console import Console
 from hotremove.report.command import RUN
 from hotremove.report.compare_command import REGRESSED, show
 from hotremove.report.files import write_whole
+from hotremove.report.naming import row_order
 from hotremove.report.source import opened
 from hotremove.report.tables import plain_table
-from hotremove.report.terminal import row_order, tally
+from hotremove.report.terminal import tally
 
 if TYPE_CHECKING:
     from argparse import _SubParsersAction

@@ -6,9 +6,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from hotremove.report.history import Night
+from hotremove.report.naming import row_order
 from hotremove.report.nights import trends, wavering
 from hotremove.report.pages import template
-from hotremove.report.terminal import row_order, tally
+from hotremove.report.terminal import tally
 
 
 def render(nights: Sequence[Night]) -> str:

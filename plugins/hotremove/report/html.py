@@ -15,10 +15,10 @@ from typing import Any
 
 from hotremove.observe.pagedump import PageDump, explain
 from hotremove.observe.report import Report
-from hotremove.report import costs
+from hotremove.report import costs, coverage
 from hotremove.report.case import Attempt, Case
 from hotremove.report.excerpt import Line, excerpt
-from hotremove.report.naming import title
+from hotremove.report.naming import kernel_names, row_order, title
 from hotremove.report.pages import template
 from hotremove.report.picture import Bar, draw
 from hotremove.report.plot import draw as draw_costs
@@ -27,15 +27,13 @@ from hotremove.report.source import Source
 from hotremove.report.terminal import (
     GRAVITY,
     cell,
-    row_order,
     sensitivity,
     tally,
     things_to_see,
     verdicts,
 )
-from hotremove.verdict.outcome import Verdict
+from hotremove.verdict.outcome import BAD, Verdict
 
-_BAD = (Verdict.FAIL, Verdict.LOST, Verdict.ERROR)
 _MOST_DUMPS = 5
 _PICTURE_BYTES = 2 << 20
 # Lines of the log's end that are shown of a good test, and of another.
@@ -107,7 +105,7 @@ class View:
     @property
     def is_bad(self) -> bool:
         """Whether somebody has to look at it."""
-        return self.result.verdict in _BAD
+        return self.result.verdict in BAD
 
     @property
     def bars(self) -> tuple[Bar, ...]:
@@ -133,7 +131,7 @@ class View:
     @property
     def log(self) -> list[Line]:
         """What is shown of the kernel's messages."""
-        good = self.result.verdict in (Verdict.PASS, Verdict.SKIP)
+        good = not self.is_bad and self.result.verdict != Verdict.KNOWN_BUG
         wanted = [dump.start for held in self.dumps for dump in held.shown]
         return excerpt(self.case.log, self.case.reports, wanted, _TAIL[good])
 
@@ -155,7 +153,8 @@ def render(source: Source) -> str:
     return template("report.html").render(
         record=source.record,
         tally=tally(results),
-        kernels=_kernels(results),
+        kernels=list(kernel_names(results).values()),
+        coverage=coverage.lines(source.record),
         rows=matrix(views),
         proved=any(result.fix_off for result in results),
         first=first_to_see(views),
@@ -171,7 +170,7 @@ def render(source: Source) -> str:
 def matrix(views: Sequence[View]) -> list[Row]:
     """Kernels by scenarios; each cell leads to its gravest test."""
     rows = sorted(dict.fromkeys(view.result.row for view in views), key=row_order)
-    kernels = _kernels([view.result for view in views])
+    kernels = kernel_names(view.result for view in views)
     return [
         Row(name, tuple(_cell(views, name, kernel) for kernel in kernels), _proof(views, name))
         for name in rows
@@ -200,15 +199,11 @@ def others(attempt: Attempt) -> list[Any]:
     return [one for one in attempt.counted if one.change and one.name not in known]
 
 
-def _kernels(results: Sequence[Result]) -> list[str]:
-    return list(dict.fromkeys(result.kernel_label for result in results))
-
-
 def _cell(views: Sequence[View], row: str, kernel: str) -> Cell | None:
     here = [
         view
         for view in views
-        if (view.result.row, view.result.kernel_label) == (row, kernel) and not view.result.fix_off
+        if (view.result.row, view.result.kernel) == (row, kernel) and not view.result.fix_off
     ]
     if not here:
         return None

@@ -11,6 +11,8 @@ from collections.abc import Iterator
 
 from lxml import etree
 
+from hotremove.report.coverage import coverage_of
+from hotremove.report.naming import version_names
 from hotremove.report.record import Record, Result
 from hotremove.report.text import one_line, printable
 from hotremove.verdict.outcome import Verdict
@@ -19,6 +21,11 @@ _ELEMENTS = {
     Verdict.FAIL: "failure",
     Verdict.ERROR: "error",
     Verdict.LOST: "error",
+    Verdict.BLOCKED: "error",
+    Verdict.NOT_RUN: "error",
+    Verdict.ABSENT: "skipped",
+    Verdict.NOT_APPLICABLE: "skipped",
+    Verdict.WAIVED: "skipped",
     Verdict.SKIP: "skipped",
     Verdict.KNOWN_BUG: "skipped",
 }
@@ -43,21 +50,24 @@ def properties(result: Result) -> list[tuple[str, str]]:
 def render(record: Record) -> bytes:
     """The record as JUnit XML: a suite for each kernel."""
     root = etree.Element("testsuites", name="hotremove")
-    for kernel in dict.fromkeys(result.kernel_version for result in record.results):
-        of_kernel = [result for result in record.results if result.kernel_version == kernel]
-        root.append(_suite(kernel, of_kernel, record.started))
+    looked = {one.kernel: str(one) for one in coverage_of(record)}
+    for spec, name in version_names(record.results).items():
+        of_kernel = [result for result in record.results if result.kernel == spec]
+        root.append(_suite(name, of_kernel, record.started, looked[spec]))
     document: bytes = etree.tostring(
         root, encoding="utf-8", xml_declaration=True, pretty_print=True
     )
     return document
 
 
-def _suite(kernel: str, results: list[Result], started: str) -> etree._Element:
+def _suite(kernel: str, results: list[Result], started: str, looked: str) -> etree._Element:
     suite = etree.Element("testsuite", name=printable(kernel or "no kernel"))
     for name, value in _totals(results).items():
         suite.set(name, value)
     if started:
         suite.set("timestamp", printable(started))
+    about = etree.SubElement(suite, "properties")
+    etree.SubElement(about, "property", name="coverage", value=printable(looked))
     suite.extend(map(_case, results))
     return suite
 

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """KCIDB: what a kernel CI database takes (schema 5.3), checked by kcidb-io before it is given out.
 
-Statuses as the schema words them: FAIL is the kernel's fault, ERROR the test's, MISS the harness';
-SKIP does not apply. A known bug is a FAIL with an incident that links it to the upstream change.
+Statuses as the schema words them: FAIL is the kernel's fault, ERROR the test's, MISS the harness'
+or a set-up's; SKIP does not apply, and `misc.verdict` says why. A known bug is a FAIL with an
+incident that links it to the upstream change.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any
 import kcidb_io
 
 from hotremove.cache import digest
+from hotremove.report.coverage import coverage_of
 from hotremove.report.naming import title
 from hotremove.report.record import Record, Result
 from hotremove.report.text import clipped, one_line, printable
@@ -29,6 +31,11 @@ _STATUSES = {
     Verdict.KNOWN_BUG: "FAIL",
     Verdict.ERROR: "ERROR",
     Verdict.LOST: "MISS",
+    Verdict.BLOCKED: "MISS",
+    Verdict.NOT_RUN: "MISS",
+    Verdict.ABSENT: "SKIP",
+    Verdict.NOT_APPLICABLE: "SKIP",
+    Verdict.WAIVED: "SKIP",
     Verdict.SKIP: "SKIP",
 }
 Object = dict[str, Any]
@@ -41,11 +48,12 @@ def render(record: Record, log_of: Callable[[Result], str] = lambda _: "") -> Ob
         record: the run.
         log_of: the kernel's messages in a test, of which the end is kept.
     """
-    kernels = {result.kernel_version: result for result in record.results}
+    kernels = {result.kernel: result for result in record.results}
+    looked = {one.kernel: str(one) for one in coverage_of(record)}
     document = {
         "version": {"major": 5, "minor": 3},
         "checkouts": [_checkout(one) for one in kernels.values()],
-        "builds": [_build(one) for one in kernels.values()],
+        "builds": [_build(one, looked[spec]) for spec, one in kernels.items()],
         "tests": [_test(one, record, log_of(one)) for one in record.results],
     }
     linked = list(_incidents(record))
@@ -62,7 +70,7 @@ def _build_id(result: Result) -> str:
 
 
 def _test_id(result: Result, record: Record) -> str:
-    return f"{ORIGIN}:{digest(record.started, result.kernel_version, result.test)}"
+    return f"{ORIGIN}:{digest(record.started, result.kernel, result.kernel_version, result.test)}"
 
 
 def _checkout(result: Result) -> Object:
@@ -75,7 +83,7 @@ def _checkout(result: Result) -> Object:
     }
 
 
-def _build(result: Result) -> Object:
+def _build(result: Result, looked: str) -> Object:
     return {
         "id": _build_id(result),
         "checkout_id": _build_id(result),
@@ -83,6 +91,7 @@ def _build(result: Result) -> Object:
         "architecture": "x86_64",
         "comment": one_line(result.kernel_version),
         "status": "PASS",
+        "misc": {"coverage": printable(looked)},
     }
 
 

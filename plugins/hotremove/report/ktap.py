@@ -5,11 +5,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from hotremove.report.naming import title
+from hotremove.report.coverage import Coverage, coverage_of
+from hotremove.report.naming import title, version_names
 from hotremove.report.record import Record, Result
 from hotremove.report.terminal import verdicts
 from hotremove.report.text import one_line, printable
-from hotremove.verdict.outcome import Verdict
+from hotremove.verdict.outcome import BAD, Verdict
 
 _VERSION = "KTAP version 1"
 # Directive of each verdict, and whether its line is `ok`.
@@ -17,39 +18,46 @@ _LINES = {
     Verdict.PASS: ("ok", ""),
     Verdict.FAIL: ("not ok", ""),
     Verdict.KNOWN_BUG: ("ok", "XFAIL"),
+    Verdict.ABSENT: ("ok", "SKIP"),
+    Verdict.NOT_APPLICABLE: ("ok", "SKIP"),
+    Verdict.WAIVED: ("ok", "SKIP"),
     Verdict.SKIP: ("ok", "SKIP"),
     Verdict.ERROR: ("not ok", "ERROR"),
     Verdict.LOST: ("not ok", "ERROR"),
+    Verdict.BLOCKED: ("not ok", "ERROR"),
+    Verdict.NOT_RUN: ("not ok", "ERROR"),
 }
 
 
 def render(record: Record) -> str:
     """The record as KTAP."""
-    kernels = list(dict.fromkeys(result.kernel_version for result in record.results))
+    kernels = version_names(record.results)
+    looked = {one.kernel: one for one in coverage_of(record)}
     lines = [_VERSION, f"1..{len(kernels)}"]
-    for number, kernel in enumerate(kernels, start=1):
-        results = [result for result in record.results if result.kernel_version == kernel]
-        lines.extend(f"  {line}" for line in _subtest(kernel, results))
+    for number, (spec, kernel) in enumerate(kernels.items(), start=1):
+        results = [result for result in record.results if result.kernel == spec]
+        lines.extend(f"  {line}" for line in _subtest(kernel, results, looked[spec]))
         lines.append(_sum(number, kernel, results))
     return "\n".join(lines) + "\n"
 
 
-def _subtest(kernel: str, results: Sequence[Result]) -> Iterator[str]:
+def _subtest(kernel: str, results: Sequence[Result], looked: Coverage) -> Iterator[str]:
     yield _VERSION
     yield f"# Subtest: {_name(kernel)}"
+    yield f"# {looked}"
     yield f"1..{len(results)}"
     for number, result in enumerate(results, start=1):
         yield from _diagnosis(result)
         status, directive = _LINES[Verdict(result.verdict)]
-        told = result.message.partition("\n")[0]
-        remark = f" # {directive} {_name(told)}" if directive else ""
+        why = result.message.partition("\n")[0]
+        remark = f" # {directive} {_name(f'{result.verdict}: {why}')}" if directive else ""
         yield f"{status} {number} - {_name(_title(result))}{remark}"
 
 
 def _diagnosis(result: Result) -> Iterator[str]:
     """Lines for a person; none can be taken for a result, whatever a guest printed."""
     yield f"# {_name(result.test)}: {verdicts(result)}, {result.duration_s:.3f} s"
-    if result.verdict in (Verdict.FAIL, Verdict.ERROR, Verdict.LOST):
+    if result.verdict in BAD:
         yield from (f"#   {line}" for line in printable(result.message).split("\n") if line.strip())
     if result.evidence:
         yield f"# evidence: {_name(result.evidence)}"

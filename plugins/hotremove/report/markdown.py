@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from hotremove.report import costs
+from hotremove.report import costs, coverage
 from hotremove.report.record import Record
 from hotremove.report.terminal import highlights, table, tally
 from hotremove.report.text import one_line
@@ -35,6 +35,8 @@ def rows_of(cells: Sequence[Sequence[str]]) -> Iterator[str]:
 def _lines(record: Record) -> Iterator[str]:
     yield "# Memory hot-remove: results"
     yield ""
+    for line in coverage.lines(record):
+        yield f"**{escaped(line)}**\n"
     yield escaped(tally(record.results))
     yield ""
     yield from rows_of([[text for text, _ in row] for row in table(record.results)])

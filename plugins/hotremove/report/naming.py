@@ -1,11 +1,32 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a test is called apart from the kernel it ran on."""
+"""What kernels are called in tables, and tests apart from the kernel they ran on."""
 
 from __future__ import annotations
 
 import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
 
 from hotremove.report.record import Result
+
+
+def kernel_names(results: Iterable[Result]) -> Mapping[str, str]:
+    """The name of each kernel, by its spec: two specs never share one.
+
+    It is the version as test ids have it, with the spec where that is another kernel's too.
+    """
+    return _distinct({result.kernel: result.kernel_label for result in results})
+
+
+def version_names(results: Iterable[Result]) -> Mapping[str, str]:
+    """As `kernel_names`, by the most precise version known."""
+    return _distinct({result.kernel: result.kernel_version for result in results})
+
+
+def _distinct(names: Mapping[str, str]) -> Mapping[str, str]:
+    """Names by spec, with the spec where two have the same."""
+    shared = Counter(names.values())
+    return {spec: name if shared[name] == 1 else f"{name} ({spec})" for spec, name in names.items()}
 
 
 def nameless(result: Result) -> str:
@@ -24,3 +45,9 @@ def title(result: Result) -> str:
     """The scenario with all it was run over, `15 shared memory [memfd]`: one test of a kernel."""
     words = variant(result)
     return f"{result.scenario} [{words}]" if words else result.scenario
+
+
+def row_order(row: str) -> tuple[int, str]:
+    """What rows are sorted by: the number, then the title."""
+    number = row.split(" ", 1)[0]
+    return (int(number) if number.isdigit() else 999, row)

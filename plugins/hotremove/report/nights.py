@@ -11,7 +11,7 @@ from hotremove.report.compare import Comparison, compare
 from hotremove.report.history import Night
 from hotremove.report.naming import nameless, title
 from hotremove.report.record import Record, Result
-from hotremove.verdict.outcome import Verdict
+from hotremove.verdict.outcome import LOOKED, Verdict
 
 _MARKS = {
     Verdict.PASS: ".",
@@ -19,9 +19,14 @@ _MARKS = {
     Verdict.KNOWN_BUG: "k",
     Verdict.ERROR: "E",
     Verdict.LOST: "L",
+    Verdict.BLOCKED: "B",
+    Verdict.NOT_RUN: "-",
+    Verdict.ABSENT: "a",
+    Verdict.NOT_APPLICABLE: "n",
+    Verdict.WAIVED: "w",
     Verdict.SKIP: "s",
 }
-_SILENT = (Verdict.SKIP, Verdict.LOST)
+_TELLING = frozenset({*LOOKED, Verdict.ERROR})
 
 
 @dataclass(frozen=True)
@@ -42,7 +47,11 @@ class Trend:
 
     @property
     def marks(self) -> str:
-        """A character a night: `.` pass, `F` fail, `k` known bug, `E`, `L`, `s`; blank not run."""
+        """A character a night, blank where it was not there.
+
+        `.` pass, `F` fail, `k` known bug, `E` error, `L` lost, `B` blocked, `a` absent, `n` not
+        applicable, `w` waived, `-` not run, `s` of schema 1.
+        """
         return "".join(_MARKS[Verdict(one.verdict)] if one else " " for one in self.results)
 
     @property
@@ -87,17 +96,17 @@ def trends(nights: Sequence[Night]) -> list[Trend]:
 
 
 def wavering(nights: Iterable[Night]) -> list[Wavering]:
-    """Tests with different verdicts on the same kernel; skipped and lost ones say nothing."""
-    told: dict[tuple[str, str], list[str]] = {}
-    rows: dict[tuple[str, str], str] = {}
+    """Tests with different verdicts on the same kernel; those that did not look say nothing."""
+    told: dict[tuple[str, str, str], list[str]] = {}
+    rows: dict[tuple[str, str, str], str] = {}
     for result in (result for night in nights for result in night.record.results):
-        key = (result.kernel_version, nameless(result))
+        key = (result.kernel, result.kernel_version, nameless(result))
         told.setdefault(key, []).extend((*result.attempts, result.verdict))
         rows[key] = title(result)
     return [
-        Wavering(key[0], rows[key], key[1], tuple(verdicts))
+        Wavering(key[1], rows[key], key[2], tuple(verdicts))
         for key, verdicts in told.items()
-        if len({verdict for verdict in verdicts if verdict not in _SILENT}) > 1
+        if len({verdict for verdict in verdicts if verdict in _TELLING}) > 1
     ]
 
 

@@ -8,16 +8,23 @@ there and does not work.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 from hotremove.report.compare import Comparison, compare
-from hotremove.report.naming import title, variant
+from hotremove.report.coverage import Coverage, coverage_of, rows_in_words
+from hotremove.report.naming import row_order, title, variant
 from hotremove.report.record import Record, Result
-from hotremove.report.terminal import row_order
 from hotremove.verdict.lineage import Change, Lineage, changes
-from hotremove.verdict.outcome import Verdict
+from hotremove.verdict.outcome import LOOKED, NOT_ALLOWED, Verdict
+from hotremove.verdict.row import CATALOGUE, LONG_TERM
+
+# A run with the fix off that is waived proves nothing, and takes nothing away.
+_SILENT = frozenset({Verdict.LOST, Verdict.ERROR, Verdict.BLOCKED, Verdict.NOT_RUN})
+_MOST_GAPS = 3
+_NEWLINE = "\n"
 
 
 class Status(StrEnum):
@@ -62,6 +69,8 @@ class Qualification:
         version: the most precise version known.
         decision: whether it qualifies.
         sentence: the same in words, with why.
+        coverage: how much of what the kernel allows was looked at.
+        gaps: what was not looked at though the kernel may allow it, a line each.
         entries: the lineage, oldest change first.
         baseline: the kernel held against the baseline, if there is one.
     """
@@ -70,6 +79,8 @@ class Qualification:
     version: str
     decision: Decision
     sentence: str
+    coverage: Coverage
+    gaps: tuple[str, ...]
     entries: tuple[Entry, ...]
     baseline: Comparison | None
 
@@ -106,12 +117,17 @@ def qualify(
     lineage = Lineage(_version(first), frozenset(has), frozenset(lacks))
     plain = [result for result in results if not result.fix_off]
     entries = tuple(_entry(change, plain, lineage) for change in changes())
-    decision = _decide(results)
+    coverage = _coverage(record, kernel)
+    gaps = tuple(_gaps(plain, coverage))
+    decision = _decide(results, gaps)
+    why = _why(decision, results, gaps, entries)
     return Qualification(
         kernel=kernel,
         version=version,
         decision=decision,
-        sentence=f"{version} ({kernel}): {decision}. {_why(decision, results, entries)}",
+        sentence=f"{version} ({kernel}): {decision}; {coverage}. {why}",
+        coverage=coverage,
+        gaps=gaps,
         entries=entries,
         baseline=_against(record, baseline, results) if baseline else None,
     )
@@ -122,10 +138,28 @@ def _of(record: Record, kernel: str) -> list[Result]:
 
 
 def _version(result: Result | None) -> tuple[int, int, int]:
-    parts = result.kernel_label.split(".") if result else []
-    numbers = [int(part) for part in parts if part.isdigit()]
-    major, minor, point = (*numbers, 0, 0, 0)[:3]
+    """The upstream release, with which every label begins."""
+    found = re.match(r"(\d+)\.(\d+)(?:\.(\d+))?", result.kernel_label) if result else None
+    major, minor, point = map(int, found.groups("0") if found else (0, 0, 0))
     return major, minor, point
+
+
+def _coverage(record: Record, kernel: str) -> Coverage:
+    nothing = Coverage(kernel, kernel, {}, record.left_out.get(kernel, 0))
+    return next((one for one in coverage_of(record) if one.kernel == kernel), nothing)
+
+
+def _gaps(results: Sequence[Result], coverage: Coverage) -> Iterator[str]:
+    """What nobody looked at, and no proof says that the kernel does not allow it."""
+    for one in results:
+        if one.verdict not in LOOKED | NOT_ALLOWED:
+            yield f"{title(one)}: {one.verdict}: {one.message.partition(_NEWLINE)[0]}"
+    if coverage.left_out:
+        yield f"{coverage.left_out} rows were not selected"
+    if missing := set(CATALOGUE) - {_row(one) for one in results}:
+        yield f"not in the run: {rows_in_words(missing)}"
+    if not any(_row(one) in LONG_TERM and one.verdict in LOOKED for one in results):
+        yield "no long-term pin was held while memory was removed"
 
 
 def _against(record: Record, baseline: str, results: Sequence[Result]) -> Comparison:
@@ -220,14 +254,12 @@ def _untested(results: Iterable[Result], rows: Sequence[int]) -> str:
     return f"row{'s' if len(rows) > 1 else ''} {words}: not run"
 
 
-def _decide(results: Sequence[Result]) -> Decision:
-    verdicts = {result.verdict for result in results}
-    if {Verdict.FAIL, Verdict.KNOWN_BUG} & {Verdict(verdict) for verdict in verdicts}:
+def _decide(results: Sequence[Result], gaps: Sequence[str]) -> Decision:
+    """Unfit by evidence; fit only where everything was looked at that the kernel allows."""
+    verdicts = {Verdict(result.verdict) for result in results}
+    if {Verdict.FAIL, Verdict.KNOWN_BUG} & verdicts:
         return Decision.UNFIT
-    if any(map(_failed_once, results)):
-        return Decision.OPEN
-    decisive = any(_row(one) and one.verdict == Verdict.PASS for one in results)
-    if {Verdict.LOST, Verdict.ERROR} & {Verdict(v) for v in verdicts} or not decisive:
+    if gaps or any(map(_failed_once, results)) or _SILENT & verdicts:
         return Decision.OPEN
     return Decision.FIT
 
@@ -237,24 +269,36 @@ def _failed_once(result: Result) -> bool:
     return any(Verdict(verdict) in (Verdict.FAIL, Verdict.KNOWN_BUG) for verdict in result.attempts)
 
 
-def _why(decision: Decision, results: Sequence[Result], entries: Sequence[Entry]) -> str:
+def _why(
+    decision: Decision, results: Sequence[Result], gaps: Sequence[str], entries: Sequence[Entry]
+) -> str:
     plain = [result for result in results if not result.fix_off]
-    ran = [result for result in plain if result.verdict != Verdict.SKIP]
+    ran = [result for result in plain if result.verdict in LOOKED]
     if decision is Decision.OPEN:
-        lost = sum(one.verdict in (Verdict.LOST, Verdict.ERROR) for one in results)
-        wavering = sum(map(_failed_once, results))
-        told = f"{wavering} tests failed, and passed when tried again. " if wavering else ""
-        return f"{told}{lost} of {len(results)} tests ended without saying anything of the kernel."
+        return " ".join(_open_questions(results, gaps))
     if decision is Decision.FIT:
         told = f"Pinned memory leaves when it is asked back: all {len(ran)} scenarios passed"
         return f"{told}{_proof(results)}."
     failed = [one for one in plain if one.verdict in (Verdict.FAIL, Verdict.KNOWN_BUG)]
-    told = f"{len(failed)} of {len(ran)} scenarios failed{_proof(results)}"
+    known = sum(one.verdict == Verdict.KNOWN_BUG for one in failed)
+    series = f", {known} of them as its series is known to" if known else ""
+    told = f"{len(failed)} of {len(ran)} scenarios failed{series}{_proof(results)}"
     return f"{told}.{_culprits(entries)}"
 
 
+def _open_questions(results: Sequence[Result], gaps: Sequence[str]) -> Iterator[str]:
+    """Why there is no verdict, in sentences."""
+    if wavering := sum(map(_failed_once, results)):
+        yield f"{wavering} tests failed, and passed when tried again."
+    if silent := sum(one.fix_off and one.verdict in _SILENT for one in results):
+        yield f"{silent} runs with the fix turned off ended without saying anything."
+    if gaps:
+        more = f"; and {len(gaps) - _MOST_GAPS} more" if len(gaps) > _MOST_GAPS else ""
+        yield f"Not looked at: {'; '.join(gaps[:_MOST_GAPS])}{more}."
+
+
 def _proof(results: Sequence[Result]) -> str:
-    tried = [one for one in results if one.fix_off and one.verdict != Verdict.SKIP]
+    tried = [one for one in results if one.fix_off and one.verdict not in NOT_ALLOWED]
     if not tried:
         return ""
     noticed = sum(one.verdict == Verdict.PASS for one in tried)

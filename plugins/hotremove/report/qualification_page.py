@@ -7,11 +7,11 @@ from collections.abc import Iterator, Sequence
 
 from hotremove.report.compare import Comparison, Difference
 from hotremove.report.markdown import escaped, rows_of
-from hotremove.report.naming import title
+from hotremove.report.naming import row_order, title
 from hotremove.report.pages import template
 from hotremove.report.qualification import Decision, Entry, Qualification, Status
 from hotremove.report.record import Record
-from hotremove.report.terminal import row_order, tally
+from hotremove.report.terminal import tally
 
 _DECISIONS = {Decision.FIT: "pass", Decision.UNFIT: "fail", Decision.OPEN: "lost"}
 _STATUSES = {
@@ -44,6 +44,10 @@ def render_markdown(found: Qualification, record: Record) -> str:
 def _lines(found: Qualification, record: Record) -> Iterator[str]:
     yield f"# {escaped(found.version)} {found.decision}\n"
     yield f"{escaped(found.sentence)}\n"
+    if found.gaps:
+        yield "## Not looked at\n"
+        yield from (f"- {escaped(gap)}" for gap in found.gaps)
+        yield ""
     yield "## Upstream changes\n"
     yield from rows_of(lineage_table(found.shown + found.untested))
     if found.baseline:

@@ -39,7 +39,8 @@ def register(subparsers: _SubParsersAction[ArgumentParser]) -> None:
         help="judge a kernel: which fixes it has, lacks, or has broken",
         description="Run the suite on a kernel, prove that it would have noticed, and judge the"
         " kernel. Exit status: 0 it qualifies, 1 it does not, 2 there is no run or a damaged one,"
-        " 3 no verdict (guests were lost), 4 wrong input or an unfit machine.",
+        " 3 no verdict (something that the kernel allows was not looked at), 4 wrong input or an"
+        " unfit machine.",
     )
     parser.add_argument("kernel", metavar="SPEC", help="the kernel, as for --kernel")
     parser.add_argument("--baseline", metavar="SPEC", help="a kernel to hold it against")
@@ -77,7 +78,7 @@ def run(options: Namespace) -> int:
         _show(found)
         return _CODES[found.decision]
     folder = _folder(options)
-    ended = run_suite(_command(options, folder))
+    ended = run_suite(_command(options, claims, folder))
     if not (folder / FILE).is_file():
         # Pytest's 0 and 1 would read as verdicts.
         return _CODES[Decision.OPEN] if ended is None or ended in _WHOLE else ended
@@ -121,9 +122,11 @@ def _folder(options: Namespace) -> Path:
     return folder
 
 
-def _command(options: Namespace, folder: Path) -> list[str]:
+def _command(options: Namespace, claims: Claims, folder: Path) -> list[str]:
     kernels = [kernel for kernel in (options.kernel, options.baseline) if kernel]
     words = [] if options.no_prove else ["--prove"]
+    words += [f"--has={one}" for one in sorted(claims.has)]
+    words += [f"--lacks={one}" for one in sorted(claims.lacks)]
     return suite_command(folder, kernels, *words, *split_words(options.pytest))
 
 
@@ -147,6 +150,8 @@ def _show(found: Qualification) -> None:
     if found.untested:
         hashes = ", ".join(one.change.hash for one in found.untested)
         console.print(f"not testable here: {hashes}", soft_wrap=True)
+    for gap in found.gaps:
+        console.print(escape(one_line(f"not looked at: {gap}")), soft_wrap=True)
     console.print(f"\n[bold]{escape(one_line(found.sentence))}[/]", soft_wrap=True)
     if found.baseline:
         console.print(f"Against the baseline: {found.baseline.summary}", soft_wrap=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,9 @@ from hotremove.errors import DataProblem
 from hotremove.observe.cost import Cost
 from hotremove.verdict.outcome import Verdict
 
-SCHEMA = 1
+SCHEMA = 2
+# Schema 1 had one word, `skip`, for whatever was not looked at, and left out what was not selected.
+_READABLE = (1, SCHEMA)
 FILE = "results.json"
 
 
@@ -78,25 +80,23 @@ class Record:
         results: one of each test.
         started: when the run began, ISO 8601 in UTC; or empty.
         environment: what it ran on and with, by name.
+        left_out: how many scenarios were collected and not selected, by their kernel's spec.
     """
 
     results: tuple[Result, ...]
     started: str = ""
     environment: Mapping[str, str] = field(default_factory=dict)
+    left_out: Mapping[str, int] = field(default_factory=dict)
 
 
-def write_record(
-    directory: Path,
-    results: Iterable[Result],
-    started: str = "",
-    environment: Mapping[str, str] | None = None,
-) -> Path:
+def write_record(directory: Path, record: Record) -> Path:
     """Write `results.json` into `directory`, whole or not at all."""
     document = {
         "schema": SCHEMA,
-        "started": started,
-        "environment": dict(environment or {}),
-        "results": [asdict(result) for result in results],
+        "started": record.started,
+        "environment": dict(record.environment),
+        "left_out": dict(record.left_out),
+        "results": [asdict(result) for result in record.results],
     }
     aside = directory / f".{FILE}.{os.getpid()}"
     try:
@@ -138,12 +138,14 @@ def parse_record(data: bytes) -> Record:
     try:
         document: Mapping[str, Any] = json.loads(data)
         schema = document["schema"]
-        if schema != SCHEMA:
-            raise DataProblem(f"schema {schema!r:.20}, but this version reads {SCHEMA}")
+        if schema not in _READABLE:
+            known = " and ".join(map(str, _READABLE))
+            raise DataProblem(f"schema {schema!r:.20}, but this version reads {known}")
         return Record(
             results=tuple(map(_result, document["results"])),
             started=_checked("started", document.get("started", ""), str),
             environment={str(k): str(v) for k, v in document.get("environment", {}).items()},
+            left_out={str(k): int(v) for k, v in document.get("left_out", {}).items()},
         )
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise DataProblem(f"not a record of a run: {' '.join(str(error).split())}") from error

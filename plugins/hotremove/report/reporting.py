@@ -4,34 +4,38 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
-from datetime import UTC, datetime
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from _pytest.terminal import TerminalReporter
 
 from hotremove import progress
-from hotremove.allowances import AllowanceBook, Settled
-from hotremove.dimensions import parameter, row_of
+from hotremove.dimensions import kernel_id, parameter, row_of, wants_guest
 from hotremove.errors import GuestDied, HotremoveError
-from hotremove.farm.moving import moved_from
 from hotremove.notes import noted
 from hotremove.pins.buffer import PinRefused
 from hotremove.pins.pin import PinnedInMovable
 from hotremove.quiet import reported_besides
-from hotremove.report import costs
+from hotremove.report import costs, coverage
 from hotremove.report.environment import describe
 from hotremove.report.junit import properties
 from hotremove.report.outputs import write_beside
-from hotremove.report.record import Result, write_record
+from hotremove.report.record import Record, Result, write_record
+from hotremove.report.results import ALLOWANCES, ENVIRONMENT, RESULT
 from hotremove.report.terminal import highlights, recorded, table, tally, widths, wrapped
 from hotremove.stash import BOOK, EVIDENCE, FARM, GUEST, METER, RESULTS, SETTLED
-from hotremove.verdict.expectation import Finding, add_to, against_lineage, with_fix_off
+from hotremove.verdict.expectation import (
+    Finding,
+    against_lineage,
+    against_log,
+    expected_to_fail,
+    with_fix_off,
+)
 from hotremove.verdict.judge import judge
 from hotremove.verdict.lineage import Lineage
-from hotremove.verdict.outcome import Outcome, Verdict
+from hotremove.verdict.outcome import BAD, Outcome, Verdict
 from hotremove.verdict.removal import UnexpectedOutcome
 from hotremove.verdict.splats import KernelSplat
 
@@ -39,9 +43,6 @@ if TYPE_CHECKING:
     from hotremove.farm.farm import Farm
     from hotremove.kernels.kernel import Kernel
 
-_ATTRIBUTE = "hotremove"
-_ALLOWANCES = "hotremove_allowances"
-_ENVIRONMENT = "hotremove_environment"
 _ENDLESS = 1 << 20
 _INDENTED: Any = {
     "initial_indent": "  ",
@@ -49,85 +50,8 @@ _INDENTED: Any = {
     "break_on_hyphens": False,
     "break_long_words": False,
 }
-_PHASES = ("setup", "call", "teardown")
 # Errors that carry their own explanation; the farm's frames would only hide it.
 _SELF_EXPLAINING = (HotremoveError, UnexpectedOutcome, KernelSplat, PinRefused)
-
-
-class Results:
-    """The results so far, by test; a plugin, so that it sees the reports of xdist's workers too."""
-
-    def __init__(self, book: AllowanceBook) -> None:
-        """No result yet; what becomes of allowances is entered in `book`."""
-        self._book = book
-        self._by_test: dict[str, Result] = {}
-        self._begun: dict[str, Result] = {}
-        self._seconds: dict[str, float] = {}
-        self._tried: dict[str, tuple[str, ...]] = {}
-        self._order: dict[str, int] = {}
-        self.environment: dict[str, str] = {}
-        self.moved: dict[str, str] = {}
-        self.started = datetime.now(UTC).isoformat(timespec="seconds")
-
-    @pytest.hookimpl(optionalhook=True)
-    def pytest_xdist_node_collection_finished(self, ids: Sequence[str]) -> None:
-        """Note in which order the tests stand, as workers end them in another."""
-        self._order = {test: place for place, test in enumerate(ids)}
-
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Take the result out of a phase's report; a bad teardown overrides a good call."""
-        test = report.nodeid
-        self._seconds[test] = self._seconds.get(test, 0.0) + report.duration
-        self._book.enter(Settled(**getattr(report, _ALLOWANCES, {})))
-        self.environment.update(getattr(report, _ENVIRONMENT, {}))
-        lost = moved_from(report)
-        if lost:  # what it said is no verdict, nor a try of the test
-            self.moved[test] = lost
-            return
-        if report.when == "setup" and test in self._by_test:
-            before = self._by_test.pop(test)  # the test is tried again, which must not hide it
-            self._tried[test] = (*self._tried.get(test, ()), before.verdict)
-        facts: dict[str, Any] | None = getattr(report, _ATTRIBUTE, None)
-        if facts and report.when == "setup" and report.passed:
-            self._begun[test] = Result.of(facts)
-        elif facts:
-            self._by_test[test] = Result.of(facts)
-        elif report.when not in _PHASES:
-            # What xdist says of a worker that died; the worker itself can say no more.
-            begun = self._begun.get(test) or _unheard_of(test)
-            told = str(report.longrepr)
-            self._by_test[test] = replace(begun, verdict=str(Verdict.LOST), message=told)
-
-    def all(self) -> list[Result]:
-        """Every result, with the test's whole duration and the verdicts of earlier tries.
-
-        In the order of collection where workers ran them, else in that of running.
-        """
-        rows = self._by_test.items()
-        return [
-            replace(
-                result,
-                duration_s=round(self._seconds[test], 3),
-                attempts=self._tried.get(test, ()),
-            )
-            for test, result in sorted(rows, key=lambda row: self._order.get(row[0], 0))
-        ]
-
-
-def _unheard_of(test: str) -> Result:
-    """The result of a test whose process ended before it said which kernel it was about."""
-    return Result(
-        kernel="",
-        kernel_version="",
-        kernel_label="",
-        scenario=test.rpartition("::")[2],
-        test=test,
-        pin="",
-        outcome="",
-        verdict=str(Verdict.LOST),
-        duration_s=0.0,
-        evidence="",
-    )
 
 
 def header(farm: Farm) -> list[str]:
@@ -163,19 +87,15 @@ def annotate(item: pytest.Item, call: pytest.CallInfo[None], report: pytest.Test
         return
     if call.excinfo and isinstance(error, _SELF_EXPLAINING):
         report.longrepr = call.excinfo.getrepr(style="short", tbfilter=_scenario_only)
-    alone = _alone(item, call, error)
-    found = _against_expectations(item, alone) if call.when == "call" else alone
-    if call.when == "teardown" and found.verdict is Verdict.FAIL:
-        found = Finding(Verdict.ERROR, found.message)
-    if found.verdict is not alone.verdict or found.verdict is Verdict.SKIP:
-        _restate(item, report, found)
+    found = _find(item, call, report, error)
+    _restate(item, report, found)
     result = _result(item, found, error)
-    setattr(report, _ATTRIBUTE, asdict(result))
+    setattr(report, RESULT, asdict(result))
     if call.when == "setup":
-        setattr(report, _ENVIRONMENT, describe(item.config.stash[FARM]))
+        setattr(report, ENVIRONMENT, describe(item.config.stash[FARM]))
     _tell_properties(item, report, result)
     if call.when == "call" and SETTLED in item.stash:
-        setattr(report, _ALLOWANCES, asdict(item.stash[SETTLED]))
+        setattr(report, ALLOWANCES, asdict(item.stash[SETTLED]))
 
 
 def _tell_properties(item: pytest.Item, report: pytest.TestReport, result: Result) -> None:
@@ -186,17 +106,30 @@ def _tell_properties(item: pytest.Item, report: pytest.TestReport, result: Resul
     report.user_properties[:] = item.user_properties
 
 
-def _alone(item: pytest.Item, call: pytest.CallInfo[None], error: BaseException | None) -> Finding:
-    """What a phase says by itself, expectations aside."""
+def _find(
+    item: pytest.Item,
+    call: pytest.CallInfo[None],
+    report: pytest.TestReport,
+    error: BaseException | None,
+) -> Finding:
+    """What a phase says, by itself, by the kernel's log, and against what was expected."""
     if error is None:
-        return Finding(judge(error), noted(item))
-    verdict, message = judge(error), _message(error)
-    if call.when != "call" or verdict is not Verdict.FAIL:
-        return Finding(verdict, message)
-    reports = reported_besides(item, error)
-    if reports and not isinstance(error, KernelSplat) and reports[0] not in message:
-        message = add_to(message, f"; the kernel reported besides: {'; '.join(reports)}")
-    return Finding(verdict, message, shows_missing_fix(error), reports)
+        # A strict xfail that passes fails without an exception.
+        alone = Finding(Verdict.FAIL, str(report.longrepr)) if report.failed else _well(item)
+        return _against_expectations(item, alone) if call.when == "call" else alone
+    alone = Finding(judge(error), _message(error), shows_missing_fix(error))
+    if call.when == "teardown":
+        mistake = alone.verdict is Verdict.FAIL
+        return Finding(Verdict.ERROR, alone.message) if mistake else alone
+    besides = reported_besides(item, error)
+    found = against_log(alone, besides.reports, besides.unread)
+    if hasattr(report, "wasxfail") and report.skipped:
+        found = expected_to_fail(found, report.wasxfail)
+    return _against_expectations(item, found) if call.when == "call" else found
+
+
+def _well(item: pytest.Item) -> Finding:
+    return Finding(Verdict.PASS, noted(item))
 
 
 def _against_expectations(item: pytest.Item, found: Finding) -> Finding:
@@ -204,15 +137,12 @@ def _against_expectations(item: pytest.Item, found: Finding) -> Finding:
     row = row_of(item)
     if not parameter(item, "fix", True):
         return with_fix_off(found, row)
-    if options.expect == "lineage":
+    demanded = options.expect == "lineage"
+    if demanded or item.get_closest_marker("wide"):
         version = parameter(item, "kernel", None).point_release
-        return against_lineage(found, row, Lineage(version, options.has, options.lacks))
+        lineage = Lineage(version, options.has, options.lacks)
+        return against_lineage(found, row, lineage, demanded=demanded)
     return found
-
-
-def is_result(report: pytest.TestReport) -> bool:
-    """Whether a report carries the result of a test on a kernel under test."""
-    return hasattr(report, _ATTRIBUTE)
 
 
 def shows_missing_fix(error: BaseException | None) -> bool:
@@ -224,16 +154,26 @@ def shows_missing_fix(error: BaseException | None) -> bool:
 
 def _restate(item: pytest.Item, report: pytest.TestReport, found: Finding) -> None:
     """Make pytest's own report say what the verdict says."""
-    if found.verdict in (Verdict.SKIP, Verdict.KNOWN_BUG):
-        if not report.skipped:
-            report.longrepr = (str(item.path), item.location[1] or 0, f"Skipped: {found.message}")
-        report.outcome = "skipped"
-        if found.verdict is Verdict.KNOWN_BUG:
-            report.wasxfail = found.message.partition("\n")[0]
-    elif found.verdict is Verdict.PASS:
-        report.outcome, report.longrepr = "passed", None
-    elif report.passed:
-        report.outcome, report.longrepr = "failed", found.message
+    if found.verdict is Verdict.PASS:
+        if not report.passed:
+            report.outcome, report.longrepr = "passed", None
+    elif found.verdict in BAD:
+        if hasattr(report, "wasxfail"):
+            del report.wasxfail
+        if not report.failed:
+            report.outcome, report.longrepr = "failed", found.message
+    else:
+        _restate_as_skipped(item, report, found)
+
+
+def _restate_as_skipped(item: pytest.Item, report: pytest.TestReport, found: Finding) -> None:
+    """One word of pytest's is for all that is neither good nor bad; the reason begins with ours."""
+    if found.verdict is Verdict.KNOWN_BUG:
+        report.wasxfail = found.message.partition("\n")[0]
+    if not report.skipped:
+        told = f"Skipped: {found.verdict}: {found.message}"
+        report.longrepr = (str(item.path), item.location[1] or 0, told)
+    report.outcome = "skipped"
 
 
 def _scenario_only(excinfo: pytest.ExceptionInfo[BaseException]) -> Any:
@@ -250,7 +190,7 @@ def _result(item: pytest.Item, found: Finding, error: BaseException | None) -> R
     return Result(
         kernel=kernel.spec,
         kernel_version=kernel.version,
-        kernel_label=kernel.label,
+        kernel_label=kernel_id(kernel, item.config.stash[FARM].kernels),
         scenario=str(row_of(item)),
         test=item.nodeid,
         pin=str(parameter(item, "pinner", "")),
@@ -283,16 +223,48 @@ def _message(error: BaseException) -> str:
     return told + notes
 
 
+def select(config: pytest.Config, items: Iterable[pytest.Item]) -> None:
+    """Note which tests are to run, so that those that do not are missed."""
+    chosen = filter(wants_guest, items)
+    not_yet = Finding(Verdict.NOT_RUN, "")
+    config.stash[RESULTS].select(_result(item, not_yet, None) for item in chosen)
+
+
+def leave_out(config: pytest.Config, items: Iterable[pytest.Item]) -> None:
+    """Note which scenarios were collected and not selected; runs with the fix off do not count."""
+    scenarios = (one for one in items if wants_guest(one) and one.get_closest_marker("hotremove"))
+    plain = (one for one in scenarios if parameter(one, "fix", True))
+    config.stash[RESULTS].leave_out(parameter(one, "kernel", None).spec for one in plain)
+
+
 def write(config: pytest.Config) -> None:
     """Write the record and the reports made of it, on the process that has all results."""
-    farm, results = config.stash[FARM], config.stash[RESULTS]
-    directory = farm.options.artifacts
-    if directory and results.all() and not hasattr(config, "workerinput"):
+    if not config.stash[RESULTS].all() or hasattr(config, "workerinput"):
+        return
+    record = _record(config)
+    _tell_junitxml(config, record)
+    directory = config.stash[FARM].options.artifacts
+    if directory:
         directory.mkdir(parents=True, exist_ok=True)
-        environment = {**describe(farm), **results.environment}
-        if results.moved:
-            environment["moved"] = "; ".join(moves(results.moved))
-        write_beside(write_record(directory, results.all(), results.started, environment))
+        write_beside(write_record(directory, record))
+
+
+def _record(config: pytest.Config) -> Record:
+    farm, results = config.stash[FARM], config.stash[RESULTS]
+    environment = {**describe(farm), **results.environment}
+    if results.moved:
+        environment["moved"] = "; ".join(moves(results.moved))
+    if farm.options.without:
+        environment["without"] = ", ".join(farm.options.without)
+    return Record(tuple(results.all()), results.started, environment, dict(results.left_out))
+
+
+def _tell_junitxml(config: pytest.Config, record: Record) -> None:
+    """Put the coverage into the file of `--junitxml`; the plugin that writes it has no name."""
+    for plugin in config.pluginmanager.get_plugins():
+        if hasattr(plugin, "add_global_property"):
+            for one in coverage.coverage_of(record):
+                plugin.add_global_property(f"coverage of {one.name}", str(one))
 
 
 def moves(moved: Mapping[str, str]) -> list[str]:
@@ -301,14 +273,25 @@ def moves(moved: Mapping[str, str]) -> list[str]:
 
 
 def summarize(reporter: TerminalReporter, config: pytest.Config) -> None:
-    """The table, the first things to look at, the tally."""
+    """How much was looked at, the table, the first things to look at, the tally."""
     results = config.stash[RESULTS].all()
     if not results:
         return
     reporter.section("hot-remove: kernels by scenarios")
+    for line in coverage.lines(_record(config)):
+        reporter.line(line, bold=True)
     # Wrapped for people only: in a log each row and each explanation is one line, to be searched.
     columns = reporter._tw.fullwidth if reporter._tw._file.isatty() else _ENDLESS
     _draw(reporter, list(wrapped(table(results), columns)))
+    _tell(reporter, results, columns)
+    for line in costs.lines(results):
+        reporter.line(textwrap.fill(line, columns - 1, subsequent_indent="  "))
+    for line in (tally(results), *_remarks(config)):
+        reporter.line(line)
+
+
+def _tell(reporter: TerminalReporter, results: list[Result], columns: int) -> None:
+    """What to look at first, and what scenarios recorded."""
     for heading, message in highlights(results):
         reporter.line("")
         reporter.line(heading, bold=True)
@@ -320,20 +303,16 @@ def summarize(reporter: TerminalReporter, config: pytest.Config) -> None:
     for line in seen:
         reporter.line(textwrap.fill(line, columns - 1, **_INDENTED))
     reporter.line("")
-    for line in costs.lines(results):
-        reporter.line(textwrap.fill(line, columns - 1, subsequent_indent="  "))
-    reporter.line(tally(results))
-    for remark in _remarks(config):
-        reporter.line(remark)
-    directory = config.stash[FARM].options.artifacts
-    if directory:
-        reporter.line(f"evidence: {directory}")
 
 
 def _remarks(config: pytest.Config) -> list[str]:
-    """What is to be known beside the results: moved tests, and allowances to look at."""
+    """What is to be known beside the results: what was waived or moved, allowances, evidence."""
     moved = (f"moved {move}" for move in moves(config.stash[RESULTS].moved))
-    return [*moved, *(f"allowance {remark}" for remark in config.stash[BOOK].remarks())]
+    without = [f"--without {one}" for one in config.stash[FARM].options.without]
+    waived = [f"not looked at, as asked: {', '.join(without)}"] if without else []
+    allowances = (f"allowance {remark}" for remark in config.stash[BOOK].remarks())
+    directory = config.stash[FARM].options.artifacts
+    return [*waived, *moved, *allowances, *([f"evidence: {directory}"] if directory else [])]
 
 
 def _draw(reporter: TerminalReporter, rows: list[list[tuple[str, str]]]) -> None:

@@ -8,23 +8,32 @@ import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import zip_longest
 
+from hotremove.report.naming import kernel_names, row_order
 from hotremove.report.record import Result
-from hotremove.verdict.outcome import Verdict
+from hotremove.verdict.outcome import BAD, NOT_ALLOWED, Verdict
 
 # Worst first: what one cell shows when several tests share it, and what is told first.
 GRAVITY = (
     Verdict.FAIL,
     Verdict.LOST,
     Verdict.ERROR,
+    Verdict.BLOCKED,
+    Verdict.NOT_RUN,
     Verdict.KNOWN_BUG,
+    Verdict.WAIVED,
     Verdict.PASS,
+    Verdict.NOT_APPLICABLE,
+    Verdict.ABSENT,
     Verdict.SKIP,
 )
 _COLOURS = {
     Verdict.FAIL: "red",
     Verdict.LOST: "yellow",
     Verdict.ERROR: "yellow",
+    Verdict.BLOCKED: "yellow",
+    Verdict.NOT_RUN: "yellow",
     Verdict.KNOWN_BUG: "cyan",
+    Verdict.WAIVED: "purple",
     Verdict.PASS: "green",
 }
 # Heads the column that says how many runs with the fix turned off failed, as they must.
@@ -51,9 +60,9 @@ def table(results: Sequence[Result]) -> list[list[tuple[str, str]]]:
     """Rows of (text, colour): a header of kernels, then a row for each scenario."""
     plain = [result for result in results if not result.fix_off]
     proofs = [result for result in results if result.fix_off]
-    kernels = list(dict.fromkeys(result.kernel_label for result in results))
+    kernels = kernel_names(results)
     rows = sorted(dict.fromkeys(result.row for result in results), key=row_order)
-    header = [("scenario", "bold"), *((kernel, "bold") for kernel in kernels)]
+    header = [("scenario", "bold"), *((name, "bold") for name in kernels.values())]
     body = [[(row, ""), *(cell(_of(plain, row, kernel)) for kernel in kernels)] for row in rows]
     if proofs:
         header.append((_FIX_OFF, "bold"))
@@ -63,8 +72,12 @@ def table(results: Sequence[Result]) -> list[list[tuple[str, str]]]:
 
 
 def sensitivity(proofs: Sequence[Result]) -> tuple[str, str]:
-    """How many of the runs with the fix turned off failed, as they must."""
-    tried = [proof for proof in proofs if proof.verdict != Verdict.SKIP]
+    """How many of the runs with the fix turned off failed, as they must.
+
+    One that could not be tried counts among those that did not; where the kernel has nothing to
+    turn off there is nothing to try.
+    """
+    tried = [proof for proof in proofs if proof.verdict not in NOT_ALLOWED]
     if not tried:
         return "", ""
     proved = sum(proof.verdict == Verdict.PASS for proof in tried)
@@ -72,13 +85,7 @@ def sensitivity(proofs: Sequence[Result]) -> tuple[str, str]:
 
 
 def _of(results: Sequence[Result], row: str, kernel: str) -> list[Result]:
-    return [result for result in results if (result.row, result.kernel_label) == (row, kernel)]
-
-
-def row_order(row: str) -> tuple[int, str]:
-    """What rows are sorted by: the number, then the title."""
-    number = row.split(" ", 1)[0]
-    return (int(number) if number.isdigit() else 999, row)
+    return [result for result in results if (result.row, result.kernel) == (row, kernel)]
 
 
 def widths(rows: Sequence[Sequence[tuple[str, str]]]) -> list[int]:
@@ -117,7 +124,7 @@ def things_to_see(results: Iterable[Result]) -> list[list[Result]]:
     """
     things: dict[tuple[str, ...], list[Result]] = {}
     for result in sorted(filter(_is_remarkable, results), key=_urgency):
-        things.setdefault((result.kernel_label, result.verdict, _cause(result)), []).append(result)
+        things.setdefault((result.kernel, result.verdict, _cause(result)), []).append(result)
     return list(things.values())[:_MOST_THINGS]
 
 
@@ -133,7 +140,7 @@ _CHANGE = re.compile(r"(?:fixed upstream by|the kernel has) ([0-9a-f]{12})")
 
 
 def _is_remarkable(result: Result) -> bool:
-    return result.verdict in (Verdict.FAIL, Verdict.LOST, Verdict.ERROR) or result.flaky
+    return result.verdict in BAD or result.flaky
 
 
 def _urgency(result: Result) -> tuple[int, tuple[int, str]]:

@@ -3,10 +3,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hotremove.verdict.lineage import Change, Lineage
-from hotremove.verdict.outcome import Verdict
+from hotremove.verdict.outcome import NOT_ALLOWED, Verdict
 from hotremove.verdict.row import Row
 
 
@@ -19,26 +19,57 @@ class Finding:
         message: in words.
         pins_stayed: long-term pins lay in the memory that was to go: what the fix is there for.
         reports: what the kernel reported that nobody allowed, a title each; its death is one.
+        unread: why the kernel's log could not be read to its end; empty where it was.
     """
 
     verdict: Verdict
     message: str
     pins_stayed: bool = False
     reports: tuple[str, ...] = ()
+    unread: str = ""
 
 
-def against_lineage(found: Finding, row: Row, lineage: Lineage) -> Finding:
+def against_log(found: Finding, reports: tuple[str, ...], unread: str = "") -> Finding:
+    """Hold what was found against what the kernel reported besides.
+
+    A report that nobody allowed is evidence against the kernel, however the scenario ended. Where
+    the log could not be read, no claim that the kernel allows nothing can be trusted.
+    """
+    if reports and found.verdict is not Verdict.FAIL:
+        told = f"the kernel reported: {'; '.join(reports)}; the scenario itself ended as "
+        return Finding(Verdict.FAIL, f"{told}{found.verdict}: {found.message}", reports=reports)
+    message = found.message
+    if reports and reports[0] not in message:
+        message = add_to(message, f"; the kernel reported besides: {'; '.join(reports)}")
+    if unread and unread not in message:
+        message = add_to(message, f"; afterwards: {unread}")
+    lost = unread and found.verdict in (*NOT_ALLOWED, Verdict.WAIVED)
+    verdict = Verdict.LOST if lost else found.verdict
+    return replace(found, verdict=verdict, message=message, reports=reports, unread=unread)
+
+
+def expected_to_fail(found: Finding, reason: str) -> Finding:
+    """What `pytest.mark.xfail` says is known, unless the kernel's log says more or is lost."""
+    if found.verdict is not Verdict.FAIL or found.reports or found.unread:
+        return found
+    return Finding(Verdict.KNOWN_BUG, add_to(found.message, f" [xfail: {reason or 'no reason'}]"))
+
+
+def against_lineage(
+    found: Finding, row: Row, lineage: Lineage, *, demanded: bool = True
+) -> Finding:
     """A failure that the lineage knows is `known-bug`; one that does not show is a failure.
 
     A failure of another kind than the bug's is none that is known: a kernel that panics where it is
     known to get stuck is red. Everything else stays as it is: a lost guest or a skip says nothing.
+    Where the bug is not `demanded`, a scenario that passes is a pass: a vendor may have mended it.
     """
     bug = None if row.control else lineage.known_bug(row.number)
     if bug is None:
         return found
     if found.verdict is Verdict.FAIL:
         return _against_bug(found, bug, _about(bug, lineage))
-    if found.verdict is Verdict.PASS:
+    if demanded and found.verdict is Verdict.PASS:
         told = f"the known bug did not show: {_about(bug, lineage)}, yet the scenario passes"
         return Finding(Verdict.FAIL, told)
     return found
@@ -55,6 +86,8 @@ def with_fix_off(found: Finding, row: Row) -> Finding:
 
 def _against_bug(found: Finding, bug: Change, about: str) -> Finding:
     if bug.shows_as(found.pins_stayed, found.reports):
+        if found.unread:
+            return replace(found, verdict=Verdict.LOST)
         return Finding(Verdict.KNOWN_BUG, add_to(found.message, f" [known: {about}]"))
     return Finding(Verdict.FAIL, add_to(found.message, f"; not as the known bug shows: {about}"))
 

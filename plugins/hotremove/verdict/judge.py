@@ -5,23 +5,38 @@ from __future__ import annotations
 
 import pytest
 
-from hotremove.errors import CapabilityAbsent, GuestDied, HotremoveError
+from hotremove.errors import (
+    Blocked,
+    CapabilityAbsent,
+    GuestDied,
+    HotremoveError,
+    NotApplicable,
+    Waived,
+)
 from hotremove.pins.buffer import PinRefused
 from hotremove.verdict.outcome import Verdict
 
+# The first that fits counts. `pytest.fail.Exception` is what a `pytest.raises` raises that saw
+# nothing: the scenario's own claim about the kernel, as an assertion is.
+_VERDICTS: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], Verdict], ...] = (
+    (CapabilityAbsent, Verdict.ABSENT),
+    (NotApplicable, Verdict.NOT_APPLICABLE),
+    (Blocked, Verdict.BLOCKED),
+    ((Waived, pytest.skip.Exception, pytest.xfail.Exception), Verdict.WAIVED),
+    ((AssertionError, PinRefused, GuestDied, pytest.fail.Exception), Verdict.FAIL),
+    (HotremoveError, Verdict.LOST),
+)
+
 
 def judge(error: BaseException | None) -> Verdict:
-    """The verdict for what a test raised, or for nothing.
+    """The verdict for what a test raised, or for nothing; docs/verdicts.md has the whole table.
 
     Only evidence against the kernel fails it: an assertion, a refused pin, the guest's own account
-    of its death. What the farm itself raises is `lost`; anything else is a mistake in test code.
+    of its death. A skip of the test's author is no proof of anything: `waived`. What the farm
+    itself raises is `lost`; anything else is a mistake in test code.
     """
     if error is None:
         return Verdict.PASS
-    if isinstance(error, (CapabilityAbsent, pytest.skip.Exception)):
-        return Verdict.SKIP
-    if isinstance(error, (AssertionError, PinRefused, GuestDied)):
-        return Verdict.FAIL
-    if isinstance(error, HotremoveError):
-        return Verdict.LOST
-    return Verdict.ERROR
+    return next(
+        (verdict for kinds, verdict in _VERDICTS if isinstance(error, kinds)), Verdict.ERROR
+    )

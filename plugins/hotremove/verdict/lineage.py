@@ -114,11 +114,6 @@ def changes() -> tuple[Change, ...]:
     return tuple(_change(row) for row in rows)
 
 
-def is_told_of(row: int) -> bool:
-    """Whether any change decides how a row ends."""
-    return any(row in (*change.mends, *change.breaks) for change in changes())
-
-
 def find_change(commit: str) -> Change:
     """The change whose hash begins like `commit`, or the other way round.
 
