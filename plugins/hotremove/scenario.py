@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The words scenarios are written in, beside the fixtures."""
 
+from hotremove.errors import NotApplicable
 from hotremove.observe.cost import MOVABLE, NORMAL, Point
 from hotremove.observe.pagemap import PAGE_BYTES as PAGE
 from hotremove.pins.buffer import PinRefused
@@ -21,6 +22,7 @@ __all__ = [
     "REFUSED",
     "REMOVED",
     "STUCK",
+    "NotApplicable",
     "PinRefused",
     "Point",
     "told",

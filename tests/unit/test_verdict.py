@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Verdicts and their explanations, from evidence as real kernels gave it."""
 
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -24,6 +26,7 @@ from hotremove.verdict.judge import judge
 from hotremove.verdict.lineage import Lineage, changes, find_change
 from hotremove.verdict.outcome import REFUSED, REMOVED, STUCK, Verdict
 from hotremove.verdict.removal import Removal, UnexpectedOutcome
+from hotremove.verdict.row import CATALOGUE, LONG_TERM
 
 DUMP_5_10 = """\
 4,786,37748044,-;migrating pfn 100008 failed ret:1
@@ -259,3 +262,10 @@ def test_a_vendor_says_what_a_version_does_not():
     assert fixed.known_bug(4) is None
     broken = Lineage((6, 1, 192), lacks=frozenset({"517f496e1e61"}))
     assert broken.known_bug(22).hash == "1aaf8c122918"
+
+
+def test_the_catalogue_has_every_row_of_the_scenarios():
+    scenarios = Path(__file__).resolve().parents[2] / "scenarios"
+    text = "".join(path.read_text() for path in scenarios.glob("test_*.py"))
+    assert {int(number) for number in re.findall(r"scenario\((\d+),", text)} == set(CATALOGUE)
+    assert set(CATALOGUE) >= LONG_TERM
