@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from hotremove.cache import Cache, digest, no_space
-from hotremove.errors import CapabilityAbsent, HostProblem
+from hotremove.errors import Blocked, HostProblem
 from hotremove.kernels import apt
 from hotremove.kernels.debian import AptEnvironment, apt_environment, base_suite
 from hotremove.progress import waiting
@@ -121,17 +121,26 @@ def get(suite: str, packages: Sequence[str], what: str, cache: Cache, key: str =
     """The build root of `suite` with `packages`, made if the cache has none for this `key`.
 
     Raises:
-        CapabilityAbsent: the packages cannot be installed.
+        Blocked: the packages cannot be installed.
         HostProblem: mmdebstrap is missing, or the cache cannot be written.
     """
-    content = digest(base_suite(suite), *packages, *([key] if key else []), *_TOOLS, *_LEFT_OUT)
 
     def build(target: Path) -> None:
         environment = apt_environment(suite, cache)
         with waiting(f"making a build root of {suite} for {what} (a minute)"):
             _bootstrap(environment, packages, target)
 
-    return Buildroot(cache.get(KIND, content, build))
+    return Buildroot(cache.get(KIND, _key(suite, packages, key), build))
+
+
+def find(suite: str, packages: Sequence[str], cache: Cache, key: str = "") -> Buildroot | None:
+    """The build root of `suite` with `packages`, if the cache has it."""
+    root = cache.find(KIND, _key(suite, packages, key))
+    return Buildroot(root) if root else None
+
+
+def _key(suite: str, packages: Sequence[str], key: str) -> str:
+    return digest(base_suite(suite), *packages, *([key] if key else []), *_TOOLS, *_LEFT_OUT)
 
 
 def _bootstrap(environment: AptEnvironment, packages: Sequence[str], target: Path) -> None:
@@ -170,12 +179,12 @@ def _mmdebstrap(environment: AptEnvironment, packages: Sequence[str]) -> list[st
     return [*first, *options, environment.suite, "-", "-"]
 
 
-def refusal(suite: str, log: str) -> CapabilityAbsent | HostProblem:
+def refusal(suite: str, log: str) -> Blocked | HostProblem:
     """The error for a build root that cannot be made, by what mmdebstrap printed."""
     if "No space left on device" in log:
         return no_space(f"making a build root of {suite}")
     if missing := _UNLOCATED.search(log):
-        return CapabilityAbsent(f"the mirror no longer has {missing[1]} in {suite}")
+        return Blocked(f"the mirror no longer has {missing[1]} in {suite}")
     errors = [line for line in log.splitlines() if line.startswith("E:")]
     reason = (errors or log.splitlines() or ["no reason given"])[0].removeprefix("E: ")
-    return CapabilityAbsent(f"no build root of {suite} can be made: {reason}")
+    return Blocked(f"no build root of {suite} can be made: {reason}")
