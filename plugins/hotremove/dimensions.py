@@ -19,11 +19,19 @@ from hotremove.verdict.row import Row
 
 FIX_OFF = "fix-off"
 """What the id of a run with the fix turned off carries."""
+# Fixtures that load a module of the farm.
+_BY_MODULES = {"pin_hold", "umem", "mediated"}
 
 
 def wants_guest(item: pytest.Item) -> bool:
     """Whether a test runs on a kernel under test."""
     return "kernel" in getattr(item, "fixturenames", ())
+
+
+def wants_modules(item: pytest.Item) -> bool:
+    """Whether a test runs on a kernel under test and loads a module of the farm there."""
+    names = {*getattr(item, "fixturenames", ()), str(parameter(item, "pinner", ""))}
+    return wants_guest(item) and (bool(names & _BY_MODULES) or not parameter(item, "fix", True))
 
 
 def kernel_of(item: pytest.Item) -> Kernel | None:
