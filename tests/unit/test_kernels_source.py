@@ -56,7 +56,7 @@ def needs() -> None:
     if os.geteuid() != 0:
         tried.insert(1, "--map-root-user")
     if subprocess.run(tried, capture_output=True).returncode:
-        pytest.skip("namespaces are not to be had here: run as root or allow user namespaces")
+        pytest.skip("this account may make no namespaces: run as root, or allow them to users")
 
 
 def sources(release: str = RELEASE) -> bytes:
