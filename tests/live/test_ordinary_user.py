@@ -44,9 +44,7 @@ def interpreter(environment: Mapping[str, str]) -> str:
             command = [python, "-c", "import libvirt, hotremove.plugin"]
             if not subprocess.run(command, env=environment, **as_user).returncode:
                 return python
-    pytest.skip(
-        f"this account has no other: user {NOBODY} may run no Python that has the project's packages"
-    )
+    pytest.skip(f"this account has no other: {NOBODY} may run no Python with the packages")
 
 
 def own(folder: Path) -> None:

@@ -69,7 +69,7 @@ def test_an_offline_that_isolates_nothing_is_noticed(normal_dimm, ext4, vmsplice
 
 
 def test_row_22_notices_folios_off_the_lru_and_one_pinner_does_not(laboratory, monkeypatch):
-    """On a kernel whose compiler keeps the function that is broken for it: Debian's 6.1 has none."""
+    """On a kernel that has a function to break for it: Debian's compiler inlines that of 6.1."""
     paths = (str(CHECKOUT), os.environ.get("PYTHONPATH", ""))
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(paths))
     run = laboratory.run(OFF_LRU, "--kernel", "debian:trixie", seconds=900)
