@@ -66,8 +66,9 @@ def find_toolchain(kernel: Kernel, cache: Cache) -> Toolchain:
 
 
 def find_obstacle(kernel: Kernel, cache: Cache) -> str | None:
-    """Why modules for `kernel` cannot be built, by package lists alone; None if nothing is known.
+    """Why modules for `kernel` cannot be built, as is known at once; None if nothing is.
 
+    Package lists tell whether there are headers, and trying it, whether build roots can be entered.
     A kernel that was built without modules wants none.
     """
     headers = kernel.headers
@@ -75,8 +76,11 @@ def find_obstacle(kernel: Kernel, cache: Cache) -> str | None:
         return None
     if not headers or not (headers.directory or (headers.suite and headers.packages)):
         return unknown(kernel)
-    if headers.directory or not headers.suite:
+    if not headers.suite:
         return None
+    obstacle = buildroot.find_obstacle()
+    if obstacle or headers.directory:
+        return obstacle
     if buildroot.find(headers.suite, headers.packages, cache, kernel.version):
         return None
     gone = debian.packages_gone(headers.suite, headers.packages, cache)

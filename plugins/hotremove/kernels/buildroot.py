@@ -7,6 +7,7 @@ and the folders it is given, in namespaces that end with it; and it ends when it
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import subprocess
@@ -39,6 +40,11 @@ while [ "$1" != -- ]; do mount --rbind "$1" "$0$2" || exit; shift 2; done
 shift
 exec chroot "$0" "$@"
 """
+# What to do about unshare's complaints.
+_ADVICE = {
+    "cannot change root filesystem propagation": "before chroot, mount --bind the root onto itself",
+    "Operation not permitted": "run as root, or allow namespaces to users",
+}
 _PATH = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8"}
 
 
@@ -107,14 +113,29 @@ class Buildroot:
         return ", ".join(f"{name} {version}" for name, version in sorted(found.items()))
 
     def _enter(self, command: Command) -> list[str]:
-        identity = [] if os.geteuid() == 0 else ["--map-root-user"]
         pairs = []
         for inside, folder in command.folders.items():
             (self.root / inside.lstrip("/")).mkdir(parents=True, exist_ok=True)
             pairs += [str(folder), inside]
-        alone = ["setpriv", "--pdeathsig", "KILL", "unshare", "--mount", *identity]
-        alone += ["--pid", "--fork", "--kill-child"]
-        return [*alone, "sh", "-c", _ENTER, str(self.root), *pairs, "--", *command.words]
+        return [*_alone(), "sh", "-c", _ENTER, str(self.root), *pairs, "--", *command.words]
+
+
+def _alone() -> list[str]:
+    """What runs a command in namespaces that end with it, and it with its caller."""
+    identity = [] if os.geteuid() == 0 else ["--map-root-user"]
+    alone = ["setpriv", "--pdeathsig", "KILL", "unshare", "--mount", *identity]
+    return [*alone, "--pid", "--fork", "--kill-child"]
+
+
+@functools.cache
+def find_obstacle() -> str | None:
+    """Why no build root can be entered on this machine; None if nothing is in the way."""
+    tried = subprocess.run([*_alone(), "true"], capture_output=True, text=True, check=False)
+    if not tried.returncode:
+        return None
+    said = tried.stderr.strip()
+    advice = next((advice for words, advice in _ADVICE.items() if words in said), "run as root")
+    return f"no build root can be entered here ({said}): {advice}"
 
 
 def get(suite: str, packages: Sequence[str], what: str, cache: Cache, key: str = "") -> Buildroot:
@@ -122,8 +143,11 @@ def get(suite: str, packages: Sequence[str], what: str, cache: Cache, key: str =
 
     Raises:
         Blocked: the packages cannot be installed.
-        HostProblem: mmdebstrap is missing, or the cache cannot be written.
+        HostProblem: mmdebstrap is missing, no root can be entered here, or the cache cannot be
+            written.
     """
+    if obstacle := find_obstacle():
+        raise HostProblem(obstacle)
 
     def build(target: Path) -> None:
         environment = apt_environment(suite, cache)
