@@ -156,8 +156,11 @@ static int __init unfix_init(void)
 		return -EINVAL;
 	for (index = 0; index < ARRAY_SIZE(ways); index++)
 		put_in_force(&ways[index]);
-	if (!*active)
+	if (!*active) {
+		pr_info("unfix: nothing to probe for what=%s: no fix, or its function is inlined\n",
+			what);
 		return -ENOENT;
+	}
 	pr_info("unfix: in force: %s\n", active);
 	return 0;
 }

@@ -10,7 +10,7 @@ from random import Random
 
 import pytest
 
-from hotremove.errors import CapabilityAbsent
+from hotremove.errors import NotLookedAt
 from hotremove.stash import ROUNDS
 
 SEED = "hotremove_seed"
@@ -56,7 +56,7 @@ def told(item: pytest.Item) -> Iterator[None]:
     """Add to what a test raises the round it was in and the seed that repeats it."""
     try:
         yield
-    except CapabilityAbsent:
+    except NotLookedAt:
         raise
     except Exception as error:
         if ROUNDS in item.stash:

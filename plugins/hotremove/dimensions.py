@@ -27,6 +27,18 @@ def wants_guest(item: pytest.Item) -> bool:
     return "kernel" in getattr(item, "fixturenames", ())
 
 
+def wants_modules(item: pytest.Item) -> bool:
+    """Whether a test runs on a kernel under test and loads a module of the farm there."""
+    return wants_guest(item) and _needs(item, "modules")
+
+
+def _needs(item: pytest.Item, word: str) -> bool:
+    """Whether a test needs a capability, as `--without` calls it; `unfix` is a module too."""
+    fixtures = {*getattr(item, "fixturenames", ()), str(parameter(item, "pinner", ""))}
+    unfix = word == "modules" and not parameter(item, "fix", True)
+    return unfix or bool(fixtures & WITHOUT[word])
+
+
 def kernel_of(item: pytest.Item) -> Kernel | None:
     """The kernel under test that a test runs on."""
     kernel: Kernel | None = parameter(item, "kernel", None)
@@ -124,10 +136,8 @@ def waive(item: pytest.Item) -> None:
     """
     if not wants_guest(item):
         return
-    needed = {*getattr(item, "fixturenames", ()), str(parameter(item, "pinner", ""))}
     for word in item.config.stash[FARM].options.without:
-        unfix = word == "modules" and not parameter(item, "fix", True)
-        if unfix or needed & WITHOUT[word]:
+        if _needs(item, word):
             raise Waived(f"--without {word}")
 
 

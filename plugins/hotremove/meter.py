@@ -20,8 +20,8 @@ _POINTS_A_GUEST = 64
 # Seconds for a MiB that is faulted in, pinned and migrated: 0.05 on a quiet machine.
 _SECONDS_A_MIB = 1.0
 _WARM_UP_MIB = 32
-# Modules that a pin path needs.
-_MODULES = {"rdma": rdma.MODULES, "vfio": vfio.MODULES}
+# What the kernel needs for a pin path.
+_CAPABILITIES = {"rdma": rdma.CAPABILITY, "vfio": vfio.CAPABILITY}
 
 
 @dataclass(frozen=True)
@@ -115,7 +115,8 @@ class Meter:
         """The points' costs; measured once in a run, since they are the same each time.
 
         Raises:
-            CapabilityAbsent: the kernel lacks a pin path.
+            CapabilityAbsent: the kernel was built without a pin path.
+            Blocked: a driver's module is missing among its files.
             GuestDied, GuestLost: the guest did not come to its end.
         """
         wanted = tuple(points)
@@ -128,7 +129,7 @@ class Meter:
         """The same, measured in new guests whatever is known."""
         wanted = tuple(points)
         for path in dict.fromkeys(point.path for point in wanted):
-            self._plan.image.require(_MODULES[path])
+            self._plan.image.require(_CAPABILITIES[path])
         starts = range(0, len(wanted), _POINTS_A_GUEST)
         parts = [self._measure(wanted[start : start + _POINTS_A_GUEST]) for start in starts]
         self.fresh = tuple(cost for part in parts for cost in part)

@@ -13,9 +13,10 @@ from hotremove import chance, debugging, dimensions, fixtures, options, progress
 from hotremove.allowances import AllowanceBook
 from hotremove.cache import host_errors
 from hotremove.errors import HotremoveError
-from hotremove.farm import moving
+from hotremove.failures import Failures
+from hotremove.farm import foresight, moving
 from hotremove.farm.farm import Farm
-from hotremove.farm.workers import shares_of, worker_id
+from hotremove.farm.workers import run_folder, shares_of, worker_id
 from hotremove.report import live, reporting
 from hotremove.report.results import Results
 from hotremove.report.screen import uncaptured
@@ -46,7 +47,10 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(Termination(), "hotremove-termination")
     try:
         config.stash[FARM] = Farm(
-            options.read_options(config), worker_id(config), shares_of(config)
+            options.read_options(config),
+            worker_id(config),
+            shares_of(config),
+            Failures(run_folder(config)),
         )
     except HotremoveError as error:
         raise pytest.UsageError(str(error)) from error
@@ -95,6 +99,9 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     except HotremoveError as error:
         raise pytest.UsageError(str(error)) from error
     reporting.select(config, session.items)
+    if worker_id(config) in ("", "gw0"):
+        for line in foresight.obstacles(config.stash[FARM], session.items):
+            progress.say(line)
     if worker_id(config) == "gw0":  # the controller collects nothing, and shows no header
         reporting.say_header(config.stash[FARM])
 

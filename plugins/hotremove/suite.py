@@ -39,8 +39,8 @@ _FIXTURES = {
     "uring": ("io_uring pins",),
     "udmabuf": ("udmabuf pins",),
     "pin_hold": ("modules of the farm",),
-    "umem": ("rdma pins", "modules of the farm"),
-    "mediated": ("modules of the farm",),
+    "umem": ("rdma pins", "modules of the farm", "ib_umem pins"),
+    "mediated": ("modules of the farm", "mediated pins"),
     "gigantic_pages": ("hugetlb pins",),
     "ext4": ("ext4 files",),
 }
@@ -62,13 +62,16 @@ class Need:
         """As the table of results calls it."""
         return f"{self.row} [{self.pins}]" if self.pins else str(self.row)
 
-    def lacking(self, kernel: Kernel) -> tuple[str, ...]:
-        """Why a kernel cannot run it; empty when it can, as far as its configuration tells."""
+    def lacking(self, kernel: Kernel, obstacle: str | None = None) -> tuple[str, ...]:
+        """Why a kernel cannot run it; empty when it can, as far as its configuration tells.
+
+        `obstacle` is why modules cannot be built for it.
+        """
         wanted = [c for c in inspect.CAPABILITIES if c.name in self.capabilities]
         options = (name for c in wanted for name in inspect.missing(kernel, c))
         reasons = [f"CONFIG_{name}" for name in options]
-        if "modules of the farm" in self.capabilities and kernel.headers is None:
-            reasons.append("headers to build modules with")
+        if "modules of the farm" in self.capabilities and obstacle:
+            reasons.append(f"modules: {obstacle}")
         return tuple(dict.fromkeys(reasons))
 
 

@@ -72,13 +72,13 @@ def require_machines(way: str) -> None:
 
 def _missing(packages: tuple[tuple[str, str], ...]) -> str | None:
     if os.geteuid():
-        return "network namespaces need root"
+        return "this account may make no network namespaces: run as root"
     for program, package in packages:
         if not find_tool(program):
             return f"{program} is missing: apt-get install {package}"
     probe = f"hrprobe{os.getpid()}"
     if subprocess.run(["ip", "netns", "add", probe], capture_output=True).returncode:
-        return "network namespaces cannot be made here"
+        return "this account may make no network namespaces here"
     ip("netns", "del", probe)
     return None
 

@@ -44,7 +44,7 @@ def interpreter(environment: Mapping[str, str]) -> str:
             command = [python, "-c", "import libvirt, hotremove.plugin"]
             if not subprocess.run(command, env=environment, **as_user).returncode:
                 return python
-    pytest.skip(f"user {NOBODY} may run no Python that has the project's packages")
+    pytest.skip(f"this account has no other: {NOBODY} may run no Python with the packages")
 
 
 def own(folder: Path) -> None:
@@ -53,7 +53,7 @@ def own(folder: Path) -> None:
 
 
 @pytest.mark.nightly
-@pytest.mark.skipif(os.geteuid() != 0, reason="every other live test shows it to who is not root")
+@pytest.mark.skipif(os.geteuid() != 0, reason="this account is an ordinary user's")
 def test_an_ordinary_user_hot_removes_memory(laboratory):
     kernel = resolve("debian:bookworm", Cache.default())
     folder = laboratory.temporary / "work"

@@ -104,7 +104,7 @@ def test_no_disk_space_for_a_saved_guest(laboratory):
     saved.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=20m", "none", str(saved)]
     if subprocess.run(mount, capture_output=True).returncode:
-        pytest.skip("mounting a small file system needs root")
+        pytest.skip("this account may mount nothing: run as root")
     try:
         run = laboratory.run(WORKS)
         assert run.results["test_works"].verdict == "lost"

@@ -111,7 +111,7 @@ def test_a_cache_below_a_file(run, kernel_image: Path, monkeypatch: pytest.Monke
     assert "cannot be used: Not a directory: set HOTREMOVE_CACHE to another folder" in told
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+@pytest.mark.skipif(os.geteuid() == 0, reason="this account may write anywhere")
 def test_a_cache_that_may_not_be_written(
     run, kernel_image: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -10,7 +10,7 @@ import pytest
 from hotremove.build import initramfs, workloads
 from hotremove.build.initramfs import BootImage, build_image
 from hotremove.cache import Cache
-from hotremove.errors import CapabilityAbsent, HostProblem, UsageProblem
+from hotremove.errors import Blocked, CapabilityAbsent, HostProblem, UsageProblem
 from hotremove.kernels.kernel import Kernel
 
 BUILTIN = Kernel("x", "6.1.0", "6.1.0", Path("/none"), None)
@@ -85,11 +85,27 @@ def test_modules(cache, tmp_path):
     assert "lib/modules/6.1.0/modules.dep" in present
 
 
-def test_a_required_module_that_the_kernel_lacks():
-    image = BootImage(BUILTIN, Path("/none"), "key", (), ("ext4", "loop"))
-    image.require({"dummy": "DUMMY"})
-    with pytest.raises(CapabilityAbsent, match="the kernel lacks CONFIG_EXT4_FS: no ext4"):
-        image.require({"dummy": "DUMMY", "ext4": "EXT4_FS"})
+def image_of(config, *absent):
+    return BootImage(replace(BUILTIN, config=config), Path("/none"), "key", (), absent)
+
+
+EXT4 = {"EXT4_FS": "m", "BLK_DEV_LOOP": "y"}
+
+
+def test_a_capability_is_absent_by_the_kernels_own_word_alone():
+    image_of(EXT4).require("ext4 files")
+    image_of({}).require("ext4 files")
+    with pytest.raises(CapabilityAbsent, match=r"^no ext4 files: CONFIG_EXT4_FS is not set$"):
+        image_of({"BLK_DEV_LOOP": "y"}, "ext4").require("ext4 files")
+    with pytest.raises(CapabilityAbsent, match="CONFIG_BLK_DEV_LOOP is not set"):
+        image_of({}, "ext4").require("ext4 files", {"EXT4_FS": "m"})
+
+
+def test_a_module_that_is_not_among_the_kernels_files_blocks():
+    with pytest.raises(Blocked, match=r"the kernel's files hold no module ext4; the kernel has"):
+        image_of(EXT4, "ext4").require("ext4 files")
+    with pytest.raises(Blocked, match=r"hold no module loop, ext4; whether it has CONFIG_EXT4_FS"):
+        image_of({}, "ext4", "loop").require("ext4 files")
 
 
 def test_a_damaged_module_leaves_no_image(cache, tmp_path):

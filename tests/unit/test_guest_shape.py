@@ -9,7 +9,7 @@ import pytest
 
 from hotremove.build.initramfs import BootImage
 from hotremove.cache import Cache
-from hotremove.errors import CapabilityAbsent, HostProblem, UsageProblem
+from hotremove.errors import Blocked, HostProblem, UsageProblem
 from hotremove.farm.farm import Farm
 from hotremove.guest import accelerator
 from hotremove.guest.clock import Clock
@@ -62,7 +62,7 @@ def test_devices_that_qemu_was_built_with():
 
 
 def test_soft_reserved_memory_begins_where_its_node_does():
-    assert soft_reserve(load_topology("dax")) == ["memmap=512M%512M-1+0xefffffff"]
+    assert soft_reserve(load_topology("dax")) == ["memmap=256M%512M-1+0xefffffff"]
     assert soft_reserve(load_topology("movable-node")) == []
 
 
@@ -227,5 +227,5 @@ def test_a_guest_with_an_errand_is_another_guest(tmp_path):
 
 def test_instructions_are_not_counted_where_only_kvm_may_be_used(tmp_path):
     options = Options(("host",), "movable-node", "kvm", None, None, 30, False)
-    with pytest.raises(CapabilityAbsent, match="--accel kvm: only TCG counts instructions"):
+    with pytest.raises(Blocked, match="--accel kvm: only TCG counts instructions"):
         Farm(options).plan(make_plan(tmp_path).image.kernel, load_topology("icount"))

@@ -6,7 +6,9 @@ from __future__ import annotations
 import functools
 import shutil
 import threading
+import time
 from collections.abc import Iterator
+from dataclasses import replace
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import ClassVar
@@ -15,13 +17,13 @@ import kernel_samples as samples
 import pytest
 from kernel_samples import Deb, Mirror
 
+from hotremove.build.toolchain import find_obstacle
 from hotremove.cache import Cache
 from hotremove.errors import HostProblem, UsageProblem
-from hotremove.kernels import debian, spec
+from hotremove.kernels import buildroot, debian, spec
+from hotremove.kernels.apt import Archive, PrivateApt
+from hotremove.kernels.kernel import HeadersSource, Kernel
 
-pytestmark = pytest.mark.skipif(
-    not (shutil.which("apt-get") and shutil.which("gpg")), reason="needs apt and gpg"
-)
 NOWHERE = "http://127.0.0.1:9/debian"
 
 
@@ -222,3 +224,48 @@ def test_a_download_that_broke_off_is_continued(
         spec.resolve("debian:trixie", cache)
     assert spec.resolve("debian:trixie", cache).version == "6.1.99-1"
     assert len(Flaky.ranges) == 1
+
+
+def modules_lacking(kernel: Kernel, cache: Cache) -> str | None:
+    start = time.monotonic()
+    found = find_obstacle(kernel, cache)
+    assert time.monotonic() - start < 1
+    return found
+
+
+def test_headers_that_left_the_archive_are_known_from_the_lists_alone(
+    cache: Cache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kernel = replace(spec.resolve("debian:bookworm", cache), config={"MODULES": "y"})
+    monkeypatch.setattr(buildroot, "get", None)
+    assert modules_lacking(kernel, cache) == (
+        "linux-headers-6.1.0-9-amd64 is not in bookworm any more"
+    )
+    assert modules_lacking(replace(kernel, config={"NUMA": "y"}), cache) is None
+    has_them = replace(kernel, headers=HeadersSource("bookworm", ("linux-image-amd64",)))
+    assert modules_lacking(has_them, cache) is None
+
+
+def test_what_no_list_tells_is_not_held_against_the_headers(
+    cache: Cache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kernel = replace(spec.resolve("debian:bookworm", cache), config={"MODULES": "y"})
+    shutil.rmtree(cache.path("apt", "bookworm"))
+    monkeypatch.setenv("HOTREMOVE_MIRROR", NOWHERE)
+    assert find_obstacle(kernel, cache) is None
+
+
+def test_a_kernel_without_headers_says_where_they_are_looked_for(cache: Cache) -> None:
+    kernel = replace(spec.resolve("debian:bookworm", cache), config={}, headers=None)
+    assert str(modules_lacking(kernel, cache)).endswith("at lib/modules/6.1.0-9-amd64/build")
+
+
+def test_the_part_of_a_kernel_that_left_the_archive_is_named(cache: Cache) -> None:
+    class Gone(PrivateApt):
+        def locate(self, name: str, version: str) -> Archive | None:
+            return None if "modules" in name else Archive("u", name, 1, "0" * 64)
+
+    parts = (("linux-binary-7.0.4-amd64", "7.0.4-1"), ("linux-modules-7.0.4-amd64", "7.0.4-1"))
+    choice = debian.Choice("7.0.4-amd64", "7.0.4-1", parts)
+    with pytest.raises(HostProblem, match=r"^linux-modules-7\.0\.4-amd64 7\.0\.4-1 is not in the"):
+        debian._download(Gone(cache.root), choice, cache.root)

@@ -20,7 +20,7 @@ from kernel_samples import Deb, Mirror
 
 from hotremove import cli
 from hotremove.cache import Cache
-from hotremove.errors import CapabilityAbsent, HostProblem, UsageProblem
+from hotremove.errors import Blocked, HostProblem, UsageProblem
 from hotremove.kernels import buildroot, debian_source, kbuild, kconfig, spec
 from hotremove.kernels.buildroot import Buildroot, Command
 from hotremove.kernels.debian_source import parse_request
@@ -56,7 +56,7 @@ def needs() -> None:
     if os.geteuid() != 0:
         tried.insert(1, "--map-root-user")
     if subprocess.run(tried, capture_output=True).returncode:
-        pytest.skip("namespaces are not to be had here: run as root or allow user namespaces")
+        pytest.skip("this account may make no namespaces: run as root, or allow them to users")
 
 
 def sources(release: str = RELEASE) -> bytes:
@@ -273,7 +273,7 @@ def test_a_build_root_that_cannot_be_made_ends_the_run(
     cache: Cache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: object) -> None:
-        raise CapabilityAbsent("no build root of bookworm can be made: why")
+        raise Blocked("no build root of bookworm can be made: why")
 
     monkeypatch.setattr(buildroot, "get", refuse)
     with pytest.raises(HostProblem, match="no build root"):

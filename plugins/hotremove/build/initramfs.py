@@ -15,7 +15,8 @@ from hotremove.build.modules import ModuleClosure, ModuleIndex, lay_out
 from hotremove.build.sources import source_folder
 from hotremove.build.workloads import build_workloads
 from hotremove.cache import Cache, digest
-from hotremove.errors import CapabilityAbsent, HostProblem
+from hotremove.errors import HostProblem
+from hotremove.kernels import inspect
 from hotremove.kernels.kernel import Kernel
 from hotremove.progress import waiting
 from hotremove.tool import tool
@@ -51,6 +52,7 @@ SPARE_MODULES = (
     "vfio_mdev",  # binds mediated devices on 5.10
     "rdma_ucm",
     "udmabuf",
+    "configs",  # the kernel's configuration, where it is told by a module
 )
 
 # Where they go in the image, and their names below guests/.
@@ -77,15 +79,22 @@ class BootImage:
     modules: tuple[str, ...]
     absent: tuple[str, ...]
 
-    def require(self, modules: Mapping[str, str]) -> None:
-        """Make sure that the kernel has these modules, each given with the option that makes it.
+    def require(self, capability: str, config: Mapping[str, str] | None = None) -> None:
+        """Make sure that the kernel was built with a capability, and that its modules are here.
+
+        `config` is its configuration, where it did not come with the kernel.
 
         Raises:
-            CapabilityAbsent: it lacks one.
+            CapabilityAbsent: its configuration has an option off, which the text quotes.
+            Blocked: its configuration has all, or is not known, and a module is missing.
         """
-        for module, option in modules.items():
-            if module in self.absent:
-                raise CapabilityAbsent(f"the kernel lacks CONFIG_{option}: no {module}")
+        wanted = inspect.find(capability)
+        options = config or self.kernel.config
+        inspect.require(options, wanted)
+        gone = [module for module in wanted.modules if module in self.absent]
+        if gone:
+            complaint = f"the kernel's files hold no module {', '.join(gone)}"
+            raise inspect.refusal(options, wanted, complaint)
 
 
 @dataclass(frozen=True)

@@ -9,18 +9,25 @@ import re
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from hotremove.build.sources import source_files, source_folder
 from hotremove.build.toolchain import Toolchain, find_toolchain
 from hotremove.cache import Cache, digest
-from hotremove.errors import CapabilityAbsent
+from hotremove.errors import Blocked
+from hotremove.kernels import inspect
 from hotremove.kernels.kernel import Kernel
 from hotremove.progress import waiting
 
 _ABSENT = "absent.json"
 _ERROR = re.compile(r"(?:error: |ERROR: |\*\*\* |No such file)")
+# What a kernel has to be built with for a module; the others need no more than modules do.
+_CAPABILITIES = {
+    "pin_rdma": "ib_umem pins",
+    "pin_vfio": "mediated pins",
+    "unfix": "turning the fix off",
+}
 
 
 @dataclass(frozen=True)
@@ -30,21 +37,25 @@ class Kmods:
     Attributes:
         modules: files to put in the boot image.
         absent: why a module could not be built, by its name.
+        config: the kernel's configuration, empty where it is not known.
     """
 
     modules: tuple[Path, ...]
     absent: Mapping[str, str]
+    config: Mapping[str, str] = field(default_factory=dict)
 
     def find(self, name: str) -> Path:
         """The file of a module.
 
         Raises:
-            CapabilityAbsent: it could not be built.
+            CapabilityAbsent: the kernel was built without what it is for.
+            Blocked: it could not be built.
         """
         for module in self.modules:
             if module.stem == name:
                 return module
-        raise CapabilityAbsent(f"the module {name} was not built: {self.absent.get(name, 'why?')}")
+        inspect.require(self.config, inspect.find(_CAPABILITIES.get(name, "modules of the farm")))
+        raise Blocked(f"the module {name} was not built: {self.absent.get(name, 'why?')}")
 
 
 def kmod_names() -> tuple[str, ...]:
@@ -56,9 +67,11 @@ def build_kmods(kernel: Kernel, cache: Cache) -> Kmods:
     """The modules, compiled if the cache does not hold them for this kernel and these sources.
 
     Raises:
-        CapabilityAbsent: there is no way to build modules for this kernel, or none builds.
+        CapabilityAbsent: the kernel was built without modules.
+        Blocked: there is no way to build modules for this kernel, or none builds.
         HostProblem: a tool is missing, or the cache cannot be written.
     """
+    inspect.require(kernel.config, inspect.find("modules of the farm"))
     toolchain = find_toolchain(kernel, cache)
     kmods = source_folder("kmods")
     named = [p for path in _sources(kmods) for p in (str(path.relative_to(kmods)), path)]
@@ -68,12 +81,12 @@ def build_kmods(kernel: Kernel, cache: Cache) -> Kmods:
         with waiting(f"building kernel modules for {kernel.release}"):
             absent = _build(toolchain, kmods, target)
         if not any(target.glob("*.ko")):
-            raise CapabilityAbsent(f"no module builds for {kernel.release}: {_common(absent)}")
+            raise Blocked(f"no module builds for {kernel.release}: {_common(absent)}")
         (target / _ABSENT).write_text(json.dumps(absent))
 
     entry = cache.get("kmods", key, build)
     modules = tuple(sorted(entry.glob("*.ko")))
-    return Kmods(modules, json.loads((entry / _ABSENT).read_text()))
+    return Kmods(modules, json.loads((entry / _ABSENT).read_text()), kernel.config)
 
 
 def _sources(kmods: Path) -> list[Path]:

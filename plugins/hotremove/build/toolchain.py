@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from hotremove.cache import Cache, digest
-from hotremove.errors import CapabilityAbsent
-from hotremove.kernels import buildroot
+from hotremove.errors import Blocked
+from hotremove.kernels import buildroot, debian, inspect
 from hotremove.kernels.buildroot import Buildroot, Command
 from hotremove.kernels.kernel import HeadersSource, Kernel
 from hotremove.tool import tool
@@ -53,24 +53,52 @@ def find_toolchain(kernel: Kernel, cache: Cache) -> Toolchain:
     """What compiles modules for `kernel`; makes its build root if the cache has none.
 
     Raises:
-        CapabilityAbsent: no headers are known for this kernel, or they cannot be installed.
+        Blocked: no headers are known for this kernel, or they cannot be installed.
         HostProblem: a tool is missing, or the cache cannot be written.
     """
     headers = kernel.headers
     if headers and headers.directory:
         return _of_tree(headers, headers.directory, kernel, cache)
     if not headers or not headers.suite or not headers.packages:
-        raise CapabilityAbsent(
-            f"no headers are known for kernel {kernel.release}: its modules cannot be built"
-        )
+        raise Blocked(unknown(kernel))
     root = buildroot.get(headers.suite, headers.packages, kernel.release, cache, kernel.version)
     return Toolchain(Path("/lib/modules", kernel.release, "build"), root, root.root.name)
+
+
+def find_obstacle(kernel: Kernel, cache: Cache) -> str | None:
+    """Why modules for `kernel` cannot be built, as is known at once; None if nothing is.
+
+    Package lists tell whether there are headers, and trying it, whether build roots can be entered.
+    A kernel that was built without modules wants none.
+    """
+    headers = kernel.headers
+    if inspect.switched_off(kernel.config, ("MODULES",)):
+        return None
+    if not headers or not (headers.directory or (headers.suite and headers.packages)):
+        return unknown(kernel)
+    if not headers.suite:
+        return None
+    obstacle = buildroot.find_obstacle()
+    if obstacle or headers.directory:
+        return obstacle
+    if buildroot.find(headers.suite, headers.packages, cache, kernel.version):
+        return None
+    gone = debian.packages_gone(headers.suite, headers.packages, cache)
+    return f"{', '.join(gone)} is not in {headers.suite} any more" if gone else None
+
+
+def unknown(kernel: Kernel) -> str:
+    """That nobody knows of headers for a kernel, and how it can be told."""
+    return (
+        f"no headers are known for kernel {kernel.release}: "
+        f"its build tree is looked for at lib/modules/{kernel.release}/build"
+    )
 
 
 def _of_tree(headers: HeadersSource, tree: Path, kernel: Kernel, cache: Cache) -> Toolchain:
     """For a tree that was built on this machine, or in a build root."""
     if not (tree / "Makefile").is_file():
-        raise CapabilityAbsent(f"{tree} is not a kernel's build tree")
+        raise Blocked(f"{tree} is not a kernel's build tree: it has no Makefile")
     config = tree / "include/generated/autoconf.h"
     parts = (config,) if config.is_file() else ()
     if headers.suite:

@@ -8,9 +8,11 @@ from functools import cached_property
 
 from hotremove.build.initramfs import BootImage, build_image
 from hotremove.build.kmods import Kmods, build_kmods
+from hotremove.build.toolchain import find_obstacle
 from hotremove.build.vmlinux import boot_file
 from hotremove.cache import Cache, make_writable
-from hotremove.errors import CapabilityAbsent
+from hotremove.errors import Blocked, HostProblem
+from hotremove.failures import Failures
 from hotremove.farm.far_stable import FarStable
 from hotremove.farm.lodging import Lodging, Loss
 from hotremove.guest.accelerator import Accelerator, choose
@@ -24,15 +26,24 @@ from hotremove.kernels.spec import resolve
 from hotremove.observe.cost import Cost
 from hotremove.options import Options
 
+WITHOUT_MODULES = "--without modules runs the rest"
+"""What whoever cannot build modules may do."""
+
 
 class Farm:
     """Kernels are resolved, images built and libvirt opened when first asked for."""
 
-    def __init__(self, options: Options, worker: str = "", shares: int = 0) -> None:
+    def __init__(
+        self,
+        options: Options,
+        worker: str = "",
+        shares: int = 0,
+        failures: Failures | None = None,
+    ) -> None:
         """Nothing is fetched or started yet.
 
         `worker` is the name of one of several, which have `shares` of this machine's memory
-        together; a single one need not ask.
+        together and their `failures` in common; a single one need not ask.
         """
         self.options = options
         self.worker = worker
@@ -40,6 +51,8 @@ class Farm:
         self.cache = Cache.default()
         self.measured: dict[str, tuple[Cost, ...]] = {}
         self._images: dict[Kernel, BootImage] = {}
+        self._obstacles: dict[Kernel, str | None] = {}
+        self._failures = failures or Failures()
         self._lodging = Lodging(options, self.cache, worker)
 
     @cached_property
@@ -49,7 +62,10 @@ class Farm:
         Raises:
             UsageProblem, HostProblem: a spec cannot be resolved.
         """
-        return tuple(resolve(spec, self.cache) for spec in self.options.kernels)
+        return tuple(map(self._resolve, self.options.kernels))
+
+    def _resolve(self, spec: str) -> Kernel:
+        return self._failures.once(f"the kernel {spec}", lambda: resolve(spec, self.cache))
 
     @cached_property
     def accelerator(self) -> Accelerator:
@@ -91,24 +107,36 @@ class Farm:
         return self._images[kernel]
 
     def kmods(self, kernel: Kernel) -> Kmods:
-        """The farm's modules for a kernel, built when first asked for.
+        """The farm's modules for a kernel, built when first asked for; tried once in a run.
 
         Raises:
-            CapabilityAbsent: they cannot be built for it.
+            CapabilityAbsent: the kernel was built without modules.
+            Blocked: they cannot be built for it, here and now.
         """
-        return build_kmods(kernel, self.cache)
+        obstacle = self.obstacle_to_modules(kernel)
+        if obstacle:
+            raise Blocked(f"{obstacle}; {WITHOUT_MODULES}")
+        what = f"modules for {kernel.spec} {kernel.version}"
+        try:
+            return self._failures.once(what, lambda: build_kmods(kernel, self.cache))
+        except (Blocked, HostProblem) as error:
+            raise Blocked(f"{error}; {WITHOUT_MODULES}") from error
+
+    def obstacle_to_modules(self, kernel: Kernel) -> str | None:
+        """Why modules cannot be built for a kernel, as far as that is known without trying."""
+        if kernel not in self._obstacles:
+            self._obstacles[kernel] = find_obstacle(kernel, self.cache)
+        return self._obstacles[kernel]
 
     def plan(self, kernel: Kernel, topology: Topology | None = None) -> GuestPlan:
         """What guests of this kernel are made from, on the default topology unless one is given.
 
         Raises:
-            CapabilityAbsent: the topology counts instructions, and only KVM may be used.
+            Blocked: the topology counts instructions, and only KVM may be used.
         """
         shape = topology or load_topology(self.options.topology)
         if shape.counts_instructions and self.options.accelerator == "kvm":
-            raise CapabilityAbsent(
-                "--accel kvm: only TCG counts instructions; --accel auto or tcg lets it"
-            )
+            raise Blocked("--accel kvm: only TCG counts instructions; --accel auto or tcg lets it")
         accelerator = "tcg" if shape.counts_instructions else self.accelerator.kind
         far = self.stable.emulator if isinstance(self.stable, FarStable) else None
         plan = make_plan(self.image(kernel), shape, accelerator, self.cache, far)

@@ -38,6 +38,12 @@ def worker_id(config: pytest.Config) -> str:
     return str(_input(config).get("workerid", ""))
 
 
+def run_folder(config: pytest.Config) -> Path | None:
+    """In a worker, what it has in common with the run's others on this machine; else None."""
+    own = config.option.basetemp
+    return Path(own).parent / "hotremove" if own and worker_id(config) else None
+
+
 def _input(config: pytest.Config) -> dict[str, Any]:
     """What xdist and the controller told a worker; nothing elsewhere."""
     told: dict[str, Any] = getattr(config, "workerinput", {})

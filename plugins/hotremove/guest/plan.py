@@ -12,7 +12,7 @@ from hotremove.build.early import with_early_file
 from hotremove.build.initramfs import BootImage
 from hotremove.build.vmlinux import boot_file
 from hotremove.cache import Cache, digest
-from hotremove.errors import CapabilityAbsent
+from hotremove.errors import Blocked
 from hotremove.guest import domain, firmware
 from hotremove.guest.domain import Boot, Channels, domain_xml
 from hotremove.guest.hostdev import Found, with_devices
@@ -114,12 +114,13 @@ def make_plan(
 
     Raises:
         HostProblem: there is no QEMU.
-        CapabilityAbsent: QEMU was built without a device that the topology has.
+        Blocked: QEMU was built without a device that the topology has.
     """
     is_here = emulator is None  # another machine's tells when a guest is started
     emulator = emulator or find_emulator()
     if topology.edu and is_here and not has_device(emulator, "edu"):
-        raise CapabilityAbsent(f"topology {topology.name}: {emulator} was built without edu")
+        wanted = "install one that was built with it"
+        raise Blocked(f"topology {topology.name}: {emulator} has no edu device: {wanted}")
     words = [*_CMDLINE, "intel_iommu=on" if topology.iommu else "", *soft_reserve(topology)]
     cmdline = " ".join(word for word in (*words, topology.cmdline) if word)
     initramfs = image.initramfs

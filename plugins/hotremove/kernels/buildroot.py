@@ -7,6 +7,7 @@ and the folders it is given, in namespaces that end with it; and it ends when it
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import subprocess
@@ -17,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from hotremove.cache import Cache, digest, no_space
-from hotremove.errors import CapabilityAbsent, HostProblem
+from hotremove.errors import Blocked, HostProblem
 from hotremove.kernels import apt
 from hotremove.kernels.debian import AptEnvironment, apt_environment, base_suite
 from hotremove.progress import waiting
@@ -39,6 +40,11 @@ while [ "$1" != -- ]; do mount --rbind "$1" "$0$2" || exit; shift 2; done
 shift
 exec chroot "$0" "$@"
 """
+# What to do about unshare's complaints.
+_ADVICE = {
+    "cannot change root filesystem propagation": "before chroot, mount --bind the root onto itself",
+    "Operation not permitted": "run as root, or allow namespaces to users",
+}
 _PATH = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8"}
 
 
@@ -107,31 +113,58 @@ class Buildroot:
         return ", ".join(f"{name} {version}" for name, version in sorted(found.items()))
 
     def _enter(self, command: Command) -> list[str]:
-        identity = [] if os.geteuid() == 0 else ["--map-root-user"]
         pairs = []
         for inside, folder in command.folders.items():
             (self.root / inside.lstrip("/")).mkdir(parents=True, exist_ok=True)
             pairs += [str(folder), inside]
-        alone = ["setpriv", "--pdeathsig", "KILL", "unshare", "--mount", *identity]
-        alone += ["--pid", "--fork", "--kill-child"]
-        return [*alone, "sh", "-c", _ENTER, str(self.root), *pairs, "--", *command.words]
+        return [*_alone(), "sh", "-c", _ENTER, str(self.root), *pairs, "--", *command.words]
+
+
+def _alone() -> list[str]:
+    """What runs a command in namespaces that end with it, and it with its caller."""
+    identity = [] if os.geteuid() == 0 else ["--map-root-user"]
+    alone = ["setpriv", "--pdeathsig", "KILL", "unshare", "--mount", *identity]
+    return [*alone, "--pid", "--fork", "--kill-child"]
+
+
+@functools.cache
+def find_obstacle() -> str | None:
+    """Why no build root can be entered on this machine; None if nothing is in the way."""
+    tried = subprocess.run([*_alone(), "true"], capture_output=True, text=True, check=False)
+    if not tried.returncode:
+        return None
+    said = tried.stderr.strip()
+    advice = next((advice for words, advice in _ADVICE.items() if words in said), "run as root")
+    return f"no build root can be entered here ({said}): {advice}"
 
 
 def get(suite: str, packages: Sequence[str], what: str, cache: Cache, key: str = "") -> Buildroot:
     """The build root of `suite` with `packages`, made if the cache has none for this `key`.
 
     Raises:
-        CapabilityAbsent: the packages cannot be installed.
-        HostProblem: mmdebstrap is missing, or the cache cannot be written.
+        Blocked: the packages cannot be installed.
+        HostProblem: mmdebstrap is missing, no root can be entered here, or the cache cannot be
+            written.
     """
-    content = digest(base_suite(suite), *packages, *([key] if key else []), *_TOOLS, *_LEFT_OUT)
+    if obstacle := find_obstacle():
+        raise HostProblem(obstacle)
 
     def build(target: Path) -> None:
         environment = apt_environment(suite, cache)
         with waiting(f"making a build root of {suite} for {what} (a minute)"):
             _bootstrap(environment, packages, target)
 
-    return Buildroot(cache.get(KIND, content, build))
+    return Buildroot(cache.get(KIND, _key(suite, packages, key), build))
+
+
+def find(suite: str, packages: Sequence[str], cache: Cache, key: str = "") -> Buildroot | None:
+    """The build root of `suite` with `packages`, if the cache has it."""
+    root = cache.find(KIND, _key(suite, packages, key))
+    return Buildroot(root) if root else None
+
+
+def _key(suite: str, packages: Sequence[str], key: str) -> str:
+    return digest(base_suite(suite), *packages, *([key] if key else []), *_TOOLS, *_LEFT_OUT)
 
 
 def _bootstrap(environment: AptEnvironment, packages: Sequence[str], target: Path) -> None:
@@ -170,12 +203,12 @@ def _mmdebstrap(environment: AptEnvironment, packages: Sequence[str]) -> list[st
     return [*first, *options, environment.suite, "-", "-"]
 
 
-def refusal(suite: str, log: str) -> CapabilityAbsent | HostProblem:
+def refusal(suite: str, log: str) -> Blocked | HostProblem:
     """The error for a build root that cannot be made, by what mmdebstrap printed."""
     if "No space left on device" in log:
         return no_space(f"making a build root of {suite}")
     if missing := _UNLOCATED.search(log):
-        return CapabilityAbsent(f"the mirror no longer has {missing[1]} in {suite}")
+        return Blocked(f"the mirror no longer has {missing[1]} in {suite}")
     errors = [line for line in log.splitlines() if line.startswith("E:")]
     reason = (errors or log.splitlines() or ["no reason given"])[0].removeprefix("E: ")
-    return CapabilityAbsent(f"no build root of {suite} can be made: {reason}")
+    return Blocked(f"no build root of {suite} can be made: {reason}")

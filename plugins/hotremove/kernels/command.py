@@ -128,11 +128,13 @@ def _capabilities_table(kernel: Kernel) -> Table:
 
 def _scenarios_table(kernel: Kernel) -> Table:
     # Not before it is asked for: this loads pytest and the whole plugin.
+    from hotremove.build.toolchain import find_obstacle
     from hotremove.suite import needs
 
     table = Table("scenario", "can run", box=None)
+    obstacle = find_obstacle(kernel, Cache.default())
     for need in needs(kernel):
-        lacking = need.lacking(kernel)
+        lacking = need.lacking(kernel, obstacle)
         table.add_row(escape(need.title), f"no: needs {', '.join(lacking)}" if lacking else "yes")
     return table
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from hotremove.cache import Cache, digest
-from hotremove.errors import UsageProblem
+from hotremove.errors import HostProblem, UsageProblem
 from hotremove.kernels import architecture, entry, mirrors, packages
 from hotremove.kernels.apt import NoSuchSuites, PrivateApt, Repository, Stanza, Unreachable
 from hotremove.kernels.choices import Choices
@@ -221,6 +221,25 @@ def with_lists(suite: str, cache: Cache, take: Callable[[PrivateApt], T]) -> T:
         return take(apt)
 
 
+def packages_gone(suite: str, names: Sequence[str], cache: Cache) -> tuple[str, ...]:
+    """Which packages the suite, or the one that it is built on, has no more; none if unknown.
+
+    By package lists alone, which are fetched where there are none or old ones.
+    """
+    left = set(names)
+    for name in dict.fromkeys((suite, base_suite(suite))):
+        if not left:
+            break
+        try:
+            with cache.lock("apt", name):
+                apt = _private_apt(name, cache)
+                _update_lists(apt, name, limit=REFRESH_SECONDS)
+                left -= {stanza["Package"] for stanza in apt.show(sorted(left))}
+        except (HostProblem, NotOnMirror):
+            return ()
+    return tuple(name for name in names if name in left)
+
+
 def _from_mirror(request: Request, cache: Cache) -> Kernel:
     kernel = with_lists(request.suite, cache, lambda apt: _take(apt, request, cache))
     apt = _private_apt(request.suite, cache)
@@ -309,10 +328,11 @@ def _parts(image: Stanza) -> tuple[tuple[str, str], ...]:
 
 def _download(apt: PrivateApt, choice: Choice, root: Path) -> None:
     """Fetch and unpack; the package files are dropped afterwards, the entry replaces them."""
-    archives = [apt.locate(name, version) for name, version in choice.parts]
-    found = [archive for archive in archives if archive is not None]
-    if len(found) < len(archives):
-        raise Unreachable(f"the package lists don't say where the parts of {choice.release} are")
+    located = {name: apt.locate(name, version) for name, version in choice.parts}
+    found = [archive for archive in located.values() if archive is not None]
+    gone = [name for name, archive in located.items() if archive is None]
+    if gone:
+        raise Unreachable(f"{', '.join(gone)} {choice.version} is not in the archive any more")
     files = apt.fetch(found, f"kernel {choice.version}")
     with waiting(f"unpacking kernel {choice.version}"):
         for file in files:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hotremove.cache import Cache, digest
-from hotremove.errors import CapabilityAbsent, HostProblem, UsageProblem
+from hotremove.errors import Blocked, HostProblem, UsageProblem
 from hotremove.kernels import architecture, buildroot, debian, entry, kbuild, kconfig, packages
 from hotremove.kernels.apt import PrivateApt, Stanza, Unreachable
 from hotremove.kernels.debian import NotOnMirror, with_lists
@@ -85,7 +85,7 @@ def resolve(text: str, cache: Cache) -> Kernel:
         with cache.lock("apt", request.wanted.suite):
             found = with_lists(request.wanted.suite, cache, lambda apt: _fetch(apt, request, cache))
         return _built(found, request, wishes, spec, cache)
-    except CapabilityAbsent as error:
+    except Blocked as error:
         raise HostProblem(str(error)) from error
     except (Unreachable, NotOnMirror) as error:
         kernel = entry.newest(

@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from hotremove.errors import Blocked, CapabilityAbsent
 from hotremove.kernels.kernel import Kernel
 
 
@@ -26,10 +28,17 @@ class Fact:
 
 @dataclass(frozen=True)
 class Capability:
-    """Something scenarios need; `requires` lists options, `A|B` when either will do."""
+    """Something scenarios need.
+
+    Attributes:
+        name: what a reader calls it, a plural or a mass noun.
+        requires: options, `A|B` when either will do.
+        modules: drivers that are modules in some kernels, without which there is nothing to set up.
+    """
 
     name: str
     requires: tuple[str, ...]
+    modules: tuple[str, ...] = ()
 
 
 OPTIONS = (
@@ -75,19 +84,36 @@ CAPABILITIES = (
     Capability("boot", ("BLK_DEV_INITRD", "SERIAL_8250_CONSOLE", "VIRTIO_PCI", "VIRTIO_CONSOLE")),
     Capability("sysfs offline", ("MEMORY_HOTPLUG", "MEMORY_HOTREMOVE", "NUMA", "MIGRATION")),
     Capability("DIMM plug and eject", ("ACPI_HOTPLUG_MEMORY", "MEMORY_HOTREMOVE", "NUMA")),
-    Capability("virtio-mem", ("VIRTIO_MEM", "MEMORY_HOTREMOVE")),
-    Capability("dax/kmem", ("DEV_DAX", "DEV_DAX_HMEM", "DEV_DAX_KMEM", "MEMORY_HOTREMOVE")),
+    Capability("virtio-mem", ("VIRTIO_MEM", "MEMORY_HOTREMOVE"), ("virtio_mem",)),
+    Capability(
+        "dax/kmem",
+        ("DEV_DAX", "DEV_DAX_HMEM", "DEV_DAX_KMEM", "MEMORY_HOTREMOVE"),
+        ("device_dax", "dax_hmem", "kmem"),
+    ),
     Capability("movable boot memory", ("ACPI_TABLE_UPGRADE",)),
-    Capability("rdma pins", ("INFINIBAND", "INFINIBAND_USER_ACCESS", "RDMA_RXE", "DUMMY")),
-    Capability("vfio pins", ("VFIO", "VFIO_PCI", "VFIO_IOMMU_TYPE1", "INTEL_IOMMU")),
+    Capability(
+        "rdma pins",
+        ("INFINIBAND", "INFINIBAND_USER_ACCESS", "RDMA_RXE", "DUMMY"),
+        ("rdma_rxe", "ib_uverbs", "dummy"),
+    ),
+    Capability("pins by a device of the host", ("INFINIBAND", "INFINIBAND_USER_ACCESS")),
+    Capability(
+        "vfio pins",
+        ("VFIO", "VFIO_PCI", "VFIO_IOMMU_TYPE1", "INTEL_IOMMU"),
+        ("vfio_pci", "vfio_iommu_type1", "vfio"),
+    ),
     Capability("io_uring pins", ("IO_URING",)),
-    Capability("udmabuf pins", ("UDMABUF",)),
+    Capability("udmabuf pins", ("UDMABUF",), ("udmabuf",)),
     Capability("hugetlb pins", ("HUGETLBFS",)),
     Capability("pins of huge pages", ("TRANSPARENT_HUGEPAGE",)),
-    Capability("ext4 files", ("EXT4_FS", "BLK_DEV_LOOP")),
+    Capability("ext4 files", ("EXT4_FS", "BLK_DEV_LOOP"), ("loop", "ext4")),
     Capability("modules of the farm", ("MODULES",)),
-    Capability("turning the fix off", ("MODULES", "KPROBES|LIVEPATCH")),
-    Capability("notifier failures", ("MEMORY_NOTIFIER_ERROR_INJECT",)),
+    Capability("mediated pins", ("MODULES", "VFIO")),
+    Capability("ib_umem pins", ("MODULES", "INFINIBAND_USER_ACCESS")),
+    Capability("turning the fix off", ("MODULES", "KPROBES")),
+    Capability(
+        "notifier failures", ("MEMORY_NOTIFIER_ERROR_INJECT",), ("memory_notifier_error_inject",)
+    ),
 )
 
 
@@ -96,14 +122,60 @@ def facts(kernel: Kernel) -> tuple[Fact, ...]:
     return tuple(Fact(option, kernel.config.get(option.name)) for option in OPTIONS)
 
 
+def find(name: str) -> Capability:
+    """The capability of a name."""
+    return next(capability for capability in CAPABILITIES if capability.name == name)
+
+
 def missing(kernel: Kernel, capability: Capability) -> tuple[str, ...]:
     """The options a capability lacks in this kernel; empty when it is there.
 
     A kernel without a configuration lacks nothing that is known: a probe in the guest decides.
     """
-    if not kernel.config:
-        return ()
-    return tuple(name for name in capability.requires if not _enabled(kernel, name))
+    return switched_off(kernel.config, capability.requires)
+
+
+def switched_off(config: Mapping[str, str], options: Iterable[str]) -> tuple[str, ...]:
+    """Those of `options` that a configuration has off; none where it is not known (empty)."""
+    return tuple(name for name in options if not _enabled(config, name)) if config else ()
+
+
+def require(config: Mapping[str, str], capability: Capability) -> None:
+    """Make sure that a configuration, where it is known, has all that a capability requires.
+
+    Raises:
+        CapabilityAbsent: it has an option off, which the text quotes.
+
+    Example:
+        >>> require({"NUMA": "y"}, find("udmabuf pins"))
+        Traceback (most recent call last):
+        hotremove.errors.CapabilityAbsent: no udmabuf pins: CONFIG_UDMABUF is not set
+    """
+    off = switched_off(config, capability.requires)
+    if off:
+        quoted = ", ".join(f"CONFIG_{name} is not set" for name in off)
+        raise CapabilityAbsent(f"no {capability.name}: {quoted.replace('|', ' or CONFIG_')}")
+
+
+def refusal(
+    config: Mapping[str, str], capability: Capability, complaint: str
+) -> CapabilityAbsent | Blocked:
+    """The error for a set-up that failed: proof that the kernel lacks it, or none.
+
+    Example:
+        >>> type(refusal({"UDMABUF": "y"}, find("udmabuf pins"), "no /dev/udmabuf")).__name__
+        'Blocked'
+    """
+    try:
+        require(config, capability)
+    except CapabilityAbsent as proof:
+        return proof
+    options = ", ".join(f"CONFIG_{name}" for name in capability.requires)
+    if config:
+        advice = f"the kernel has {options}: look into its log"
+    else:
+        advice = f"whether it has {options} is not known: give its configuration beside its image"
+    return Blocked(f"{capability.name}: {complaint}; {advice}")
 
 
 def compiler(kernel: Kernel) -> str:
@@ -111,5 +183,5 @@ def compiler(kernel: Kernel) -> str:
     return kernel.config.get("CC_VERSION_TEXT", "unknown")
 
 
-def _enabled(kernel: Kernel, alternatives: str) -> bool:
-    return any(kernel.config.get(name) in ("y", "m") for name in alternatives.split("|"))
+def _enabled(config: Mapping[str, str], alternatives: str) -> bool:
+    return any(config.get(name) in ("y", "m") for name in alternatives.split("|"))

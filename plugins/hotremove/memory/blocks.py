@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 
-from hotremove.errors import CapabilityAbsent, HotremoveError
+from hotremove.errors import Blocked, CapabilityAbsent, HotremoveError
 from hotremove.guest.control import Control
 from hotremove.observe.counters import Counters, Zone, parse_meminfo, parse_vmstat, parse_zoneinfo
 from hotremove.observe.pagemap import MemoryBlock, parse_block, parse_block_bytes
@@ -53,11 +53,12 @@ def read_blocks(control: Control) -> tuple[MemoryBlock, ...]:
     """The guest's memory blocks, by number.
 
     Raises:
-        CapabilityAbsent: the kernel has no memory hotplug.
+        CapabilityAbsent: the kernel was built without memory hotplug.
+        HotremoveError: the listing is not one.
     """
     listed = control.run(LIST)
     if not listed.stdout:
-        raise CapabilityAbsent(f"the kernel lacks CONFIG_MEMORY_HOTPLUG: no {SYSFS}")
+        _require_folder(control, SYSFS, "CONFIG_MEMORY_HOTPLUG")
     return parse_listing(listed.text)
 
 
@@ -66,9 +67,20 @@ def require_hot_remove(control: Control) -> None:
 
     Raises:
         CapabilityAbsent: mm/memory_hotplug.c was built without offline_pages().
+        HotremoveError: the kernel does not say.
     """
-    if not control.run(f"grep -q 1 {REMOVABLE}").ok:
-        raise CapabilityAbsent("the kernel lacks CONFIG_MEMORY_HOTREMOVE: no offline_pages()")
+    _require_folder(control, SYSFS, "CONFIG_MEMORY_HOTPLUG")
+    said = control.run(f"cat {REMOVABLE}").text.strip()
+    if said == "0":
+        raise CapabilityAbsent(f"{REMOVABLE} says 0, as without CONFIG_MEMORY_HOTREMOVE")
+    if said != "1":
+        raise HotremoveError(f"{REMOVABLE} says {said or 'nothing'}: can memory go offline?")
+
+
+def _require_folder(control: Control, folder: str, option: str) -> None:
+    """Make sure of a folder of sysfs that there is whenever a kernel was built with an option."""
+    if control.run(f"test -d /sys/devices/system && ! test -e {folder}").ok:
+        raise CapabilityAbsent(f"there is no {folder}, as without {option}")
 
 
 def read_counters(control: Control, node: int) -> Counters:
@@ -106,21 +118,23 @@ def resize_pool(control: Control, node: int, count: int, kib: int = 2048) -> int
     """Ask for `count` huge pages of `kib` KiB in a node's pool; how many it has then.
 
     Raises:
-        CapabilityAbsent: the kernel, or its CPU, has no such huge pages.
+        CapabilityAbsent: the kernel was built without huge pages.
+        Blocked: there are none of this size, which the processor decides.
     """
     pool = f"/sys/devices/system/node/node{node}/hugepages/hugepages-{kib}kB/nr_hugepages"
-    try:
-        control.write(pool, str(count))
-        return int(control.read(pool))
-    except OSError as error:
-        raise CapabilityAbsent(f"the kernel lacks CONFIG_HUGETLB_PAGE: {pool}: {error}") from error
+    _require_folder(control, "/sys/kernel/mm/hugepages", "CONFIG_HUGETLB_PAGE")
+    if not control.run(f"test -e {pool}").ok:
+        told = "pages of 1 GiB want a processor that has pdpe1gb"
+        raise Blocked(f"there is no {pool}: {told}")
+    control.write(pool, str(count))
+    return int(control.read(pool))
 
 
 def reserve_huge_pages(control: Control, node: int, count: int) -> None:
     """Make a node's pool hold `count` huge pages of 2 MiB.
 
     Raises:
-        CapabilityAbsent: the kernel has no hugetlb pages.
+        CapabilityAbsent, Blocked: as `resize_pool`.
         HotremoveError: the node has no room for them.
     """
     _fill_pool(control, node, count, "huge pages")
@@ -130,16 +144,16 @@ def reserve_gigantic_pages(control: Control, node: int, count: int) -> None:
     """Make a node's pool hold `count` huge pages of 1 GiB, from ZONE_MOVABLE too.
 
     Raises:
-        CapabilityAbsent: the kernel keeps such pages out of ZONE_MOVABLE, or has none.
+        CapabilityAbsent: the kernel keeps such pages out of ZONE_MOVABLE, or has none at all.
+        Blocked: as `resize_pool`.
         HotremoveError: the node has no room for them.
     """
     switch = "/proc/sys/vm/movable_gigantic_pages"
-    try:
-        control.write(switch, "1")
-    except OSError as error:
-        raise CapabilityAbsent(
-            f"the kernel keeps pages of 1 GiB out of ZONE_MOVABLE: it has no {switch}"
-        ) from error
+    if not control.run(f"test -e {switch}").ok:
+        _require_folder(control, "/sys/kernel/mm/hugepages", "CONFIG_HUGETLB_PAGE")
+        told = "the kernel keeps pages of 1 GiB out of ZONE_MOVABLE"
+        raise CapabilityAbsent(f"{told}: it has no {switch}")
+    control.write(switch, "1")
     _fill_pool(control, node, count, "huge pages of 1 GiB", 1 << 20)
 
 

@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
-from hotremove.errors import CapabilityAbsent
+from hotremove.errors import Blocked
+from hotremove.guest.capability import refusal, require
 from hotremove.guest.firmware import CREATOR
 from hotremove.guest.machine import Guest
 from hotremove.memory.blocks import read_blocks
 from hotremove.memory.removable import DEADLINE, Removable
+
+_CAPABILITY = "movable boot memory"
 
 
 class BootNode(Removable):
@@ -17,15 +20,17 @@ class BootNode(Removable):
         """Find its blocks and make sure that all are online in ZONE_MOVABLE; see `Removable`.
 
         Raises:
-            CapabilityAbsent: the topology's node is not hotpluggable, or the kernel takes no ACPI
-                tables from its initramfs.
+            CapabilityAbsent: the kernel was built to take no ACPI tables from its initramfs.
+            Blocked: the topology's node is not hotpluggable, or the kernel did not take the table.
         """
         topology = guest.plan.topology
         node = topology.nodes[topology.movable_node]
         if not node.hotpluggable:
-            raise CapabilityAbsent(f"topology {topology.name} has no hotpluggable boot memory")
+            told = f"topology {topology.name} has no hotpluggable boot memory: choose one that has"
+            raise Blocked(told)
+        require(guest, _CAPABILITY)
         if CREATOR not in guest.control.read("/sys/firmware/acpi/tables/SRAT"):
-            raise CapabilityAbsent("the kernel lacks CONFIG_ACPI_TABLE_UPGRADE: QEMU's SRAT rules")
+            raise refusal(guest, _CAPABILITY, "the table SRAT is QEMU's, not the initramfs's")
         super().__init__(guest, topology.movable_node, node.mib, lambda: None, deadline)
 
     def _known_blocks(self) -> set[int]:

@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from hotremove.errors import CapabilityAbsent, HotremoveError
+from hotremove.errors import Blocked
+from hotremove.guest.capability import refusal, require
 from hotremove.guest.machine import Guest
 from hotremove.memory.removable import DEADLINE, End, Removable
 from hotremove.verdict.outcome import Outcome
@@ -11,15 +12,12 @@ from hotremove.verdict.removal import Removal
 
 _DEVICE = "dax0.0"
 _DRIVERS = "/sys/bus/dax/drivers"
-_OPTIONS = {
-    "device_dax": "DEV_DAX",
-    "dax_hmem": "DEV_DAX_HMEM",
-    "kmem": "DEV_DAX_KMEM",
-}
+_CAPABILITY = "dax/kmem"
+_MODULES = "device_dax dax_hmem kmem"
 # dax_hmem makes a device of memory that the firmware calls Soft Reserved. device_dax takes it
 # first, or kmem at once: newer kernels prefer kmem where it is loaded.
 _BIND = (
-    f"modprobe -a {' '.join(_OPTIONS)} && cd {_DRIVERS} && "
+    f"modprobe -a {_MODULES} && cd {_DRIVERS} && "
     f"{{ ! test -e device_dax/{_DEVICE} || echo {_DEVICE} >device_dax/unbind; }} && "
     f"{{ test -e kmem/{_DEVICE} || echo {_DEVICE} >kmem/new_id; }} && test -e kmem/{_DEVICE}"
 )
@@ -32,12 +30,14 @@ class DaxKmem(Removable):
         """Bind the device to kmem and wait until all of it is online; see `Removable`.
 
         Raises:
-            CapabilityAbsent: the kernel lacks a driver, or the topology soft-reserved memory.
+            CapabilityAbsent: the kernel was built without a driver.
+            Blocked: kmem does not get the device, or the topology has no soft-reserved memory.
         """
         topology = guest.plan.topology
-        guest.plan.image.require(_OPTIONS)
+        require(guest, _CAPABILITY)
         if not topology.soft_reserved_mib:
-            raise CapabilityAbsent(f"topology {topology.name} has no soft-reserved memory")
+            told = f"topology {topology.name} has no soft-reserved memory: choose one that has"
+            raise Blocked(told)
         super().__init__(
             guest, topology.movable_node, topology.soft_reserved_mib, self._bind, deadline
         )
@@ -50,7 +50,7 @@ class DaxKmem(Removable):
         bound = self.guest.control.run(_BIND)
         if not bound.ok:
             said = bound.complaint or "there is none"
-            raise HotremoveError(f"kmem does not take {_DEVICE}: {said}")
+            raise refusal(self.guest, _CAPABILITY, f"kmem does not take {_DEVICE}: {said}")
 
     def _unbind(self, deadline: float) -> End:
         """Unbinding with a block online would keep the memory until the next boot (kmem.c)."""

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from functools import partial
 
 from hotremove.errors import GuestLost, HotremoveError
+from hotremove.guest.capability import require
 from hotremove.guest.machine import Guest
 from hotremove.guest.polling import wait_until
 from hotremove.memory.blocks import read_blocks, read_node_memory, read_zones
@@ -32,7 +33,12 @@ class Dimm(Removable):
         deadline: float = DEADLINE,
         alias: str = "ua-dimm0",
     ) -> None:
-        """Plug `mib` MiB on `node` and wait until all of it is online; see `Removable`."""
+        """Plug `mib` MiB on `node` and wait until all of it is online; see `Removable`.
+
+        Raises:
+            CapabilityAbsent: the kernel was built without ACPI's memory hotplug.
+        """
+        require(guest, "DIMM plug and eject")
         self.alias = alias
         self._asked = False
         super().__init__(guest, node, mib, lambda: guest.plug_dimm(alias, mib, node), deadline)

@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
-from hotremove.errors import CapabilityAbsent
+from hotremove.guest.capability import refusal, require
 from hotremove.guest.machine import Guest
 
 _IMAGE, _PLACE = "/run/disk", "/run/files"
-_OPTIONS = {"loop": "BLK_DEV_LOOP", "ext4": "EXT4_FS"}
+# Not by `mount -o loop`: busybox's has the device open for writing while it mounts it, which a
+# kernel from 6.8 on without CONFIG_BLK_DEV_WRITE_MOUNTED refuses with EBUSY.
+_LOOP = "/dev/loop0"
+_CAPABILITY = "ext4 files"
 
 
 class Filesystem:
@@ -22,18 +25,19 @@ class Filesystem:
         Busybox lays it out without extents and journal, which the driver ext4 takes as it is.
 
         Raises:
-            CapabilityAbsent: the kernel lacks ext4 or loop devices.
+            CapabilityAbsent: the kernel was built without ext4 or loop devices.
+            Blocked: it is not mounted, though the kernel may have been built with both.
         """
-        guest.plan.image.require(_OPTIONS)
+        require(guest, _CAPABILITY)
         # Built in, or not needed any more: where it is a module, ext4 does not name it.
         guest.control.run("modprobe -q crc32c_generic")
         made = guest.control.run(
             f"modprobe -a loop ext4 && truncate -s {mib}M {_IMAGE} && "
             f"mke2fs -F -b 4096 {_IMAGE} >/dev/null && mkdir -p {_PLACE} && "
-            f"mount -t ext4 -o loop {_IMAGE} {_PLACE}"
+            f"losetup {_LOOP} {_IMAGE} && mount -t ext4 {_LOOP} {_PLACE}"
         )
         if not made.ok:
-            raise CapabilityAbsent(f"the kernel gives no ext4 on a loop device: {made.complaint}")
+            raise refusal(guest, _CAPABILITY, f"no ext4 on a loop device: {made.complaint}")
 
     def path(self, name: str) -> str:
         """Where a file of that name is."""

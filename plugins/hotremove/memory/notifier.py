@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import errno
 
+from hotremove.guest.capability import refusal, require
 from hotremove.guest.machine import Guest
 
+_CAPABILITY = "notifier failures"
 _MODULE = "memory_notifier_error_inject"
 _ERROR = "/sys/kernel/debug/notifier-error-inject/memory/actions/MEM_GOING_OFFLINE/error"
 
@@ -18,11 +20,14 @@ class Objector:
         """Load the module.
 
         Raises:
-            CapabilityAbsent: the kernel lacks it.
+            CapabilityAbsent: the kernel was built without it.
+            Blocked: it does not load, though the kernel may have been built with it.
         """
-        guest.plan.image.require({_MODULE: "MEMORY_NOTIFIER_ERROR_INJECT"})
+        require(guest, _CAPABILITY)
         self.guest = guest
-        guest.control.check(f"modprobe {_MODULE}")
+        loaded = guest.control.run(f"modprobe {_MODULE} && test -e {_ERROR}")
+        if not loaded.ok:
+            raise refusal(guest, _CAPABILITY, f"no {_ERROR}: {loaded.complaint}")
 
     def object(self) -> None:
         """From now on let no memory go offline."""

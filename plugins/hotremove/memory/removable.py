@@ -11,6 +11,7 @@ from random import Random
 
 from hotremove.errors import GuestDied, HotremoveError
 from hotremove.guest.control import Completed
+from hotremove.guest.longterm import migrates_pins
 from hotremove.guest.machine import Guest
 from hotremove.guest.polling import wait_until
 from hotremove.memory.blocks import SYSFS, read_blocks, read_counters, require_hot_remove
@@ -32,7 +33,6 @@ ONLINE_DEADLINE = 30.0
 # By how much a pin or an offline begins before the other, seconds at most: the offline of a block
 # of 128 MiB takes 0.05 to 0.2 under TCG.
 _LEAD = 0.1
-_EVENT_FORMAT = "/sys/kernel/tracing/events/migrate/mm_migrate_pages/format"
 
 
 @dataclass(frozen=True)
@@ -227,7 +227,7 @@ class Removable:
             before=before,
             after=self._counters_after(before),
             dumps=self._dumps(),
-            migrates_pins=self._migrates_pins(),
+            migrates_pins=migrates_pins(self.guest.control),
             remark=end.remark,
             reasons=self._reasons(),
         )
@@ -261,13 +261,6 @@ class Removable:
 
     def _reasons(self) -> tuple[str, ...]:
         return parse_reasons(self.guest.dmesg(self._dmesg_start))
-
-    def _migrates_pins(self) -> bool:
-        """Whether the reason `longterm_pin` exists: absent in 5.10, present from 5.13."""
-        try:
-            return "longterm_pin" in self.guest.control.read(_EVENT_FORMAT)
-        except (HotremoveError, OSError):
-            return False
 
     def _indexes(self) -> set[int]:
         return {block.index for block in read_blocks(self.guest.control)}

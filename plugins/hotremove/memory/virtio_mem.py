@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from hotremove.errors import CapabilityAbsent
+from hotremove.errors import Blocked
+from hotremove.guest.capability import require
 from hotremove.guest.machine import Guest
 from hotremove.guest.polling import wait_until
 from hotremove.memory.removable import DEADLINE, MIB, End, Removable
@@ -20,12 +21,14 @@ class VirtioMem(Removable):
         """Grow the device and wait until all of it is online; see `Removable`.
 
         Raises:
-            CapabilityAbsent: the kernel lacks virtio_mem, or the topology the device.
+            CapabilityAbsent: the kernel was built without virtio_mem.
+            Blocked: its files lack the module, or the topology has no such device.
         """
         topology = guest.plan.topology
-        guest.plan.image.require({"virtio_mem": "VIRTIO_MEM"})
+        require(guest, "virtio-mem")
         if not topology.virtio_mem_mib:
-            raise CapabilityAbsent(f"topology {topology.name} has no virtio-mem device")
+            told = f"topology {topology.name} has no virtio-mem device: choose one that has"
+            raise Blocked(told)
         mib = topology.virtio_mem_mib
         super().__init__(
             guest, topology.movable_node, mib, lambda: guest.resize_virtio_mem(mib), deadline

@@ -6,7 +6,7 @@ from __future__ import annotations
 from random import Random
 from typing import Any
 
-from hotremove.errors import CapabilityAbsent
+from hotremove.errors import Blocked
 from hotremove.guest.machine import Guest
 from hotremove.pins.traffic import Range, scattered
 from hotremove.pins.vfio import Vfio
@@ -27,9 +27,14 @@ class Edu(Vfio):
 
         QEMU saves nothing of this device, so that a restored guest's has no addresses any more;
         the kernel gives it some when it finds it again.
+
+        Raises:
+            Blocked: the topology has no such device.
+            CapabilityAbsent: as `Vfio`.
         """
         if not guest.plan.topology.edu:
-            raise CapabilityAbsent(f"topology {guest.plan.topology.name} has no edu device")
+            name = guest.plan.topology.name
+            raise Blocked(f"topology {name} has no edu device: choose one that has")
         guest.control.check(
             f"for d in $({self.find}); do echo 1 >${{d%/device}}/remove; done; "
             "echo 1 >/sys/bus/pci/rescan"

@@ -4,10 +4,13 @@
 from __future__ import annotations
 
 import errno
+import re
 from pathlib import Path
 from typing import Any
 
-from hotremove.errors import CapabilityAbsent
+from hotremove.errors import Blocked, CapabilityAbsent, NotApplicable
+from hotremove.guest.capability import refusal
+from hotremove.guest.longterm import migrates_pins
 from hotremove.guest.machine import Guest
 from hotremove.pins.buffer import Buffer, PinRefused
 from hotremove.pins.path import PinPath
@@ -26,7 +29,7 @@ class PinHold(PinPath):
         """Load `module`, a file of the host.
 
         Raises:
-            CapabilityAbsent: the kernel does not take it.
+            Blocked: the kernel does not take it.
         """
         load_module(guest, module)
 
@@ -64,7 +67,7 @@ class Umem(PinPath):
         """Load `module`, a file of the host.
 
         Raises:
-            CapabilityAbsent: the kernel does not take it.
+            Blocked: the kernel does not take it.
         """
         load_module(rdma.guest, module)
 
@@ -89,16 +92,20 @@ class Mediated(PinPath):
         """Load `module`, a file of the host, and make the device where that takes a request.
 
         Raises:
-            CapabilityAbsent: the kernel does not take it.
+            Blocked: the kernel does not take it, or makes no device.
+            CapabilityAbsent: the kernel was built without vfio.
         """
         guest.control.run("modprobe -q mdev")  # where devices are mediated, the module needs it
         load_module(guest, module)
         mediates = guest.control.run(f"test -e {_MDEV_TYPE}").ok
-        if mediates:
-            guest.control.check(f"modprobe vfio_mdev; echo {_UUID} >{_MDEV_TYPE}/create")
+        make = f"modprobe vfio_mdev; echo {_UUID} >{_MDEV_TYPE}/create && " if mediates else ""
         self.name = _UUID if mediates else "pin_vfio"
-        found = guest.control.check(f"readlink -f /sys/bus/*/devices/{self.name}/iommu_group")
-        self.group = int(found.rpartition("/")[2])
+        group = f"/sys/bus/*/devices/{self.name}/iommu_group"
+        found = guest.control.run(f"{make}test -e {group} && readlink -f {group}")
+        if not found.ok:
+            told = f"no device {self.name} in an IOMMU group: {found.complaint}"
+            raise refusal(guest, "mediated pins", told)
+        self.group = int(found.text.rpartition("/")[2])
 
     def pin(self, buffer: Buffer, batch: int | None = None) -> Pin:
         """Pin through vfio_pin_pages, `batch` bytes a call, at most and by default 2 MiB.
@@ -114,20 +121,40 @@ def load_module(guest: Guest, module: Path, *parameters: str) -> None:
     """Put a module, a file of the host, into the guest and load it with `name=value` parameters.
 
     Raises:
-        CapabilityAbsent: the kernel does not take it; the text is insmod's.
+        Blocked: the kernel does not take it; the text is the kernel's, or else insmod's.
     """
     guest.control.write(f"/run/{module.name}", module.read_bytes())
+    start = guest.evidence.size()
     loaded = guest.control.run(" ".join(("insmod", f"/run/{module.name}", *parameters)))
     if not loaded.ok:
-        raise CapabilityAbsent(
-            f"the kernel does not take the module {module.stem}: {loaded.complaint}"
-        )
+        said = explain_refusal(guest.dmesg(start), module.stem) or loaded.complaint
+        raise Blocked(f"the kernel does not take the module {module.stem}: {said}")
+
+
+def explain_refusal(log: str, name: str) -> str:
+    """What the kernel printed of a module that it refused, as one line; empty if nothing.
+
+    insmod gives one text for an unknown symbol and for an ENOENT of the module's own.
+
+    Example:
+        >>> explain_refusal("pin_hold: Unknown symbol pin_user_pages (err -2)", "pin_hold")
+        'Unknown symbol pin_user_pages (err -2)'
+    """
+    said = dict.fromkeys(re.findall(rf"\b{name}: (.*)", log))
+    return "; ".join(line for line in said if "taint" not in line)
 
 
 def turn_off(guest: Guest, unfix: Path) -> None:
     """Turn off the migration of long-term pins in the guest (kmods/unfix).
 
     Raises:
-        CapabilityAbsent: the kernel has nothing that could be turned off: it is not fixed.
+        NotApplicable: the kernel has nothing that could be turned off: it is not fixed.
+        Blocked: it is fixed, and the module finds no function that it could probe.
     """
-    load_module(guest, unfix)
+    try:
+        load_module(guest, unfix)
+    except Blocked as error:
+        if migrates_pins(guest.control):
+            raise
+        told = "the kernel knows no reason `longterm_pin` to migrate: it has no fix to turn off"
+        raise NotApplicable(told) from error

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from random import Random
 
 from hotremove.errors import CapabilityAbsent
+from hotremove.guest.capability import refusal, require
 from hotremove.guest.hostdev import RDMA_DRIVERS
 from hotremove.guest.machine import Guest
 from hotremove.pins.buffer import Buffer, PinRefused
@@ -17,8 +18,7 @@ from hotremove.pins.pin import Pin
 from hotremove.pins.traffic import Range, pieces
 
 DEVICE = "rxe0"
-# Modules it needs, with the options that make them.
-MODULES = {"rdma_rxe": "RDMA_RXE", "ib_uverbs": "INFINIBAND_USER_ACCESS", "dummy": "DUMMY"}
+CAPABILITY = "rdma pins"
 _LABEL = "rxe memory region"
 # Between two pins that are to overlap, seconds at most; one of 16 MiB takes 0.03 s under TCG.
 _APART = 0.02
@@ -39,27 +39,28 @@ class Rdma(PinPath):
         """Make the device if it is not there.
 
         Raises:
-            CapabilityAbsent: the kernel lacks rdma_rxe or what it needs.
+            CapabilityAbsent: the kernel was built without rdma_rxe or what it needs.
+            Blocked: there is no device, though it may have been built with it.
         """
         self.guest = guest
         self.device = DEVICE
         if guest.plan.device("rdma"):
             self.device = self._find_given()
             return
-        guest.plan.image.require(MODULES)
+        require(guest, CAPABILITY)
         if not guest.control.run(_PRESENT).ok:
             made = guest.control.run(_SET_UP)
             if not made.ok:
-                raise CapabilityAbsent(
-                    f"the kernel gives no rxe device (RDMA_RXE): {made.complaint}"
-                )
+                raise refusal(guest, CAPABILITY, f"no rxe device: {made.complaint}")
 
     def _find_given(self) -> str:
         """The host's device, driven in the guest."""
         load = "; ".join(f"modprobe -q {driver}" for driver in RDMA_DRIVERS)
         found = self.guest.control.run(f"{load}; ls /sys/class/infiniband").text.split()
         if not found:
-            raise CapabilityAbsent(f"the kernel drives no RDMA device: {', '.join(RDMA_DRIVERS)}")
+            drivers = ", ".join(RDMA_DRIVERS)
+            complaint = f"none of the drivers {drivers} has found the device"
+            raise refusal(self.guest, "pins by a device of the host", complaint)
         return found[0]
 
     def pin(
@@ -108,7 +109,7 @@ class Rdma(PinPath):
         """Register the buffer as a region whose pages are looked up when the device uses them.
 
         Raises:
-            CapabilityAbsent: rxe has no such regions.
+            CapabilityAbsent: rxe offers no such regions.
             PinRefused: ibv_reg_mr's errno.
         """
         try:
@@ -116,7 +117,8 @@ class Rdma(PinPath):
         except PinRefused as refusal:
             if "IBV_ODP_SUPPORT" not in str(refusal):
                 raise
-            raise CapabilityAbsent("the kernel's rxe has no on-demand paging (6.15 has)") from None
+            told = "the device offers no IBV_ODP_SUPPORT: rxe has on-demand paging from 6.15"
+            raise CapabilityAbsent(told) from None
 
     def reach(self, size: int, chance: Random) -> tuple[Range, ...]:
         """What the device moves of `size` bytes: all of it."""

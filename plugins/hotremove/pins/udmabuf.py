@@ -3,12 +3,13 @@
 
 from __future__ import annotations
 
-from hotremove.errors import CapabilityAbsent
+from hotremove.guest.capability import refusal, require
 from hotremove.guest.machine import Guest
 from hotremove.pins.buffer import Buffer
 from hotremove.pins.path import PinPath
 from hotremove.pins.pin import Pin
 
+CAPABILITY = "udmabuf pins"
 DEVICE = "/dev/udmabuf"
 
 
@@ -19,10 +20,12 @@ class Udmabuf(PinPath):
         """Check that the kernel has it.
 
         Raises:
-            CapabilityAbsent: the kernel lacks CONFIG_UDMABUF.
+            CapabilityAbsent: it was built without CONFIG_UDMABUF.
+            Blocked: there is no device, though it may have been built with it.
         """
+        require(guest, CAPABILITY)
         if not guest.control.run(f"test -c {DEVICE} || modprobe udmabuf && test -c {DEVICE}").ok:
-            raise CapabilityAbsent(f"the kernel lacks CONFIG_UDMABUF: no {DEVICE}")
+            raise refusal(guest, CAPABILITY, f"no {DEVICE}")
 
     def pin(self, buffer: Buffer, batch: int | None = None) -> Pin:
         """Make a DMA buffer of all of it, or one for each `batch` bytes.

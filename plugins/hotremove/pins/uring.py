@@ -18,7 +18,8 @@ class Uring(PinPath):
         """Register the buffer as fixed buffers of `batch` bytes, by default of up to 1 GiB.
 
         Raises:
-            CapabilityAbsent: the kernel lacks CONFIG_IO_URING.
+            CapabilityAbsent: the kernel was built without CONFIG_IO_URING: only then is there no
+                such system call.
             PinRefused: IORING_REGISTER_BUFFERS' errno.
         """
         try:
@@ -26,5 +27,5 @@ class Uring(PinPath):
         except PinRefused as refusal:
             if refusal.errno != errno.ENOSYS:
                 raise
-            lacking = "the kernel lacks CONFIG_IO_URING: no io_uring_setup()"
+            lacking = "no io_uring pins: io_uring_setup() says ENOSYS, as without CONFIG_IO_URING"
             raise CapabilityAbsent(lacking) from refusal

@@ -5,18 +5,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from hotremove.errors import CapabilityAbsent
+from hotremove.errors import Blocked
+from hotremove.guest.capability import refusal, require
 from hotremove.guest.machine import Guest
 from hotremove.pins.buffer import Buffer
 from hotremove.pins.path import PinPath
 from hotremove.pins.pin import Pin
 
-# Modules it needs, with the options that make them.
-MODULES = {
-    "vfio_pci": "VFIO_PCI",
-    "vfio_iommu_type1": "VFIO_IOMMU_TYPE1",
-    "vfio": "VFIO",
-}
+CAPABILITY = "vfio pins"
 
 
 def find_by_ids(vendor: str, device: str) -> str:
@@ -46,9 +42,10 @@ class Vfio(PinPath):
         """Bind the endpoint through driver_override.
 
         Raises:
-            CapabilityAbsent: the kernel lacks vfio, an IOMMU driver or the endpoint.
+            CapabilityAbsent: the kernel was built without vfio or the IOMMU's driver.
+            Blocked: vfio does not get the endpoint, or the topology has none.
         """
-        guest.plan.image.require(MODULES)
+        require(guest, CAPABILITY)
         self.guest = guest
         self.address = self._find()
         self.group = self._find_group()
@@ -84,14 +81,15 @@ class Vfio(PinPath):
         find = find_by_ids(*given.ids) if given and self.find == Vfio.find else self.find
         found = self.guest.control.run(find).text.split()
         if not found:
-            raise CapabilityAbsent(f"topology {self.guest.plan.topology.name} has no endpoint")
+            name = self.guest.plan.topology.name
+            raise Blocked(f"topology {name} has no endpoint for vfio: choose one that has")
         return found[0].split("/")[-2]
 
     def _find_group(self) -> int:
         link = f"readlink /sys/bus/pci/devices/{self.address}/iommu_group"
         found = self.guest.control.run(link)
         if not found.ok:
-            raise CapabilityAbsent("the endpoint is in no IOMMU group: CONFIG_INTEL_IOMMU missing?")
+            raise refusal(self.guest, CAPABILITY, f"{self.address} is in no IOMMU group")
         return int(found.text.strip().rpartition("/")[2])
 
     def _bind(self) -> None:
@@ -104,4 +102,7 @@ class Vfio(PinPath):
             f"test -e /dev/vfio/{self.group}"
         )
         if not bound.ok:
-            raise CapabilityAbsent(f"vfio-pci does not take {self.address}: {bound.complaint}")
+            told = (
+                f"vfio-pci does not take {self.address}: {bound.complaint or 'it does not say why'}"
+            )
+            raise refusal(self.guest, CAPABILITY, told)

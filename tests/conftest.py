@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A test of the farm does not skip: what it needs belongs to the machine (./lab test brings it).
+
+Only what the account may not do, or may do too well, is left to another account. The reason then
+begins with ACCOUNT.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+
+import pytest
+
+ACCOUNT = "this account "
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)  # outside of the farm's own, which makes skips too
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Turn a skip for any other reason into a failure."""
+    report = yield
+    if report.skipped and not hasattr(report, "wasxfail"):
+        reason = _reason(report)
+        if not reason.startswith(ACCOUNT):
+            report.outcome, report.longrepr = "failed", f"no test may skip, and this does: {reason}"
+    return report
+
+
+def _reason(report: pytest.TestReport) -> str:
+    """The last of path, line and `Skipped: why`."""
+    told = report.longrepr[-1] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+    return told.removeprefix("Skipped: ")

@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is said of modules that cannot be built, and that nobody tries to build them twice."""
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from hotremove.dimensions import wants_modules
+from hotremove.errors import Blocked, CapabilityAbsent, HostProblem
+from hotremove.farm import farm as farms
+from hotremove.farm import foresight
+from hotremove.farm.farm import Farm
+from hotremove.kernels.kernel import HeadersSource, Kernel
+from hotremove.options import Options
+
+OLD = Kernel(
+    "debian:bookworm-backports/6.12.43",
+    "6.12.43+deb12-amd64",
+    "6.12.43-1~bpo12+1",
+    Path("/none"),
+    None,
+    {"MODULES": "y"},
+    headers=HeadersSource("bookworm-backports", ("linux-headers-6.12.43+deb12-amd64",)),
+)
+GONE = "linux-headers-6.12.43+deb12-amd64 is not in bookworm-backports any more"
+
+
+def item(number, *fixtures, **parameters):
+    marker = SimpleNamespace(args=(number, f"row {number}"), kwargs={})
+    return SimpleNamespace(
+        fixturenames=("guest", "kernel", *fixtures),
+        callspec=SimpleNamespace(params={"kernel": OLD, **parameters}),
+        get_closest_marker=lambda name: marker if name == "scenario" else None,
+    )
+
+
+ITEMS = [
+    item(1, "rdma"),
+    item(26, "pin_hold"),
+    item(34, "pinner", pinner="umem"),
+    item(35, "pinner", pinner="vfio"),
+    item(17, "pin_hold"),
+    item(34, "pinner", pinner="mediated"),
+]
+
+
+@pytest.fixture
+def farm(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOTREMOVE_CACHE", str(tmp_path))
+    made = Farm(Options((OLD.spec,), "movable-node", "tcg", None, None, 30.0, False))
+    made.__dict__["kernels"] = (OLD,)
+    return made
+
+
+@pytest.fixture
+def no_headers(monkeypatch):
+    monkeypatch.setattr(farms, "find_obstacle", lambda kernel, cache: GONE)
+
+
+def test_one_line_says_which_rows_need_modules_and_why_there_are_none(farm, no_headers):
+    assert list(foresight.obstacles(farm, ITEMS)) == [
+        f"{OLD.spec}: rows 17, 26, 34 need modules; {GONE}: --without modules runs the rest"
+    ]
+
+
+def test_nothing_is_said_where_no_row_needs_modules_or_nothing_is_in_the_way(farm, monkeypatch):
+    monkeypatch.setattr(farms, "find_obstacle", lambda kernel, cache: None)
+    assert list(foresight.obstacles(farm, ITEMS)) == []
+    monkeypatch.setattr(farms, "find_obstacle", None)
+    assert list(foresight.obstacles(farm, [ITEMS[0], ITEMS[3]])) == []
+
+
+def test_with_the_fix_turned_off_every_row_needs_a_module():
+    assert not wants_modules(item(1, "rdma", fix=True))
+    assert wants_modules(item(1, "rdma", fix=False))
+
+
+def test_nothing_is_built_that_is_known_to_be_impossible(farm, no_headers, monkeypatch):
+    monkeypatch.setattr(farms, "build_kmods", None)
+    for _ in range(2):
+        with pytest.raises(
+            Blocked, match=f"^{GONE}; --without modules runs the rest$".replace("+", "[+]")
+        ):
+            farm.kmods(OLD)
+
+
+@pytest.mark.parametrize("kind", [Blocked, HostProblem])
+def test_modules_are_tried_once_in_a_run(farm, monkeypatch, kind):
+    tried = []
+
+    def build(kernel, cache):
+        tried.append(kernel)
+        raise kind("cc: error: unknown option")
+
+    monkeypatch.setattr(farms, "find_obstacle", lambda kernel, cache: None)
+    monkeypatch.setattr(farms, "build_kmods", build)
+    for _ in range(3):
+        with pytest.raises(Blocked, match=r"^cc: error: unknown option; --without modules"):
+            farm.kmods(OLD)
+    assert tried == [OLD]
+
+
+def test_a_kernel_without_modules_lacks_them_by_its_own_word(farm):
+    with pytest.raises(CapabilityAbsent, match=r"^no modules of the farm: CONFIG_MODULES is not"):
+        farm.kmods(Kernel("x", "6.1", "6.1", Path("/none"), None, {"NUMA": "y"}))
