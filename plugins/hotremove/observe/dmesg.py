@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import accumulate, islice
 
+from hotremove.observe.carrier import plain_lines
 from hotremove.observe.growing import Entry, Growing
-from hotremove.observe.logline import parse_record, read_plain, split_records
+from hotremove.observe.logline import SKIPPED, LogLine, parse_record, read_plain, split_records
 from hotremove.observe.report import Report
 from hotremove.observe.rules import Rule, Rules, default_rules
 
@@ -28,7 +29,7 @@ def find_reports(lines: Iterable[str]) -> list[Report]:
     `lines` are the log as read: line ends, prefixes and colour codes as they are.
     """
     finder = _Finder(default_rules())
-    feed = iter(lines)
+    feed = plain_lines(lines)
     while chunk := list(islice(feed, _CHUNK)):
         finder.read(chunk)
     return finder.finish()
@@ -51,6 +52,7 @@ class _Finder:
         base: lines in the stretches before this one.
         before: the line before the present one.
         last: caller of the last line that carried a prefix; lines without one are its.
+        margin: blanks that every line of an indented log without stamps begins with.
     """
 
     rules: Rules
@@ -59,6 +61,7 @@ class _Finder:
     base: int = 0
     before: str = ""
     last: str | None = None
+    margin: str = ""
 
     def read(self, chunk: list[str]) -> None:
         """Take the next stretch of lines."""
@@ -97,22 +100,38 @@ class _Finder:
             record, self.last, seconds, text = plain
             self._continue(Entry(number, record, text, seconds, self.last))
         else:
-            for record in split_records(raw):
-                self._take_record(number, record[:_LONGEST_RECORD], hit=hit)
+            records = split_records(raw) if raw != SKIPPED else []
+            for record in records:
+                shared = record is not records[-1]
+                self._take_record(number, record[:_LONGEST_RECORD], hit=hit, shared=shared)
         if number % 256 == 0:
             self._close([one for one in self._unfinished() if one.is_forgotten(number)])
 
-    def _take_record(self, number: int, record: str, *, hit: bool) -> None:
-        line = parse_record(record)
+    def _take_record(self, number: int, record: str, *, hit: bool, shared: bool) -> None:
+        line = self._without_margin(parse_record(record), hit=hit)
+        if not line.kernel:
+            return  # user space wrote it, in between
         if line.stamped:
             self.last = line.caller
         entry = Entry(number, record, line.text, line.seconds, line.caller)
         rule = self.rules.classify(line) if hit else None
+        if shared and not rule and not line.stamped and not line.text[:1].isspace():
+            return  # a program's words on the same line: its prompt, its name before each line
         if rule:
             self._close([one for one in self._reports_of(entry) if one.is_over(entry)])
             self._trigger(entry, rule, self._reports_of(entry))
         else:
             self._continue(entry)
+
+    def _without_margin(self, line: LogLine, *, hit: bool) -> LogLine:
+        """The line of a log that is indented as a whole, by as much as its report's first line."""
+        if line.stamped or not line.text[:1].isspace():
+            return line
+        text = line.text.removeprefix(self.margin)
+        bare = text.lstrip()
+        if hit and text != bare and self.rules.classify(replace(line, text=bare)):
+            self.margin, text = line.text[: -len(bare)], bare
+        return line if text is line.text else replace(line, text=text)
 
     def _continue(self, entry: Entry) -> None:
         reports = self._reports_of(entry)
@@ -164,7 +183,7 @@ class _Finder:
     def _add_frame(self, begun: Growing, entry: Entry) -> None:
         """KASAN and lockdep draw a line above the first."""
         record = split_records(self.before)[-1][:_LONGEST_RECORD] if self.before else ""
-        above = parse_record(record)
+        above = self._without_margin(parse_record(record), hit=False)
         if above.caller == entry.caller and self.rules.frame.match(above.text):
             number = entry.number - 1
             begun.put_before(Entry(number, record, above.text, above.seconds, above.caller))
