@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every form in which people have and paste kernel logs, made of one log by the real programs."""
 
+import io
 import json
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -226,7 +227,8 @@ def test_broken_by_a_mailer(
 
 
 def kinds(log: Iterable[str]) -> list[str]:
-    return [one.kind for one in find_reports(log)]
+    stream = io.BytesIO("\n".join(log).encode())
+    return [one.kind for one in find_reports(read_lines(stream))]
 
 
 HUNG = "INFO: task kworker/u8:3:1234567 blocked for"

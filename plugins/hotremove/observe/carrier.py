@@ -17,15 +17,20 @@ from hotremove.observe.markup import decode_syslog, strip_colours, strip_tags
 _STRETCH = 4096  # lines
 _LONGEST_WAIT = 16 * _STRETCH  # lines of one entry
 
-# In this order: colours stand inside everything else, quoting around it.
-_WRAPPINGS: tuple[tuple[tuple[str, ...], Callable[[list[str]], list[str]]], ...] = (
-    (("#033", "#011", "#012", "#015"), decode_syslog),
-    (("\x1b", "[0m", "^[[", "ESC["), strip_colours),
-    (("\n>", "\n|", "\n# ", "\n >", "\n |", " | "), unquote),
-    (('{"',), read_json_lines),
-    (('"MESSAGE" :', '"MESSAGE":', '"msg":'), read_objects),
-    (("\nMESSAGE=", "\nMESSAGE\n", "\n    MESSAGE="), read_fields),
-    (("<system-", "<![CDATA[", "<pre", "<span", "<br", "&lt;", "&gt;", "&amp;", "&#"), strip_tags),
+# In this order: colours stand inside everything else, quoting around it. The first of each is a
+# character that most logs have not, to be looked for before the marks.
+_WRAPPINGS: tuple[tuple[str, tuple[str, ...], Callable[[list[str]], list[str]]], ...] = (
+    ("#", ("#033", "#011", "#012", "#015"), decode_syslog),
+    ("\x1b", ("\x1b",), strip_colours),
+    ("m", ("[0m",), strip_colours),
+    ("|", ("\n|", "\n |", " | "), unquote),
+    (">", ("\n>", "\n >"), unquote),
+    ("#", ("\n# ",), unquote),
+    ("{", ('{"',), read_json_lines),
+    ('"', ('"MESSAGE" :', '"MESSAGE":', '"msg":'), read_objects),
+    ("=", ("\nMESSAGE=", "\nMESSAGE\n", "\n    MESSAGE="), read_fields),
+    ("<", ("<system-", "<![CDATA[", "<pre", "<span", "<br"), strip_tags),
+    ("&", ("&lt;", "&gt;", "&amp;", "&#"), strip_tags),
 )
 
 
@@ -60,8 +65,8 @@ def _stretches(lines: Iterable[str]) -> Iterator[list[str]]:
 
 def _unwrapped(lines: list[str]) -> list[str]:
     text = "\n".join(["", *lines])
-    for marks, unwrap in _WRAPPINGS:
-        if any(mark in text for mark in marks):
+    for character, marks, unwrap in _WRAPPINGS:
+        if character in text and any(mark in text for mark in marks):
             lines = unwrap([line.rstrip("\r\n") for line in lines])
             text = "\n".join(["", *lines])
     return lines

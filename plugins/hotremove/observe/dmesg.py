@@ -10,7 +10,8 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from itertools import accumulate, islice
+from itertools import accumulate, chain, islice
+from typing import BinaryIO
 
 from hotremove.observe.carrier import plain_lines
 from hotremove.observe.growing import Entry, Growing
@@ -19,6 +20,7 @@ from hotremove.observe.report import Report
 from hotremove.observe.rules import Rule, Rules, default_rules
 
 _CHUNK = 4096  # lines searched at once
+_BLOCK = 1 << 18  # bytes read at once
 _MIXED = 3  # reports that a new one may be mixed with
 _LONGEST_RECORD = 4096  # characters; printk's own limit is about 1,000 (LOG_LINE_MAX)
 
@@ -29,18 +31,32 @@ def find_reports(lines: Iterable[str]) -> list[Report]:
     `lines` are the log as read: line ends, prefixes and colour codes as they are.
     """
     finder = _Finder(default_rules())
-    feed = plain_lines(lines)
+    feed = iter(lines)
     while chunk := list(islice(feed, _CHUNK)):
         finder.read(chunk)
     return finder.finish()
 
 
-def read_lines(stream: Iterable[bytes]) -> Iterator[str]:
-    """The lines of a log file opened in binary mode; bytes that are not UTF-8 become U+FFFD.
+def read_lines(stream: BinaryIO) -> Iterator[str]:
+    """The lines of a log file, made plain as `plain_lines()` says; no UTF-8 becomes U+FFFD.
 
     Only a line feed ends a line, so that numbers agree with an editor's on a raw serial log.
     """
-    return (line.decode("utf-8", errors="replace") for line in stream)
+    return plain_lines(chain.from_iterable(_blocks(stream)))
+
+
+def _blocks(stream: BinaryIO) -> Iterator[list[str]]:
+    """Lines without their ends, some thousands at once: quicker than reading each."""
+    begun: list[bytes] = []
+    while block := stream.read(_BLOCK):
+        ended, feed, rest = block.rpartition(b"\n")
+        if feed:
+            text = b"".join([*begun, ended]).decode("utf-8", errors="replace")
+            yield text.split("\n")
+            begun.clear()
+        begun.append(rest)
+    if last := b"".join(begun):
+        yield [last.decode("utf-8", errors="replace")]
 
 
 @dataclass(slots=True)

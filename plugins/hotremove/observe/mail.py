@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from itertools import pairwise
 
 from hotremove.observe.logline import SKIPPED, parse_line
 
@@ -24,6 +23,8 @@ _BEGINS = re.compile(
     r"|Modules linked|Hardware name|[RE][A-Z0-9]{2}|[FCDEG]S|CR\d|Allocated|Freed|page|rcu|watchdog"
     r")\b(?:.{0,20}:|:)|-{5,}|={5,}|<|\[(?![a-z]\w*[\]( ])|\*{3}|#PF"
 )
+# A line of such length, and one that begins otherwise: the lines of most logs begin alike.
+_UNLIKE = re.compile(rf"\n(?=(\S)[^\n]{{{_SHORTEST - 1},{_WIDEST}}}\n(?:(?!\1)\S|\[[a-z]))")
 # Lines of a report that are long, in a log without stamps.
 _LONG = re.compile(
     r"(?:\w+: )?(?:BUG|WARNING|INFO|UBSAN|Unable|Internal error|general|Modules linked in|CPU|Code"
@@ -62,27 +63,34 @@ def unbroken(lines: Sequence[str]) -> int:
 
 def _broken(lines: Sequence[str]) -> list[int]:
     """Places of the lines that go on in the next one."""
+    text = "\n".join(["", *lines])
     places: list[int] = []
-    for place, (line, following) in enumerate(pairwise(lines)):
-        if not _SHORTEST <= len(line) <= _WIDEST + 1 or following[:1] in ("", " ", "\t", "\n"):
-            continue
-        inside = bool(places) and places[-1] == place - 1
-        if line[0] == following[0] and not inside and not following[1:2].islower():
-            continue  # both begin as the log's lines do
-        if _overflows(line, following) and _goes_on(line, following, inside=inside):
-            places.append(place)
+    at, offset = 0, 0
+    for found in _UNLIKE.finditer(text):
+        if found.start() < offset:
+            continue  # part of a line before
+        at, offset = at + text.count("\n", offset, found.start()), found.start()
+        while at + 1 < len(lines) and _goes_on(lines[at], lines[at + 1], places[-1:] == [at - 1]):
+            places.append(at)
+            at += 1
+            offset = text.index("\n", offset + 1)
     return places
 
 
 def _overflows(line: str, following: str) -> bool:
     """Whether the next line's first word would have stood too far to the right."""
     width = len(line.rstrip())
+    if not _SHORTEST <= width <= _WIDEST or following[:1].isspace():
+        return False
     word = following.split(maxsplit=1)
-    return width <= _WIDEST and bool(word) and width + 1 + len(word[0]) > _NARROWEST
+    return bool(word) and width + 1 + len(word[0]) > _NARROWEST
 
 
-def _goes_on(line: str, following: str, *, inside: bool) -> bool:
-    if _BEGINS.match(following) or SKIPPED in (line, following):
+def _goes_on(line: str, following: str, inside: bool) -> bool:
+    """Whether a mailer broke the line here; `inside` says that it did so just before as well."""
+    if not _overflows(line, following) or SKIPPED in (line, following):
+        return False
+    if _BEGINS.match(following):
         return False
     if not inside and not _is_carried(line) and not _LONG.match(line.lstrip()):
         return False
