@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import accumulate, chain, islice
 from typing import BinaryIO
 
@@ -145,9 +145,9 @@ class _Finder:
             return line
         text = line.text.removeprefix(self.margin)
         bare = text.lstrip()
-        if hit and text != bare and self.rules.classify(replace(line, text=bare)):
+        if hit and text != bare and self.rules.classify(line._replace(text=bare)):
             self.margin, text = line.text[: -len(bare)], bare
-        return line if text is line.text else replace(line, text=text)
+        return line if text is line.text else line._replace(text=text)
 
     def _continue(self, entry: Entry) -> None:
         reports = self._reports_of(entry)

@@ -19,8 +19,8 @@ _CLOCKS = ("_SOURCE_MONOTONIC_TIMESTAMP", "__MONOTONIC_TIMESTAMP")
 _ORIGINS = ("_TRANSPORT", "SYSLOG_IDENTIFIER")
 _DAEMON = 3  # syslog's facility for programs
 
-_LINE = re.compile(r"(?:data: |\x1e|[-,\[\s])*(\{\".*\})[],\s]*", re.DOTALL)
-_OPENS = re.compile(r"(?:\}, ?|\s|\[|,)*\{\s*")
+_LINE = re.compile(r"(?:data: |\x1e|[-,\[\s]){0,16}(\{\".*\})[],\s]*", re.DOTALL)
+_OPENS = re.compile(r"[]},\[\s]*\{\s*")
 _CLOSES = re.compile(r"\s*\}[],\s]*(?:\{\s*)?")
 _FIELD = re.compile(r"(?: {4})?([A-Z_][A-Z0-9_]{0,63})(?:=(.*))?", re.DOTALL)
 _LAST = ("", "}", "},")  # lines that may stand below an entry

@@ -8,7 +8,7 @@ src/shared/logs-show.c), rsyslog's templates, and what CI and containers put bef
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 LEVELS = ("emerg", "alert", "crit", "err", "warn", "notice", "info", "debug")
 """Names of printk's and syslog's levels, by number."""
@@ -38,24 +38,24 @@ _DATE = rf"""
       | \[?{_CLOCK}(?:[.,]\d+)?\]?[ ]
 """
 _JOURNAL = r"(?:[^\s\[]\S*(?<!:)[ ]){0,2}?kernel(?:\[\d+\])?:[ ]?|\S+[ ]kernel(?:[ ]-){3}[ ]\ufeff?"
-_DECODED = rf"(?P<%s>[a-z0-9]{{3,8}})[ ]*:(?P<%s>{'|'.join(LEVELS)})[ ]*:[ ]"
+_DECODED = rf"([a-z0-9]{{3,8}})[ ]*:({'|'.join(LEVELS)})[ ]*:[ ]"
 
 _PREFIX = re.compile(
     rf"""
     \ufeff?[ \t]*
     (?:[^\t\[]{{1,80}}\t[^\t\[]{{1,80}}\t\ufeff?(?=\d{{4}}-\d\d-))?          # gh run view --log
-    (?:{_DECODED % ("facility", "name")})?
-    (?:<(?P<level>\d{{1,4}})>(?:1[ ])?)?
-    (?P<date>{_DATE})?
-    (?:{_DECODED % ("facility2", "name2")})?
-    (?P<dmesg>{_DMESG_DATE})?
-    (?P<journal>{_JOURNAL})?
-    (?:<(?P<level2>\d{{1,4}})>)?
-    (?P<stamp>\[[ ]*(?:\+\d{{1,10}}\.\d{{3,9}}|{_AGO}
-              |(?P<seconds>\d{{1,10}}\.\d{{3,9}})[ ]*(?:{_AGO})?)\])?
-    (?P<journal2>[ ](?:{_JOURNAL}))?
-    (?:[ ]<(?P<level3>\d)>)?                                                 # Linux 2.6, crash
-    (?:[ ]?\[[ ]*(?P<caller>[TC]\d{{1,10}})(?:\([^)]*\))?\])?
+    (?:{_DECODED})?
+    (?:<(\d{{1,4}})>(?:1[ ])?)?
+    ({_DATE})?
+    (?:{_DECODED})?
+    ({_DMESG_DATE})?
+    ({_JOURNAL})?
+    (?:<(\d{{1,4}})>)?
+    (\[[ ]*(?:\+\d{{1,10}}\.\d{{3,9}}|{_AGO}
+              |(\d{{1,10}}\.\d{{3,9}})[ ]*(?:{_AGO})?)\])?
+    ([ ](?:{_JOURNAL}))?
+    (?:[ ]<(\d)>)?                                                 # Linux 2.6, crash
+    (?:[ ]?\[[ ]*([TC]\d{{1,10}})(?:\([^)]*\))?\])?
     """,
     re.VERBOSE,
 )
@@ -73,12 +73,16 @@ _KMSG_ESCAPES = re.compile(r"(?:\\x[0-9a-fA-F]{2})+")
 _NEXT_RECORD = re.compile(rf"(?<=\S)\s*(?=(?:<\d{{1,3}}>)?{_STAMP}(?:\s|$|{_CALLER}))")
 # Most lines of a console, and the quickest way to see that a line holds one record only.
 _COMMON = re.compile(r"\[ *(\d{1,10}\.\d{6})\](?:\[ *([TC]\d{1,10})\])? (?!\[|<\d)")
+# The kernel's lines in a syslog or a journal, which may keep the kernel's own stamp.
+_TAGGED = re.compile(
+    r"(?:(?:[A-Z][a-z]{2} [ \d]\d|\d{4}-\d\d-\d\d)[ T]\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:?\d\d)?"
+    r"|\[ *(\d{1,10}\.\d{6})\]) [^\s\[:]+ kernel: (?:\[ *(\d{1,10}\.\d{6})\] )?(?!\[|<\d)"
+)
 _STAMP_BEGINS = re.compile(r"\[ *(?:\+?\d{1,10}\.\d{3}|<)")
 
 
-@dataclass(frozen=True, slots=True)
-class LogLine:
-    """A log line without what the carriers put before it.
+class LogLine(NamedTuple):
+    """A log line without what the carriers put before it: a tuple, for tuples are made quickest.
 
     Attributes:
         text: the message, without prefixes, colour codes and carriage returns.
@@ -113,11 +117,18 @@ def split_records(raw: str) -> list[str]:
     a timestamp in mid-line starts a new record, and so does a carriage return.
     """
     text = clean(raw)
-    common = _COMMON.match(text)
-    if "\r" not in text and not _STAMP_BEGINS.search(text, common.end() if common else 1):
+    if "\r" not in text and not _is_shared(text):
         return [text]
     pieces = [piece for line in text.split("\r") for piece in _cut(line) if piece]
     return pieces or [""]
+
+
+def _is_shared(text: str) -> bool:
+    """Whether a stamp stands behind the line's own, as far as can be told quickly."""
+    if not _STAMP_BEGINS.search(text, 1):
+        return False
+    own = _COMMON.match(text) or _PREFIX.match(text)
+    return _STAMP_BEGINS.search(text, max(own.end(), 1) if own else 1) is not None
 
 
 def _cut(text: str) -> list[str]:
@@ -135,20 +146,27 @@ def _cut(text: str) -> list[str]:
     return pieces
 
 
-def read_plain(raw: str) -> tuple[str, str | None, float, str] | None:
-    """Record, caller, seconds and message of the most common kind of line; None for any other.
+def read_plain(raw: str) -> tuple[str, str | None, float | None, str] | None:
+    """Record, caller, seconds and message of the most common kinds of line; None for any other.
 
     What `split_records` and `parse_record` would say, at a third of the time.
     """
     record = raw.rstrip("\r\n")
+    caller: str | None = None
     found = _COMMON.match(record)
-    if not found or not record.isprintable() or "kernel: " in record:
+    if found and "kernel: " not in record:
+        seconds, caller = found.groups()
+    else:
+        found = _TAGGED.match(record)
+        if not found:
+            return None
+        seconds = found[1] or found[2]
+    if not record.isprintable():
         return None
     text = record[found.end() :]
     if "[" in text and _STAMP_BEGINS.search(text):
         return None
-    seconds, caller = found.groups()
-    return record, caller, float(seconds), text
+    return record, caller, float(seconds) if seconds else None, text
 
 
 def parse_line(text: str) -> LogLine:
@@ -177,29 +195,31 @@ def _quoted(text: str, otherwise: LogLine) -> LogLine:
         return otherwise
     inner = text[before.end() :]
     line = _from_prefix(inner, _PREFIX.match(inner))
-    return replace(line, stamped=line.seconds is not None, kernel=otherwise.kernel)
+    return line._replace(stamped=line.seconds is not None, kernel=otherwise.kernel)
 
 
 def _from_prefix(text: str, found: re.Match[str] | None) -> LogLine:
     if found is None:
         return LogLine(text)
-    level = found["level2"] or found["level"] or found["level3"]
-    facility, name = found["facility"] or found["facility2"], found["name"] or found["name2"]
-    stamp, caller, tag = found["stamp"], found["caller"], found["journal"] or found["journal2"]
-    stamped = bool(stamp or level or name or caller or tag or found["dmesg"])
-    if not stamped and not found["date"]:
+    (
+        facility, name, level, date, facility2, name2, dmesg, tag, level2,
+        stamp, seconds, tag2, level3, caller,
+    ) = found.groups()  # fmt: skip
+    name, level = name or name2, level2 or level or level3
+    stamped = bool(stamp or level or name or caller or tag or tag2 or dmesg)
+    if not stamped and not date:
         return LogLine(text)  # only indentation, which belongs to the message (stack frames)
     rest = text[found.end() :]
-    if (stamp or caller) and not found["journal2"] and rest.startswith(" "):
+    if (stamp or caller) and not tag2 and rest[:1] == " ":
         rest = rest[1:]  # the blank after a bracketed stamp; further ones are the message's
     number = int(level) if level else None
-    own = (number is None or number >> 3 == 0) and facility in (None, "kern")
+    own = (number is None or number >> 3 == 0) and (facility or facility2) in (None, "kern")
     return LogLine(
-        text=rest,
-        seconds=float(found["seconds"]) if found["seconds"] else None,
-        caller=caller,
-        level=number & 7 if number is not None else (LEVELS.index(name) if name else None),
-        kernel=own and (bool(tag) or not (found["date"] and _PROGRAM.match(rest))),
+        rest,
+        float(seconds) if seconds else None,
+        caller,
+        number & 7 if number is not None else (LEVELS.index(name) if name else None),
+        kernel=own and not (date and not tag and _PROGRAM.match(rest)),
         stamped=stamped,
     )
 

@@ -9,7 +9,9 @@ from collections.abc import Sequence
 from hotremove.observe.logline import SKIPPED, parse_line
 
 # `> `, `>> `, `| `, `# ` as TAP comments by, and `service-1  | ` as docker compose does.
-_QUOTE = re.compile(r"[ \t]*(?:[>|]+(?:[ \t]|$|(?=\[))|\# |[\w.][\w./-]{0,80} +\| )+", re.ASCII)
+_QUOTE = re.compile(
+    r"[ \t]*(?:[>|]+(?:[ \t]|$|(?=\[))|\# |[\w.][\w./-]{0,80} +\| ){1,16}", re.ASCII
+)
 _BARE = re.compile(r">(?![ \t>]|$)")  # quoted without a blank
 _MANY = 3  # lines; one may be the marked row of KASAN's "Memory state around the buggy address"
 _NARROWEST = 68  # columns: 72, less a quoting mark or two that were there when it was broken

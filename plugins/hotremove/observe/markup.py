@@ -18,7 +18,7 @@ _OPENING = re.compile(
     r"(?:<!\[CDATA\[)?"
 )
 _CLOSING = re.compile(
-    r"(?:\]\]>)?\s*(?:</(?:system-out|system-err|failure|error|testcase|pre)>)+\s*$"
+    r"(?:\]\]>)?\s*(?:</(?:system-out|system-err|failure|error|testcase|pre)>){1,8}\s*$"
 )
 _TAG = re.compile(r"</?(?:span|b|i|a|font|code|p|div|br)(?:\s[^<>]*)?/?>")
 _ENTITY = re.compile(r"&(?:lt|gt|amp|quot|apos|nbsp|#\d{1,7}|#[xX][0-9a-fA-F]{1,6});")
