@@ -8,6 +8,7 @@ with; only around those is it read line by line. Time is linear in the length of
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import accumulate, chain, islice
@@ -16,8 +17,11 @@ from typing import BinaryIO
 from hotremove.observe.carrier import plain_lines
 from hotremove.observe.growing import Entry, Growing
 from hotremove.observe.logline import SKIPPED, LogLine, parse_record, read_plain, split_records
-from hotremove.observe.report import Report
+from hotremove.observe.report import Report, Reports
 from hotremove.observe.rules import Rule, Rules, default_rules
+
+MOST = 10_000
+"""Reports with one fingerprint; further ones are counted only."""
 
 _CHUNK = 4096  # lines searched at once
 _BLOCK = 1 << 18  # bytes read at once
@@ -25,8 +29,10 @@ _MIXED = 3  # reports that a new one may be mixed with
 _LONGEST_RECORD = 4096  # characters; printk's own limit is about 1,000 (LOG_LINE_MAX)
 
 
-def find_reports(lines: Iterable[str]) -> list[Report]:
+def find_reports(lines: Iterable[str]) -> Reports:
     """Every report in a kernel log, in the order in which they begin. No text makes it raise.
+
+    Of those with one fingerprint the first `MOST` are kept, for memory's sake.
 
     `lines` are the log as read: line ends, prefixes and colour codes as they are.
     """
@@ -64,6 +70,7 @@ class _Finder:
     """Reads a log, stretch by stretch.
 
     Attributes:
+        counted: reports by fingerprint.
         growing: unfinished reports by printk caller, oldest first; None where the log names none.
         base: lines in the stretches before this one.
         before: the line before the present one.
@@ -73,6 +80,7 @@ class _Finder:
 
     rules: Rules
     done: list[Report] = field(default_factory=list)
+    counted: Counter[str] = field(default_factory=Counter)
     growing: dict[str | None, list[Growing]] = field(default_factory=dict)
     base: int = 0
     before: str = ""
@@ -105,10 +113,12 @@ class _Finder:
         offsets = list(accumulate(len(line) + 1 for line in chunk))
         return sorted({bisect_right(offsets, start) for start in found})
 
-    def finish(self) -> list[Report]:
+    def finish(self) -> Reports:
         """The log is at its end, and with it every report."""
         self._close(self._unfinished())
-        return sorted(self.done, key=lambda report: (report.start, report.end))
+        reports = Reports(sorted(self.done, key=lambda report: (report.start, report.end)))
+        reports.left_out = sum(max(count - MOST, 0) for count in self.counted.values())
+        return reports
 
     def _take(self, number: int, raw: str, *, hit: bool) -> None:
         plain = None if hit or len(raw) > _LONGEST_RECORD else read_plain(raw)
@@ -220,5 +230,9 @@ class _Finder:
             self._emit(one)
 
     def _emit(self, report: Growing) -> None:
-        if not self.rules.suppress.match(report.title):
-            self.done.append(report.finished(self.rules))
+        if self.rules.suppress.match(report.title):
+            return
+        finished = report.finished(self.rules)
+        self.counted[finished.fingerprint] += 1
+        if self.counted[finished.fingerprint] <= MOST:
+            self.done.append(finished)
