@@ -30,7 +30,7 @@ PLAIN = plain(SAID)
 def said_of(log: str, folder: Path) -> list[tuple[object, ...]]:
     """What is found in a log when it is read as a file."""
     file = folder / "log"
-    file.write_text(log, encoding="utf-8")
+    file.write_text(log, encoding="utf-8", newline="")
     with file.open("rb") as stream:
         found = find_reports(read_lines(stream))
     return [
@@ -94,6 +94,13 @@ def test_journalctl(
 ) -> None:
     monkeypatch.setenv("TZ", zone)
     assert said_of(journalctl(made, form), tmp_path) == expected
+
+
+@pytest.mark.parametrize("form", JOURNAL_FORMS)
+def test_journalctl_in_a_file_of_another_system(
+    form: str, made: Path, expected: list[tuple[object, ...]], tmp_path: Path
+) -> None:
+    assert said_of(journalctl(made, form).replace("\n", "\r\n"), tmp_path) == expected
 
 
 @pytest.mark.parametrize("form", [form for form in JOURNAL_FORMS if form.startswith("short")])
@@ -205,6 +212,7 @@ def test_indented_and_quoted(
     margin: str, log: str, expected: list[tuple[object, ...]], tmp_path: Path
 ) -> None:
     assert said_of(put_before(margin, log), tmp_path) == expected
+    assert said_of(put_before(margin, log).replace("\n", "\r\n"), tmp_path) == expected
     mixed = "As said:\n\n" + put_before(margin, log) + "\nWhat of it?\n"
     assert said_of(mixed, tmp_path) == expected
 

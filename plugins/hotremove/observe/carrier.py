@@ -7,30 +7,49 @@ next to nothing. As many lines come out as went in, in order: numbers stay those
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Set
 from itertools import islice
 
 from hotremove.observe.entries import complete, read_fields, read_json_lines, read_objects
 from hotremove.observe.mail import join_broken, unbroken, unquote
-from hotremove.observe.markup import decode_syslog, strip_colours, strip_tags
+from hotremove.observe.markup import (
+    ENTITY,
+    TAGS,
+    decode_syslog,
+    strip_colours,
+    strip_pasted_colours,
+    strip_tags,
+)
 
 _STRETCH = 4096  # lines
 _LONGEST_WAIT = 16 * _STRETCH  # lines of one entry
 
-# In this order: colours stand inside everything else, quoting around it. The first of each is a
-# character that most logs have not, to be looked for before the marks.
-_WRAPPINGS: tuple[tuple[str, tuple[str, ...], Callable[[list[str]], list[str]]], ...] = (
-    ("#", ("#033", "#011", "#012", "#015"), decode_syslog),
-    ("\x1b", ("\x1b",), strip_colours),
-    ("m", ("[0m",), strip_colours),
-    ("|", ("\n|", "\n |", " | "), unquote),
-    (">", ("\n>", "\n >"), unquote),
-    ("#", ("\n# ",), unquote),
-    ("{", ('{"',), read_json_lines),
-    ('"', ('"MESSAGE" :', '"MESSAGE":', '"msg":'), read_objects),
-    ("=", ("\nMESSAGE=", "\nMESSAGE\n", "\n    MESSAGE="), read_fields),
-    ("<", ("<system-", "<![CDATA[", "<pre", "<span", "<br"), strip_tags),
-    ("&", ("&lt;", "&gt;", "&amp;", "&#"), strip_tags),
+# What makes a stretch need it, by its text and the first characters of its lines. In this order:
+# colours stand inside everything else, quoting around it. One search of the text for each, and
+# none where a single rare character tells: the searches are what a plain log pays.
+_Need = Callable[[str, Set[str]], bool]
+_WRAPPINGS: tuple[tuple[_Need, Callable[[list[str]], list[str]]], ...] = (
+    (lambda text, _: "#0" in text, decode_syslog),
+    (lambda text, _: "\x1b" in text, strip_colours),
+    (lambda text, _: "[0m" in text or "^[[" in text, strip_pasted_colours),
+    (
+        lambda text, firsts: (
+            not firsts.isdisjoint(">|#")
+            or (" " in firsts and ("\n >" in text or "\n |" in text))
+            or ("|" in text and " | " in text)
+        ),
+        unquote,
+    ),
+    (lambda text, _: "{" in text and '{"' in text, read_json_lines),
+    (lambda text, _: "{" in text and '"' in text, read_objects),
+    (lambda text, _: "MESSAGE" in text, read_fields),
+    (
+        lambda text, _: (
+            ("<" in text and TAGS.search(text) is not None)
+            or ("&" in text and ENTITY.search(text) is not None)
+        ),
+        strip_tags,
+    ),
 )
 
 
@@ -64,9 +83,14 @@ def _stretches(lines: Iterable[str]) -> Iterator[list[str]]:
 
 
 def _unwrapped(lines: list[str]) -> list[str]:
-    text = "\n".join(["", *lines])
-    for character, marks, unwrap in _WRAPPINGS:
-        if character in text and any(mark in text for mark in marks):
-            lines = unwrap([line.rstrip("\r\n") for line in lines])
-            text = "\n".join(["", *lines])
+    text, firsts = _marks(lines)
+    for is_needed, unwrap in _WRAPPINGS:
+        if is_needed(text, firsts) and (unwrapped := unwrap(lines)) != lines:
+            lines = unwrapped
+            text, firsts = _marks(lines)
     return lines
+
+
+def _marks(lines: list[str]) -> tuple[str, Set[str]]:
+    """The text, and the first characters of its lines."""
+    return "\n".join(lines), {line[:1] for line in lines}

@@ -158,13 +158,13 @@ def _show(results: Iterable[tuple[str, Judged, list[str]]], options: Namespace) 
         for kind, allowances in (("expired", judged.expired), ("unused", judged.unused)):
             for allowance in allowances:
                 console.print(f"  {kind} allowance: {escape(str(allowance))}")
-        if judged.left_out:
-            console.print(f"  and {judged.left_out} more reports with fingerprints of those above")
 
 
 def _summary(judged: Judged) -> str:
     counts = {"failing": judged.failing, "allowed": judged.allowed, "informative": judged.notes}
     said = [f"{len(found)} {word}" for word, found in counts.items() if found]
+    if judged.left_out:
+        said.append(f"{judged.left_out} more of the same")
     return ", ".join(said) if said else "nothing found"
 
 

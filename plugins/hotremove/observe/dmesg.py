@@ -7,7 +7,7 @@ with; only around those is it read line by line. Time is linear in the length of
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -25,6 +25,7 @@ MOST = 10_000
 
 _CHUNK = 4096  # lines searched at once
 _BLOCK = 1 << 18  # bytes read at once
+_OFTEN = 256  # lines after which forgotten reports are looked for
 _MIXED = 3  # reports that a new one may be mixed with
 _LONGEST_RECORD = 4096  # characters; printk's own limit is about 1,000 (LOG_LINE_MAX)
 
@@ -89,20 +90,37 @@ class _Finder:
 
     def read(self, chunk: list[str]) -> None:
         """Take the next stretch of lines."""
-        hits = self._hits(chunk)
-        is_hit = frozenset(hits)
         at = 0
-        while at < len(chunk):
-            if not self.growing:
-                place = bisect_left(hits, at)
-                if place == len(hits):
-                    break
-                at = hits[place]
-            self.before = chunk[at - 1] if at else self.before
-            self._take(self.base + at + 1, chunk[at], hit=at in is_hit)
-            at += 1
+        for hit in self._hits(chunk):
+            self._follow(chunk, at, hit)
+            self.before = chunk[hit - 1] if hit else self.before
+            self._take(self.base + hit + 1, chunk[hit], hit=True)
+            self._forget(self.base + hit + 1)
+            at = hit + 1
+        self._follow(chunk, at, len(chunk))
         self.before = chunk[-1]
         self.base += len(chunk)
+
+    def _follow(self, chunk: list[str], start: int, end: int) -> None:
+        """Lines that begin nothing: give them to the unfinished reports, as long as there are."""
+        for at in range(start, end):
+            if not self.growing:
+                return
+            number, raw = self.base + at + 1, chunk[at]
+            plain = read_plain(raw) if len(raw) <= _LONGEST_RECORD else None
+            if plain:
+                # As _take() does, without its calls: most lines of a report come this way.
+                record, self.last, seconds, text = plain
+                if reports := self.growing.get(self.last) or self._asked(text):
+                    self._extend(Entry(number, record, text, seconds, self.last), reports)
+            else:
+                self._take(number, raw, hit=False)
+            self._forget(number)
+
+    def _forget(self, number: int) -> None:
+        """Close, every now and then, what has had no line for long."""
+        if number % _OFTEN == 0:
+            self._close([one for one in self._unfinished() if one.is_forgotten(number)])
 
     def _hits(self, chunk: list[str]) -> list[int]:
         """Which lines of the stretch hold a text that a report may begin with, in order."""
@@ -121,17 +139,10 @@ class _Finder:
         return reports
 
     def _take(self, number: int, raw: str, *, hit: bool) -> None:
-        plain = None if hit or len(raw) > _LONGEST_RECORD else read_plain(raw)
-        if plain:
-            record, self.last, seconds, text = plain
-            self._continue(Entry(number, record, text, seconds, self.last))
-        else:
-            records = split_records(raw) if raw != SKIPPED else []
-            for record in records:
-                shared = record is not records[-1]
-                self._take_record(number, record[:_LONGEST_RECORD], hit=hit, shared=shared)
-        if number % 256 == 0:
-            self._close([one for one in self._unfinished() if one.is_forgotten(number)])
+        records = split_records(raw) if raw != SKIPPED else []
+        for record in records:
+            shared = record is not records[-1]
+            self._take_record(number, record[:_LONGEST_RECORD], hit=hit, shared=shared)
 
     def _take_record(self, number: int, record: str, *, hit: bool, shared: bool) -> None:
         line = self._without_margin(parse_record(record), hit=hit)
@@ -171,11 +182,15 @@ class _Finder:
 
     def _reports_of(self, entry: Entry) -> list[Growing]:
         """The unfinished reports that this line may belong to."""
-        reports = self.growing.get(self.last, [])
-        if not reports and entry.text.startswith("NMI backtrace for cpu"):
-            reports = [one for one in self._unfinished() if one.asks_processors][:1]
-            if reports:
-                self.growing[self.last] = reports
+        return self.growing.get(self.last) or self._asked(entry.text)
+
+    def _asked(self, text: str) -> list[Growing]:
+        """The report that made a processor print its backtrace, of which this is the first line."""
+        if not text.startswith("NMI backtrace for cpu"):
+            return []
+        reports = [one for one in self._unfinished() if one.asks_processors][:1]
+        if reports:
+            self.growing[self.last] = reports
         return reports
 
     def _trigger(self, entry: Entry, rule: Rule, reports: list[Growing]) -> None:

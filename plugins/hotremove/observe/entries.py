@@ -22,7 +22,7 @@ _DAEMON = 3  # syslog's facility for programs
 _LINE = re.compile(r"(?:data: |\x1e|[-,\[\s]){0,16}(\{\".*\})[],\s]*", re.DOTALL)
 _OPENS = re.compile(r"[]},\[\s]*\{\s*")
 _CLOSES = re.compile(r"\s*\}[],\s]*(?:\{\s*)?")
-_FIELD = re.compile(r"(?: {4})?([A-Z_][A-Z0-9_]{0,63})(?:=(.*))?", re.DOTALL)
+_FIELD = re.compile(r"(?: {4})?([A-Z_][A-Z0-9_]{0,63})(?:=(.*)|\r?)", re.DOTALL)
 _LAST = ("", "}", "},")  # lines that may stand below an entry
 _HEAD = re.compile(r"\w{3} \d{4}-\d\d-\d\d \S+ \S+ \[s=")  # of journalctl -o verbose
 _LENGTH = re.compile(r".{0,3}?\x00{5,7}", re.DOTALL)  # of a binary field: eight bytes
@@ -43,7 +43,7 @@ def read_json_lines(lines: Sequence[str]) -> list[str]:
     """Lines that are a JSON object each; others, and objects without a message, stay."""
     read = [_from_json(line) if '{"' in line else line for line in lines]
     for place, line in enumerate(lines[:-1]):
-        if line.startswith("data: {") and not lines[place + 1]:
+        if line.startswith("data: {") and not lines[place + 1].strip():
             read[place + 1] = SKIPPED  # what parts server-sent events
     return read
 
@@ -116,7 +116,7 @@ def _fields(lines: Sequence[str]) -> dict[str, str]:
         found = _FIELD.fullmatch(line)
         if found:
             name = found[1]
-            fields[name] = found[2] or ""
+            fields[name] = (found[2] or "").rstrip("\r")
         elif name:
             more = line if fields[name] else _LENGTH.sub("", line, count=1)
             fields[name] += f"\n{more.lstrip()}" if fields[name] else more

@@ -78,6 +78,8 @@ _TAGGED = re.compile(
     r"(?:(?:[A-Z][a-z]{2} [ \d]\d|\d{4}-\d\d-\d\d)[ T]\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:?\d\d)?"
     r"|\[ *(\d{1,10}\.\d{6})\]) [^\s\[:]+ kernel: (?:\[ *(\d{1,10}\.\d{6})\] )?(?!\[|<\d)"
 )
+# Functions of a stack: no prefix begins like this and has no colon.
+_BARE = re.compile(r" *[?_a-z]")
 _STAMP_BEGINS = re.compile(r"\[ *(?:\+?\d{1,10}\.\d{3}|<)")
 
 
@@ -183,6 +185,8 @@ def parse_record(text: str) -> LogLine:
         record = _KMSG.match(text)
         if record:
             return _from_kmsg(record)
+    if _BARE.match(text) and ":" not in text:
+        return LogLine(text)
     found = _PREFIX.match(text)
     line = _from_prefix(text, found) if found and found.end() else LogLine(text)
     return line if line.stamped or "kernel: " not in text else _quoted(text, line)

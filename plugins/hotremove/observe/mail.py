@@ -10,9 +10,10 @@ from hotremove.observe.logline import SKIPPED, parse_line
 
 # `> `, `>> `, `| `, `# ` as TAP comments by, and `service-1  | ` as docker compose does.
 _QUOTE = re.compile(
-    r"[ \t]*(?:[>|]+(?:[ \t]|$|(?=\[))|\# |[\w.][\w./-]{0,80} +\| ){1,16}", re.ASCII
+    r"[ \t]*(?:[>|]+(?:[ \t]|\r?$|(?=\[))|\# |[\w.][\w./-]{0,80} +\| ){1,16}", re.ASCII
 )
-_BARE = re.compile(r">(?![ \t>]|$)")  # quoted without a blank
+_MARKS = frozenset(">|# \t")
+_BARE = re.compile(r">(?![ \t\r>]|$)")  # quoted without a blank
 _MANY = 3  # lines; one may be the marked row of KASAN's "Memory state around the buggy address"
 _NARROWEST = 68  # columns: 72, less a quoting mark or two that were there when it was broken
 _WIDEST = 80
@@ -36,9 +37,14 @@ _LONG = re.compile(
 
 def unquote(lines: Sequence[str]) -> list[str]:
     """Lines without the marks that they are quoted by."""
-    if sum(_BARE.match(line) is not None for line in lines) >= _MANY:
+    if sum(line[:1] == ">" and _BARE.match(line) is not None for line in lines) >= _MANY:
         return [line.removeprefix(">") for line in lines]
-    return [line[found.end() :] if (found := _QUOTE.match(line)) else line for line in lines]
+    return [_unquoted(line) if line[:1] in _MARKS or " | " in line else line for line in lines]
+
+
+def _unquoted(line: str) -> str:
+    found = _QUOTE.match(line)
+    return line[found.end() :] if found else line
 
 
 def join_broken(lines: list[str]) -> list[str]:

@@ -7,10 +7,13 @@ import html
 import re
 from collections.abc import Sequence
 
-# As they are, and as pasted: `^[[32m`, `ESC[32m`, `\033[32m`, or with the escape lost, `[32m`.
-_COLOUR = re.compile(
-    r"(?:\x1b|\^\[|ESC|\\(?:x1b|033|e|u001b))\[[0-9;?]*[ -/]*[A-Za-z]"
-    r"|\[\d{1,2}(?:;\d{1,3}){0,4}m(?!\])"
+TAGS = re.compile(r"<(?:system-|pre\b|span\b|br\b|!\[CDATA)")
+"""Where XML or HTML shows; most of its lines show by an `ENTITY` only."""
+
+_COLOUR = re.compile(r"\x1b\[[0-9;?]*[ -/]*[A-Za-z]")
+# As pasted: `^[[32m`, `ESC[32m`, `\033[32m`, or with the escape lost, `[32m`.
+_PASTED = re.compile(
+    r"(?:\^\[|ESC|\\(?:x1b|033|e|u001b))\[[\d;]*[mK]|\[\d{1,2}(?:;\d{1,3}){0,4}m(?!\])"
 )
 _SYSLOG = re.compile(r"#(?:011|012|015|033)")
 _OPENING = re.compile(
@@ -21,12 +24,21 @@ _CLOSING = re.compile(
     r"(?:\]\]>)?\s*(?:</(?:system-out|system-err|failure|error|testcase|pre)>){1,8}\s*$"
 )
 _TAG = re.compile(r"</?(?:span|b|i|a|font|code|p|div|br)(?:\s[^<>]*)?/?>")
-_ENTITY = re.compile(r"&(?:lt|gt|amp|quot|apos|nbsp|#\d{1,7}|#[xX][0-9a-fA-F]{1,6});")
+ENTITY = re.compile(r"&(?:lt|gt|amp|quot|apos|nbsp|#\d{1,7}|#[xX][0-9a-fA-F]{1,6});")
+"""A character that XML or HTML has another way of writing."""
 
 
 def strip_colours(lines: Sequence[str]) -> list[str]:
-    """Lines without colours, also those that a paste has made text of."""
-    return [_COLOUR.sub("", line) if "[" in line else line for line in lines]
+    """Lines without colours."""
+    return [_COLOUR.sub("", line) if "\x1b" in line else line for line in lines]
+
+
+def strip_pasted_colours(lines: Sequence[str]) -> list[str]:
+    """Lines without colours that a terminal's escape has become text of."""
+    return [
+        _PASTED.sub("", line) if "[0m" in line or "[3" in line or "[[" in line else line
+        for line in lines
+    ]
 
 
 def decode_syslog(lines: Sequence[str]) -> list[str]:
@@ -51,4 +63,4 @@ def _stripped(line: str) -> str:
     if opening and "<" in opening[0]:
         line = line[opening.end() :]
     line = _TAG.sub("", _CLOSING.sub("", line))
-    return _ENTITY.sub(lambda found: html.unescape(found[0]), line).replace("\n", "\r")
+    return ENTITY.sub(lambda found: html.unescape(found[0]), line).replace("\n", "\r")
