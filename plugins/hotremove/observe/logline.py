@@ -17,7 +17,9 @@ SKIPPED = "\x00"
 """Stands for a line of a file that holds no message, so that the numbers of others stay right."""
 
 _ANSI = re.compile(r"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\^_]|c|\(B)")
-_AGO = r"<[ +.\d]*>"  # what dmesg --show-delta and journalctl -o short-delta add
+_AGO = (
+    r"<[ ]*\+?\d{1,10}\.\d{3,9}[ ]?>"  # what dmesg --show-delta and journalctl -o short-delta add
+)
 _STAMP = rf"\[ *(?:\+?\d{{1,10}}\.\d{{3,9}} *(?:{_AGO})?|{_AGO})\]"
 _CALLER = r"\[ *[TC]\d+(?:\([^)]*\))?\]"
 
@@ -31,7 +33,8 @@ _DMESG_DATE = rf"""
 # The first is journalctl's short-full.
 _DATE = rf"""
         [A-Z][a-z]{{2}}[ ]\d{{4}}-\d\d-\d\d[ ]{_CLOCK}(?:\.\d+)?[ ](?:[A-Z]+|[+-]\d+)[ ]
-      | \[?\d{{4}}-\d\d-\d\d[T ]{_CLOCK}(?:[.,]\d+)?[ ]?(?:Z|UTC|[+-]\d\d:?\d\d)?\]?(?:[ \t]|$)
+      | \[?\d{{4}}-\d\d-\d\d[T ]{_CLOCK}(?:\.\d+|,\d{{3}}(?:\d{{6}})?)?
+        [ ]?(?:Z|UTC|[+-]\d\d:?\d\d)?\]?(?:[ \t]|$)
         (?:std(?:out|err)[ ][FP][ ]|\d\d[OE][ +])?                           # Kubernetes, GitLab
       | (?:[A-Z][a-z]{{2}}[ ])?[A-Z][a-z]{{2}}[ ]+\d{{1,2}}[ ]{_CLOCK}(?:\.\d+)?(?:[ ]\d{{4}})?[ ]
       | \d{{9,10}}\.\d{{3,6}}[ ]                                             # short-unix
@@ -80,7 +83,7 @@ _TAGGED = re.compile(
 )
 # Functions of a stack: no prefix begins like this and has no colon.
 _BARE = re.compile(r" *[?_a-z]")
-_STAMP_BEGINS = re.compile(r"\[ *(?:\+?\d{1,10}\.\d{3}|<)")
+_STAMP_BEGINS = re.compile(r"\[[ <+]*\d{1,10}\.\d{3}")
 
 
 class LogLine(NamedTuple):
