@@ -5,9 +5,12 @@ import io
 import json
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from unittest.mock import patch
 from xml.sax.saxutils import escape
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from kernel_log import (
     Message,
     dmesg,
@@ -21,6 +24,7 @@ from kernel_log import (
     rsyslog,
 )
 
+from hotremove.observe.carrier import plain_lines
 from hotremove.observe.dmesg import find_reports, read_lines
 
 SAID = messages()
@@ -247,6 +251,46 @@ def test_what_a_rule_asks_for_may_be_broken(before: str) -> None:
     first = before + HUNG.replace("u8", "u" + "8" * (27 - len(before)))
     assert 62 < len(first) <= 72
     assert kinds([first, "more than 120 seconds."]) == ["hung-task"]
+
+
+PARTS = (
+    "[    1.000000] ", "BUG: KASAN: x in f+0x1/0x2", " f+0x1/0x2", "> ", "| ", "# ", "    ", "\t",
+    '{"MESSAGE":"', '"}', "{", "}", '\t"MESSAGE" : "a",', "MESSAGE=", "MESSAGE", "__CURSOR=",
+    "_TRANSPORT=kernel", "\x1f\x00\x00\x00\x00\x00\x00\x00", "<system-out>", "<![CDATA[", "]]>",
+    "</system-out>", "&lt;TASK&gt;", "&#10;", "\x1b[0m", "[32m", "#011", "a word " * 10, "\r",
+    "kernel: ", "Jan 01 00:00:00 lab ", "data: ", "\ufeff", "[<80136404>]", "é",
+)  # fmt: skip
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.lists(st.lists(st.one_of(st.sampled_from(PARTS), st.text(max_size=9)), max_size=6)))
+def test_any_text_is_made_plain(parts: list[list[str]]) -> None:
+    lines = ["".join(line).replace("\n", "") for line in parts]
+    read = list(plain_lines(lines))
+    assert len(read) == len(lines)  # numbers stay those of the file
+    for report in find_reports(read):
+        assert 1 <= report.start <= report.end <= len(lines)
+
+
+@given(st.binary(max_size=300), st.integers(1, 40))
+def test_blocks_do_not_matter(data: bytes, size: int) -> None:
+    expected = data.decode("utf-8", errors="replace").split("\n")
+    with (
+        patch("hotremove.observe.dmesg._BLOCK", size),
+        patch("hotremove.observe.dmesg.plain_lines", iter),
+    ):
+        read = list(read_lines(io.BytesIO(data)))
+    assert read == (expected[:-1] if not expected[-1] else expected)
+
+
+@pytest.mark.parametrize("form", ["json-pretty", "export", "verbose", "short"])
+@pytest.mark.parametrize("shift", [4090, 4093])
+def test_stretches_do_not_matter(
+    form: str, shift: int, made: Path, expected: list[tuple[object, ...]], tmp_path: Path
+) -> None:
+    """An entry that lies across two stretches is read all the same."""
+    text = journalctl(made, form)
+    assert said_of("# nothing to see\n" * shift + text, tmp_path) == expected
 
 
 def test_two_lines_of_a_console_are_not_one() -> None:

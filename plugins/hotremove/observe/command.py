@@ -42,9 +42,9 @@ def register(subparsers: _SubParsersAction[ArgumentParser]) -> None:
     parser = subparsers.add_parser(
         "dmesg",
         help="find the reports of a kernel that went wrong in a log",
-        description="Find panics, oopses, warnings, stalls and the like in kernel logs: dmesg,"
-        " serial consoles, /dev/kmsg, journalctl -k. Exit status: 0 nothing that fails,"
-        " 1 a report that fails, 2 a file that cannot be read.",
+        description="Find panics, oopses, warnings, stalls and the like in kernel logs of any form:"
+        " dmesg, journalctl, syslog, consoles, CI, quoted in mail. Exit status: 0 nothing that"
+        " fails, 1 a report that fails, 2 a file that cannot be read.",
     )
     parser.add_argument("files", nargs="+", metavar="FILE", help="a log; - for standard input")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
