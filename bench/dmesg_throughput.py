@@ -1,21 +1,28 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How long the dmesg engine takes for a log of 100 MB, and whether the time grows linearly.
+"""How long `hotremove dmesg` takes for a log of 100 MB, and whether the time grows linearly.
 
     PYTHONPATH=plugins python bench/dmesg_throughput.py [--megabytes 100] [--splats 0.02]
+                                                        [--form plain] [--json]
 
 The log mixes ordinary boot and driver lines with splats of the golden files; `--splats` is their
-share of the lines (1.0: nothing else). Each size is measured from bytes in memory to reports.
+share of the lines (1.0: nothing else), `--form` what they are wrapped in. Each size is measured as
+a command is run: from a file to what is printed.
 """
 
 from __future__ import annotations
 
 import argparse
-import io
+import json
 import random
+import subprocess
+import sys
+import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
+from resource import RUSAGE_CHILDREN, getrusage
 
-from hotremove.observe.dmesg import find_reports, read_lines
+from hotremove.observe.logline import parse_line
 
 GOLDEN = Path(__file__).parents[1] / "tests" / "golden"
 ORDINARY = (
@@ -27,33 +34,57 @@ ORDINARY = (
     "clocksource: tsc: mask: 0xffffffffffffffff max_cycles: 0x2b2c5b0dbe2",
     "usb 1-1: new high-speed USB device number 2 using xhci_hcd",
 )
+# What a line becomes, by the message's seconds and text.
+FORMS: dict[str, Callable[[float, str], str]] = {
+    "plain": lambda clock, text: f"[{clock:12.6f}] {text}",
+    "untimed": lambda _, text: text,
+    "quoted": lambda clock, text: f"> [{clock:12.6f}] {text}",
+    "indented": lambda _, text: f"    {text}",
+    "syslog": lambda clock, text: f"Jan 01 00:00:00 lab kernel: [{clock:12.6f}] {text}",
+    "journal": lambda _, text: f"Jan 01 00:00:00 lab kernel: {text}",
+    "monotonic": lambda clock, text: f"[{clock:12.6f}] lab kernel: {text}",
+    "json": lambda clock, text: json.dumps(
+        {"__MONOTONIC_TIMESTAMP": str(round(clock * 1e6)), "_TRANSPORT": "kernel", "MESSAGE": text}
+    ),
+    "export": lambda clock, text: (
+        f"__CURSOR=s\n__MONOTONIC_TIMESTAMP={clock * 1e6:.0f}\n_TRANSPORT=kernel\nMESSAGE={text}\n"
+    ),
+}
 
 
-def make_log(size: int, share: float) -> bytes:
-    """A log of at least `size` bytes, in which a share of the lines belongs to splats."""
+def make_log(size: int, share: float, form: Callable[[float, str], str]) -> bytes:
+    """A log of `size` bytes, in which a share of the messages belongs to splats."""
     chance = random.Random(1)  # noqa: S311 - the same log every time
-    splats = [log.read_bytes().split(b"\n") for log in sorted(GOLDEN.glob("*.log"))]
+    splats = [_messages(log) for log in sorted(GOLDEN.glob("*.log"))]
     mean = sum(map(len, splats)) / len(splats)
     quiet = round(mean / share - mean) if share else 10_000
     parts: list[bytes] = []
     written, clock = 0, 0.0
     while written < size:
-        for _ in range(quiet):
+        said = [chance.choice(ORDINARY) for _ in range(quiet)]
+        said += chance.choice(splats) if share else []
+        for text in said:
             clock += 0.0001
-            parts.append(f"[{clock:12.6f}] {chance.choice(ORDINARY)}".encode())
+            parts.append(form(clock, text).encode())
             written += len(parts[-1]) + 1
-        if share:
-            splat = chance.choice(splats)
-            parts += splat
-            written += sum(len(line) + 1 for line in splat)
     return b"\n".join(parts)[:size]
 
 
-def measure(log: bytes) -> tuple[float, float, int]:
-    """Seconds to read the log by the clock and on the processor, and how many reports there are."""
-    begun, busy = time.perf_counter(), time.process_time()
-    reports = find_reports(read_lines(io.BytesIO(log)))
-    return time.perf_counter() - begun, time.process_time() - busy, len(reports)
+def _messages(log: Path) -> list[str]:
+    lines = log.read_text(encoding="utf-8", errors="replace").split("\n")[1:]
+    return [parse_line(line).text for line in lines]
+
+
+def measure(log: bytes, options: list[str]) -> tuple[float, float]:
+    """Seconds that the command takes by the clock and on the processor."""
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(log)
+        file.flush()
+        before, begun = getrusage(RUSAGE_CHILDREN), time.perf_counter()
+        command = [sys.executable, "-m", "hotremove.cli", "dmesg", *options, file.name]
+        subprocess.run(command, stdout=subprocess.DEVNULL, check=False)
+        seconds, after = time.perf_counter() - begun, getrusage(RUSAGE_CHILDREN)
+    return seconds, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 def main() -> None:
@@ -61,14 +92,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
     parser.add_argument("--megabytes", type=int, default=100)
     parser.add_argument("--splats", type=float, default=0.02, help="share of the lines, 0 to 1")
+    parser.add_argument("--form", choices=FORMS, default="plain")
+    parser.add_argument("--json", action="store_true", help="JSON in place of a table")
     options = parser.parse_args()
-    whole = make_log(options.megabytes * 1_000_000, options.splats)
+    whole = make_log(options.megabytes * 1_000_000, options.splats, FORMS[options.form])
     for divisor in (4, 2, 1):
         log = whole[: len(whole) // divisor]
-        seconds, busy, reports = measure(log)
+        seconds, busy = measure(log, ["--json"] if options.json else [])
+        memory = getrusage(RUSAGE_CHILDREN).ru_maxrss // 1024
         print(
-            f"{len(log) / 1e6:6.0f} MB  {log.count(10):9,} lines  {reports:7,} reports"
-            f"  {seconds:6.2f} s ({busy:.2f} s of processor time)"
+            f"{len(log) / 1e6:6.0f} MB  {log.count(10):9,} lines  {seconds:6.2f} s"
+            f" ({busy:.2f} s of processor time), {memory} MiB at most"
         )
 
 

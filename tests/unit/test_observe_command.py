@@ -93,3 +93,48 @@ def test_symbolised(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "decoded [    9.700015]" in capsys.readouterr().out
     assert dmesg(*words) == 2
     assert capsys.readouterr().err == "hotremove dmesg: --decode needs --vmlinux\n"
+
+
+WARNING = """\
+[{0:12.6f}] WARNING: CPU: 0 PID: {1} at mm/gup.c:99 f{2}+0x10/0x830
+[{0:12.6f}] Call Trace:
+[{0:12.6f}]  g{2}+0x1/0x2
+[{0:12.6f}] ---[ end trace 0000000000000000 ]---
+"""
+
+
+def test_very_many_reports_have_a_row_for_each_fingerprint(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hotremove.observe.dmesg.MOST", 200)
+    monkeypatch.setenv("COLUMNS", "160")
+    log = tmp_path / "log"
+    log.write_text("".join(WARNING.format(20.0 * n, n, n % 2) for n in range(500)))
+    assert dmesg(log) == 1
+    shown = capsys.readouterr().out
+    assert "400 failing, 100 more of the same" in shown
+    assert shown.count("200 times, the last in line 159") == 2
+    assert len(shown.splitlines()) < 10
+    assert dmesg("--json", log) == 1
+    (found,) = json.loads(capsys.readouterr().out)
+    assert (len(found["reports"]), found["left_out"]) == (400, 100)
+    assert {one["fingerprint"] for one in found["reports"]} == {"warning:f0:g0", "warning:f1:g1"}
+
+
+@pytest.mark.parametrize("case", ["indented", "first of its minute", "short-monotonic"])
+def test_a_report_is_found_however_the_log_came(
+    case: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = {
+        "indented": ("    ", "    "),
+        "first of its minute": ("[Jun 4 07:25] ", "[  +0.000013] "),
+        "short-monotonic": ("[ 1984.506184] node kernel: ", "[ 1984.506199] node kernel: "),
+    }
+    first, further = before[case]
+    log = tmp_path / "log"
+    log.write_text(
+        f"{first}BUG: kernel NULL pointer dereference, address: 0000000000000008\n"
+        f"{further}RIP: 0010:unpin_user_pages+0x3a/0x2d0\n"
+    )
+    assert dmesg(log) == 1
+    assert "oops:unpin_user_pages" in capsys.readouterr().out

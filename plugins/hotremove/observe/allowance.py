@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from hotremove.errors import UsageProblem
-from hotremove.observe.report import Report
+from hotremove.observe.report import Report, Reports
 from hotremove.observe.rules import default_rules
 
 _KEYS = frozenset({"kind", "pattern", "reason", "expires", "kernel", "scenario"})
@@ -100,6 +100,7 @@ class Judged:
         expired: allowances that would have helped, had they not run out.
         unused: allowances in force that met no report. Whether that matters is for a whole run
             to say: an allowance may be there for a fault that comes up now and then.
+        left_out: reports that were counted only, having the fingerprint of very many others.
     """
 
     failing: tuple[Report, ...]
@@ -107,6 +108,7 @@ class Judged:
     notes: tuple[Report, ...]
     expired: tuple[Allowance, ...]
     unused: tuple[Allowance, ...]
+    left_out: int = 0
 
 
 def judge(
@@ -128,6 +130,7 @@ def judge(
     """
     here = [one for one in allowances if one.scope.covers(kernel, scenario)]
     holding = [one for one in here if not one.has_expired(today)]
+    left_out = reports.left_out if isinstance(reports, Reports) else 0
     reports = list(reports)
     allowed = [(report, by) for report in reports if (by := _first(holding, report))]
     passed = {id(report) for report, _ in allowed}
@@ -139,6 +142,7 @@ def judge(
         notes=tuple(one for one in reports if not one.fails and id(one) not in passed),
         expired=tuple(late),
         unused=tuple(one for one in holding if not any(map(one.fits, reports))),
+        left_out=left_out,
     )
 
 

@@ -33,6 +33,7 @@ UNUSABLE = 2
 """Exit status when a file cannot be read or an option is wrong; the other files are read."""
 
 _MANY = 5  # page dumps explained
+_ROWS = 200  # reports shown one by one
 _COLOURS = {"splat": "bold red", "note": "yellow"}
 
 
@@ -41,9 +42,9 @@ def register(subparsers: _SubParsersAction[ArgumentParser]) -> None:
     parser = subparsers.add_parser(
         "dmesg",
         help="find the reports of a kernel that went wrong in a log",
-        description="Find panics, oopses, warnings, stalls and the like in kernel logs: dmesg,"
-        " serial consoles, /dev/kmsg, journalctl -k. Exit status: 0 nothing that fails,"
-        " 1 a report that fails, 2 a file that cannot be read.",
+        description="Find panics, oopses, warnings, stalls and the like in kernel logs of any form:"
+        " dmesg, journalctl, syslog, consoles, CI, quoted in mail. Exit status: 0 nothing that"
+        " fails, 1 a report that fails, 2 a file that cannot be read.",
     )
     parser.add_argument("files", nargs="+", metavar="FILE", help="a log; - for standard input")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
@@ -102,7 +103,7 @@ def _examine(
     """The file's name, what was found in it, and what its page dumps say."""
     reports = _read(name)
     if debug:
-        reports = [replace(one, text=symbolise(one.text, debug)) for one in reports]
+        reports[:] = [replace(one, text=symbolise(one.text, debug)) for one in reports]
     judged = judge(
         reports,
         allowances,
@@ -133,6 +134,7 @@ def _as_json(name: str, judged: Judged) -> dict[str, Any]:
         "reports": [{**asdict(one), "allowed": reasons.get(id(one))} for one in reports],
         "expired": [str(one) for one in judged.expired],
         "unused": [str(one) for one in judged.unused],
+        "left_out": judged.left_out,
     }
 
 
@@ -147,7 +149,8 @@ def _show(results: Iterable[tuple[str, Judged, list[str]]], options: Namespace) 
         if shown:
             Console(highlight=False).print(_table(shown))
         for report, _ in shown if options.full else ():
-            console.print(f"\n[bold]{escape(report.title)}[/]\n{escape(report.text)}")
+            console.print(f"\n[bold]{escape(report.title)}[/]")
+            print(report.text)
         for sentence in pages[:_MANY]:
             console.print(f"  {escape(sentence)}")
         if len(pages) > _MANY:
@@ -160,14 +163,31 @@ def _show(results: Iterable[tuple[str, Judged, list[str]]], options: Namespace) 
 def _summary(judged: Judged) -> str:
     counts = {"failing": judged.failing, "allowed": judged.allowed, "informative": judged.notes}
     said = [f"{len(found)} {word}" for word, found in counts.items() if found]
+    if judged.left_out:
+        said.append(f"{judged.left_out} more of the same")
     return ", ".join(said) if said else "nothing found"
 
 
-def _table(shown: Iterable[tuple[Report, str]]) -> Table:
+def _rows(shown: Sequence[tuple[Report, str]]) -> list[tuple[Report, str]]:
+    """Every report and the remark on it; of very many, the first with each fingerprint."""
+    if len(shown) <= _ROWS:
+        return list(shown)
+    alike: dict[str, list[tuple[Report, str]]] = {}
+    for pair in shown:
+        alike.setdefault(pair[0].fingerprint, []).append(pair)
+    rows = []
+    for same in alike.values():
+        (first, remark), (last, _) = same[0], same[-1]
+        times = f", {len(same)} times, the last in line {last.start}" if last is not first else ""
+        rows.append((first, times + remark))
+    return rows
+
+
+def _table(shown: Sequence[tuple[Report, str]]) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for heading in ("lines", "kind", "report, and its fingerprint"):
         table.add_column(heading, overflow="fold", no_wrap=heading in ("lines", "kind"))
-    for report, remark in shown:
+    for report, remark in _rows(shown):
         kind = f"{report.kind}{' (panic)' if report.panicked and report.kind != 'panic' else ''}"
         table.add_row(
             f"{report.start}-{report.end}",

@@ -7,23 +7,33 @@ with; only around those is it read line by line. Time is linear in the length of
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
+from bisect import bisect_right
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from itertools import accumulate, islice
+from itertools import accumulate, chain, islice
+from typing import BinaryIO
 
+from hotremove.observe.carrier import plain_lines
 from hotremove.observe.growing import Entry, Growing
-from hotremove.observe.logline import parse_record, read_plain, split_records
-from hotremove.observe.report import Report
+from hotremove.observe.logline import SKIPPED, LogLine, parse_record, read_plain, split_records
+from hotremove.observe.report import Report, Reports
 from hotremove.observe.rules import Rule, Rules, default_rules
 
+MOST = 10_000
+"""Reports with one fingerprint; further ones are counted only."""
+
 _CHUNK = 4096  # lines searched at once
+_BLOCK = 1 << 18  # bytes read at once
+_OFTEN = 256  # lines after which forgotten reports are looked for
 _MIXED = 3  # reports that a new one may be mixed with
 _LONGEST_RECORD = 4096  # characters; printk's own limit is about 1,000 (LOG_LINE_MAX)
 
 
-def find_reports(lines: Iterable[str]) -> list[Report]:
+def find_reports(lines: Iterable[str]) -> Reports:
     """Every report in a kernel log, in the order in which they begin. No text makes it raise.
+
+    Of those with one fingerprint the first `MOST` are kept, for memory's sake.
 
     `lines` are the log as read: line ends, prefixes and colour codes as they are.
     """
@@ -34,12 +44,26 @@ def find_reports(lines: Iterable[str]) -> list[Report]:
     return finder.finish()
 
 
-def read_lines(stream: Iterable[bytes]) -> Iterator[str]:
-    """The lines of a log file opened in binary mode; bytes that are not UTF-8 become U+FFFD.
+def read_lines(stream: BinaryIO) -> Iterator[str]:
+    """The lines of a log file, made plain as `plain_lines()` says; no UTF-8 becomes U+FFFD.
 
     Only a line feed ends a line, so that numbers agree with an editor's on a raw serial log.
     """
-    return (line.decode("utf-8", errors="replace") for line in stream)
+    return plain_lines(chain.from_iterable(_blocks(stream)))
+
+
+def _blocks(stream: BinaryIO) -> Iterator[list[str]]:
+    """Lines without their ends, some thousands at once: quicker than reading each."""
+    begun: list[bytes] = []
+    while block := stream.read(_BLOCK):
+        ended, feed, rest = block.rpartition(b"\n")
+        if feed:
+            text = b"".join([*begun, ended]).decode("utf-8", errors="replace")
+            yield text.split("\n")
+            begun.clear()
+        begun.append(rest)
+    if last := b"".join(begun):
+        yield [last.decode("utf-8", errors="replace")]
 
 
 @dataclass(slots=True)
@@ -47,35 +71,56 @@ class _Finder:
     """Reads a log, stretch by stretch.
 
     Attributes:
+        counted: reports by fingerprint.
         growing: unfinished reports by printk caller, oldest first; None where the log names none.
         base: lines in the stretches before this one.
         before: the line before the present one.
         last: caller of the last line that carried a prefix; lines without one are its.
+        margin: blanks that every line of an indented log without stamps begins with.
     """
 
     rules: Rules
     done: list[Report] = field(default_factory=list)
+    counted: Counter[str] = field(default_factory=Counter)
     growing: dict[str | None, list[Growing]] = field(default_factory=dict)
     base: int = 0
     before: str = ""
     last: str | None = None
+    margin: str = ""
 
     def read(self, chunk: list[str]) -> None:
         """Take the next stretch of lines."""
-        hits = self._hits(chunk)
-        is_hit = frozenset(hits)
         at = 0
-        while at < len(chunk):
-            if not self.growing:
-                place = bisect_left(hits, at)
-                if place == len(hits):
-                    break
-                at = hits[place]
-            self.before = chunk[at - 1] if at else self.before
-            self._take(self.base + at + 1, chunk[at], hit=at in is_hit)
-            at += 1
+        for hit in self._hits(chunk):
+            self._follow(chunk, at, hit)
+            self.before = chunk[hit - 1] if hit else self.before
+            self._take(self.base + hit + 1, chunk[hit], hit=True)
+            self._forget(self.base + hit + 1)
+            at = hit + 1
+        self._follow(chunk, at, len(chunk))
         self.before = chunk[-1]
         self.base += len(chunk)
+
+    def _follow(self, chunk: list[str], start: int, end: int) -> None:
+        """Lines that begin nothing: give them to the unfinished reports, as long as there are."""
+        for at in range(start, end):
+            if not self.growing:
+                return
+            number, raw = self.base + at + 1, chunk[at]
+            plain = read_plain(raw) if len(raw) <= _LONGEST_RECORD else None
+            if plain:
+                # As _take() does, without its calls: most lines of a report come this way.
+                record, self.last, seconds, text = plain
+                if reports := self.growing.get(self.last) or self._asked(text):
+                    self._extend(Entry(number, record, text, seconds, self.last), reports)
+            else:
+                self._take(number, raw, hit=False)
+            self._forget(number)
+
+    def _forget(self, number: int) -> None:
+        """Close, every now and then, what has had no line for long."""
+        if number % _OFTEN == 0:
+            self._close([one for one in self._unfinished() if one.is_forgotten(number)])
 
     def _hits(self, chunk: list[str]) -> list[int]:
         """Which lines of the stretch hold a text that a report may begin with, in order."""
@@ -86,33 +131,44 @@ class _Finder:
         offsets = list(accumulate(len(line) + 1 for line in chunk))
         return sorted({bisect_right(offsets, start) for start in found})
 
-    def finish(self) -> list[Report]:
+    def finish(self) -> Reports:
         """The log is at its end, and with it every report."""
         self._close(self._unfinished())
-        return sorted(self.done, key=lambda report: (report.start, report.end))
+        reports = Reports(sorted(self.done, key=lambda report: (report.start, report.end)))
+        reports.left_out = sum(max(count - MOST, 0) for count in self.counted.values())
+        return reports
 
     def _take(self, number: int, raw: str, *, hit: bool) -> None:
-        plain = None if hit or len(raw) > _LONGEST_RECORD else read_plain(raw)
-        if plain:
-            record, self.last, seconds, text = plain
-            self._continue(Entry(number, record, text, seconds, self.last))
-        else:
-            for record in split_records(raw):
-                self._take_record(number, record[:_LONGEST_RECORD], hit=hit)
-        if number % 256 == 0:
-            self._close([one for one in self._unfinished() if one.is_forgotten(number)])
+        records = split_records(raw) if raw != SKIPPED else []
+        for record in records:
+            shared = record is not records[-1]
+            self._take_record(number, record[:_LONGEST_RECORD], hit=hit, shared=shared)
 
-    def _take_record(self, number: int, record: str, *, hit: bool) -> None:
-        line = parse_record(record)
+    def _take_record(self, number: int, record: str, *, hit: bool, shared: bool) -> None:
+        line = self._without_margin(parse_record(record), hit=hit)
+        if not line.kernel:
+            return  # user space wrote it, in between
         if line.stamped:
             self.last = line.caller
         entry = Entry(number, record, line.text, line.seconds, line.caller)
         rule = self.rules.classify(line) if hit else None
+        if shared and not rule and not line.stamped and not line.text[:1].isspace():
+            return  # a program's words on the same line: its prompt, its name before each line
         if rule:
             self._close([one for one in self._reports_of(entry) if one.is_over(entry)])
             self._trigger(entry, rule, self._reports_of(entry))
         else:
             self._continue(entry)
+
+    def _without_margin(self, line: LogLine, *, hit: bool) -> LogLine:
+        """The line of a log that is indented as a whole, by as much as its report's first line."""
+        if line.stamped or not line.text[:1].isspace():
+            return line
+        text = line.text.removeprefix(self.margin)
+        bare = text.lstrip()
+        if hit and text != bare and self.rules.classify(line._replace(text=bare)):
+            self.margin, text = line.text[: -len(bare)], bare
+        return line if text is line.text else line._replace(text=text)
 
     def _continue(self, entry: Entry) -> None:
         reports = self._reports_of(entry)
@@ -126,11 +182,15 @@ class _Finder:
 
     def _reports_of(self, entry: Entry) -> list[Growing]:
         """The unfinished reports that this line may belong to."""
-        reports = self.growing.get(self.last, [])
-        if not reports and entry.text.startswith("NMI backtrace for cpu"):
-            reports = [one for one in self._unfinished() if one.asks_processors][:1]
-            if reports:
-                self.growing[self.last] = reports
+        return self.growing.get(self.last) or self._asked(entry.text)
+
+    def _asked(self, text: str) -> list[Growing]:
+        """The report that made a processor print its backtrace, of which this is the first line."""
+        if not text.startswith("NMI backtrace for cpu"):
+            return []
+        reports = [one for one in self._unfinished() if one.asks_processors][:1]
+        if reports:
+            self.growing[self.last] = reports
         return reports
 
     def _trigger(self, entry: Entry, rule: Rule, reports: list[Growing]) -> None:
@@ -164,7 +224,7 @@ class _Finder:
     def _add_frame(self, begun: Growing, entry: Entry) -> None:
         """KASAN and lockdep draw a line above the first."""
         record = split_records(self.before)[-1][:_LONGEST_RECORD] if self.before else ""
-        above = parse_record(record)
+        above = self._without_margin(parse_record(record), hit=False)
         if above.caller == entry.caller and self.rules.frame.match(above.text):
             number = entry.number - 1
             begun.put_before(Entry(number, record, above.text, above.seconds, above.caller))
@@ -185,5 +245,9 @@ class _Finder:
             self._emit(one)
 
     def _emit(self, report: Growing) -> None:
-        if not self.rules.suppress.match(report.title):
-            self.done.append(report.finished(self.rules))
+        if self.rules.suppress.match(report.title):
+            return
+        finished = report.finished(self.rules)
+        self.counted[finished.fingerprint] += 1
+        if self.counted[finished.fingerprint] <= MOST:
+            self.done.append(finished)

@@ -1,34 +1,71 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One line of a kernel log, whatever carried it: console, dmesg, /dev/kmsg, the journal."""
+"""One line of a kernel log, whatever carried it: console, dmesg, /dev/kmsg, syslog, a CI's log.
+
+The forms are those of dmesg (util-linux, sys-utils/dmesg.c), journalctl (systemd,
+src/shared/logs-show.c), rsyslog's templates, and what CI and containers put before each line.
+"""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
+
+LEVELS = ("emerg", "alert", "crit", "err", "warn", "notice", "info", "debug")
+"""Names of printk's and syslog's levels, by number."""
+
+SKIPPED = "\x00"
+"""Stands for a line of a file that holds no message, so that the numbers of others stay right."""
 
 _ANSI = re.compile(r"\x1b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\^_]|c|\(B)")
-_STAMP = r"\[ *\+?\d{1,10}\.\d{3,9}(?: <[ +.\d]*>)?\]"
+_AGO = (
+    r"<[ ]*\+?\d{1,10}\.\d{3,9}[ ]?>"  # what dmesg --show-delta and journalctl -o short-delta add
+)
+_STAMP = rf"\[ *(?:\+?\d{{1,10}}\.\d{{3,9}} *(?:{_AGO})?|{_AGO})\]"
 _CALLER = r"\[ *[TC]\d+(?:\([^)]*\))?\]"
 
+_CLOCK = r"\d\d:\d\d:\d\d"
+# Names of days and months are those of the reader's language: `[五 11月 27 12:00:00 2026]`.
+_DMESG_DATE = rf"""
+        \d{{4}}-\d\d-\d\dT{_CLOCK},\d{{6}}[+-]\d\d:?\d\d[ ]                  # --time-format iso
+      | \[\w+\.?[ ]\w+\.?[ ]+\d{{1,2}}[ ]{_CLOCK}(?:[ ][A-Z]+)?[ ]\d{{4}}(?:[ ]{_AGO})?\][ ]?  # -T
+      | \[\w{{1,6}}\.?[ ]{{0,2}}\d{{1,2}}[ ]\d\d:\d\d\][ ]?           # -H, first of a minute
+"""
+# The first is journalctl's short-full.
+_DATE = rf"""
+        [A-Z][a-z]{{2}}[ ]\d{{4}}-\d\d-\d\d[ ]{_CLOCK}(?:\.\d+)?[ ](?:[A-Z]+|[+-]\d+)[ ]
+      | \[?\d{{4}}-\d\d-\d\d[T ]{_CLOCK}(?:\.\d+|,\d{{3}}(?:\d{{6}})?)?
+        [ ]?(?:Z|UTC|[+-]\d\d:?\d\d)?\]?(?:[ \t]|$)
+        (?:std(?:out|err)[ ][FP][ ]|\d\d[OE][ +])?                           # Kubernetes, GitLab
+      | (?:[A-Z][a-z]{{2}}[ ])?[A-Z][a-z]{{2}}[ ]+\d{{1,2}}[ ]{_CLOCK}(?:\.\d+)?(?:[ ]\d{{4}})?[ ]
+      | \d{{9,10}}\.\d{{3,6}}[ ]                                             # short-unix
+      | \[?{_CLOCK}(?:[.,]\d+)?\]?[ ]
+"""
+_JOURNAL = r"(?:[^\s\[]\S*(?<!:)[ ]){0,2}?kernel(?:\[\d+\])?:[ ]?|\S+[ ]kernel(?:[ ]-){3}[ ]\ufeff?"
+_DECODED = rf"([a-z0-9]{{3,8}})[ ]*:({'|'.join(LEVELS)})[ ]*:[ ]"
+
 _PREFIX = re.compile(
-    r"""
-    [ \t]*
-    (?P<date>
-        \[?\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|[+-]\d\d:?\d\d)?\]?[ ]+
-      | (?P<ctime>\[[A-Z][a-z]{2}[ ][A-Z][a-z]{2}[ ]+\d{1,2}[ ]\d\d:\d\d:\d\d[ ]\d{4}\][ ]?)
-      | [A-Z][a-z]{2}[ ]+\d{1,2}[ ]\d\d:\d\d:\d\d(?:\.\d+)?[ ]
-    )?
-    (?P<journal>[^\s:\[]+[ ]kernel:[ ]|kernel:[ ])?
-    (?:
-        (?P<facility>[a-z0-9]{3,8})[ ]*
-        :(?P<name>emerg|alert|crit|err|warn|notice|info|debug)[ ]*:[ ]
-    )?
-    (?:<(?P<level>\d{1,4})>)?
-    (?P<stamp>\[[ ]*(?:\+\d{1,10}\.\d{3,9}|(?P<seconds>\d{1,10}\.\d{3,9})(?:[ ]<[ +.\d]*>)?)\])?
-    (?:[ ]?\[[ ]*(?P<caller>[TC]\d{1,10})(?:\([^)]*\))?\])?
+    rf"""
+    \ufeff?[ \t]*
+    (?:[^\t\[]{{1,80}}\t[^\t\[]{{1,80}}\t\ufeff?(?=\d{{4}}-\d\d-))?          # gh run view --log
+    (?:{_DECODED})?
+    (?:<(\d{{1,4}})>(?:1[ ])?)?
+    ({_DATE})?
+    (?:{_DECODED})?
+    ({_DMESG_DATE})?
+    ({_JOURNAL})?
+    (?:<(\d{{1,4}})>)?
+    (\[[ ]*(?:\+\d{{1,10}}\.\d{{3,9}}|{_AGO}
+              |(\d{{1,10}}\.\d{{3,9}})[ ]*(?:{_AGO})?)\])?
+    ([ ](?:{_JOURNAL}))?
+    (?:[ ]<(\d)>)?                                                 # Linux 2.6, crash
+    (?:[ ]?\[[ ]*([TC]\d{{1,10}})(?:\([^)]*\))?\])?
     """,
     re.VERBOSE,
 )
+# A program's line in a syslog or a journal: host, name and process.
+_PROGRAM = re.compile(r"\S+ [\w.@/()-]+\[\d+\]:(?:\s|$)")
+# Some other program's line that quotes the kernel's.
+_QUOTED = re.compile(r"(?!.{0,240}not syncing: kernel:).{1,240}?[\s|:\]](?=kernel: )")
 
 # Level and facility, sequence number, microseconds, flags; then fields a later kernel may add.
 # Documentation/ABI/testing/dev-kmsg.
@@ -38,21 +75,27 @@ _KMSG = re.compile(
 _KMSG_ESCAPES = re.compile(r"(?:\\x[0-9a-fA-F]{2})+")
 _NEXT_RECORD = re.compile(rf"(?<=\S)\s*(?=(?:<\d{{1,3}}>)?{_STAMP}(?:\s|$|{_CALLER}))")
 # Most lines of a console, and the quickest way to see that a line holds one record only.
-_COMMON = re.compile(r"\[ *(\d{1,10}\.\d{6})\](?:\[ *([TC]\d{1,10})\])? (?!\[)")
-_STAMP_BEGINS = re.compile(r"\[ *\+?\d{1,10}\.\d{3}")
-_LEVELS = ("emerg", "alert", "crit", "err", "warn", "notice", "info", "debug")
+_COMMON = re.compile(r"\[ *(\d{1,10}\.\d{6})\](?:\[ *([TC]\d{1,10})\])? (?!\[|<\d)")
+# The kernel's lines in a syslog or a journal, which may keep the kernel's own stamp.
+_TAGGED = re.compile(
+    r"(?:(?:[A-Z][a-z]{2} [ \d]\d|\d{4}-\d\d-\d\d)[ T]\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:?\d\d)?"
+    r"|\[ *(\d{1,10}\.\d{6})\]) [^\s\[:]+ kernel: (?:\[ *(\d{1,10}\.\d{6})\] )?(?!\[|<\d)"
+)
+# Functions of a stack: no prefix begins like this and has no colon.
+_BARE = re.compile(r" *[?_a-z]")
+_STAMP_BEGINS = re.compile(r"\[[ <+]*\d{1,10}\.\d{3}")
 
 
-@dataclass(frozen=True, slots=True)
-class LogLine:
-    """A log line without what the carriers put before it.
+class LogLine(NamedTuple):
+    """A log line without what the carriers put before it: a tuple, for tuples are made quickest.
 
     Attributes:
         text: the message, without prefixes, colour codes and carriage returns.
         seconds: time since boot, when the line carries it.
         caller: `T123` for a thread, `C0` for a processor, when CONFIG_PRINTK_CALLER prints it.
         level: 0 (emergency) to 7 (debug), when the line carries it.
-        kernel: False when the line says that user space wrote it (a syslog facility above 0).
+        kernel: False when the line says that user space wrote it: a syslog facility above 0, or
+            a program's name and process.
         stamped: a kernel timestamp, level or journal tag stood before the message.
     """
 
@@ -79,11 +122,18 @@ def split_records(raw: str) -> list[str]:
     a timestamp in mid-line starts a new record, and so does a carriage return.
     """
     text = clean(raw)
-    common = _COMMON.match(text)
-    if "\r" not in text and not _STAMP_BEGINS.search(text, common.end() if common else 1):
+    if "\r" not in text and not _is_shared(text):
         return [text]
     pieces = [piece for line in text.split("\r") for piece in _cut(line) if piece]
     return pieces or [""]
+
+
+def _is_shared(text: str) -> bool:
+    """Whether a stamp stands behind the line's own, as far as can be told quickly."""
+    if not _STAMP_BEGINS.search(text, 1):
+        return False
+    own = _COMMON.match(text) or _PREFIX.match(text)
+    return _STAMP_BEGINS.search(text, max(own.end(), 1) if own else 1) is not None
 
 
 def _cut(text: str) -> list[str]:
@@ -101,19 +151,27 @@ def _cut(text: str) -> list[str]:
     return pieces
 
 
-def read_plain(raw: str) -> tuple[str, str | None, float, str] | None:
-    """Record, caller, seconds and message of the most common kind of line; None for any other.
+def read_plain(raw: str) -> tuple[str, str | None, float | None, str] | None:
+    """Record, caller, seconds and message of the most common kinds of line; None for any other.
 
     What `split_records` and `parse_record` would say, at a third of the time.
     """
     record = raw.rstrip("\r\n")
+    caller: str | None = None
     found = _COMMON.match(record)
-    if not found or not record.isprintable():
+    if found and "kernel: " not in record:
+        seconds, caller = found.groups()
+    else:
+        found = _TAGGED.match(record)
+        if not found:
+            return None
+        seconds = found[1] or found[2]
+    if not record.isprintable():
         return None
-    if "[" in record[found.end() :] and _STAMP_BEGINS.search(record, found.end()):
+    text = record[found.end() :]
+    if "[" in text and _STAMP_BEGINS.search(text):
         return None
-    seconds, caller = found.groups()
-    return record, caller, float(seconds), record[found.end() :]
+    return record, caller, float(seconds) if seconds else None, text
 
 
 def parse_line(text: str) -> LogLine:
@@ -124,34 +182,51 @@ def parse_line(text: str) -> LogLine:
 def parse_record(text: str) -> LogLine:
     """`parse_line` for a record that `split_records` has cleaned."""
     common = _COMMON.match(text)
-    if common:
+    if common and "kernel: " not in text:
         return LogLine(text[common.end() :], float(common[1]), common[2], stamped=True)
     if text[:1].isdigit():
         record = _KMSG.match(text)
         if record:
             return _from_kmsg(record)
-    found = _PREFIX.match(text)
-    if found is None or found.end() == 0:
+    if _BARE.match(text) and ":" not in text:
         return LogLine(text)
-    return _from_prefix(text, found)
+    found = _PREFIX.match(text)
+    line = _from_prefix(text, found) if found and found.end() else LogLine(text)
+    return line if line.stamped or "kernel: " not in text else _quoted(text, line)
 
 
-def _from_prefix(text: str, found: re.Match[str]) -> LogLine:
-    level, facility = found["level"], found["facility"]
-    stamp, caller, name = found["stamp"], found["caller"], found["name"]
-    stamped = bool(stamp or level or name or caller or found["journal"] or found["ctime"])
-    if not stamped and not found["date"]:
+def _quoted(text: str, otherwise: LogLine) -> LogLine:
+    """The kernel's line inside another program's; stamped only where the kernel's stamp is too."""
+    before = _QUOTED.match(text)
+    if not before:
+        return otherwise
+    inner = text[before.end() :]
+    line = _from_prefix(inner, _PREFIX.match(inner))
+    return line._replace(stamped=line.seconds is not None, kernel=otherwise.kernel)
+
+
+def _from_prefix(text: str, found: re.Match[str] | None) -> LogLine:
+    if found is None:
+        return LogLine(text)
+    (
+        facility, name, level, date, facility2, name2, dmesg, tag, level2,
+        stamp, seconds, tag2, level3, caller,
+    ) = found.groups()  # fmt: skip
+    name, level = name or name2, level2 or level or level3
+    stamped = bool(stamp or level or name or caller or tag or tag2 or dmesg)
+    if not stamped and not date:
         return LogLine(text)  # only indentation, which belongs to the message (stack frames)
     rest = text[found.end() :]
-    if (stamp or caller) and rest.startswith(" "):
+    if (stamp or caller) and not tag2 and rest[:1] == " ":
         rest = rest[1:]  # the blank after a bracketed stamp; further ones are the message's
     number = int(level) if level else None
+    own = (number is None or number >> 3 == 0) and (facility or facility2) in (None, "kern")
     return LogLine(
-        text=rest,
-        seconds=float(found["seconds"]) if found["seconds"] else None,
-        caller=caller,
-        level=number & 7 if number is not None else (_LEVELS.index(name) if name else None),
-        kernel=(number is None or number >> 3 == 0) and facility in (None, "kern"),
+        rest,
+        float(seconds) if seconds else None,
+        caller,
+        number & 7 if number is not None else (LEVELS.index(name) if name else None),
+        kernel=own and not (date and not tag and _PROGRAM.match(rest)),
         stamped=stamped,
     )
 

@@ -44,3 +44,13 @@ class Report:
     def fails(self) -> bool:
         """Whether a scenario fails because of it, unless it is allowed."""
         return self.severity == "splat"
+
+
+class Reports(list[Report]):
+    """The reports of a log, in the order in which they begin.
+
+    Attributes:
+        left_out: how many more there were, each with the fingerprint of many in the list.
+    """
+
+    left_out: int = 0
