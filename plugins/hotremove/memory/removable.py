@@ -97,7 +97,6 @@ class Removable:
         faulted: bool = True,
         read_only: bool = False,
         file: str | None = None,
-        locked: bool = False,
         cpu: int | None = None,
         spill: bool = False,
     ) -> Buffer:
@@ -116,7 +115,6 @@ class Removable:
             read_only,
             prefer=spill or not faulted,
             file=file,
-            locked=locked,
             cpu=cpu,
         )
         self.buffers.append(buffer)

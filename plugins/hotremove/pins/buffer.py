@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Any
 
-from hotremove.errors import DeadlineExceeded, GuestLost
+from hotremove.errors import DeadlineExceeded, GuestLost, NotApplicable
 from hotremove.guest.control import Job
 from hotremove.guest.machine import Guest
 from hotremove.guest.polling import wait_until
 from hotremove.memory.blocks import read_counters
 from hotremove.observe.counters import Counters, delta, parse_meminfo
+from hotremove.observe.pageflags import count_lock_pending
 from hotremove.observe.pagemap import PAGE_BYTES, PfnRuns
 from hotremove.pins.pin import Pin
 
@@ -23,6 +24,8 @@ from hotremove.pins.pin import Pin
 DEADLINE = 120.0
 # Seconds that pages may be missing from the page table of who has pinned them.
 _ABSENT = 5.0
+# How often pages are locked until some wait in a batch: whatever ends on the CPU works it off.
+_LOCK_TRIES = 10
 
 
 # Kinds of memory whose pages belong to a file and outlive the mapping.
@@ -79,24 +82,21 @@ class Buffer:
         read_only: bool = False,
         prefer: bool = False,
         file: str | None = None,
-        locked: bool = False,
         cpu: int | None = None,
     ) -> None:
         """Map `size` bytes bound to `node`, or only preferring it.
 
-        `file` is what the kind `file` maps, `locked` has pages locked as they are faulted in
-        (MLOCK_ONFAULT), `cpu` is the only CPU that the holder runs on.
+        `file` is what the kind `file` maps, `cpu` is the only CPU that the holder runs on.
 
         Raises:
             PinRefused: the kernel does not give the memory.
         """
-        words = ["taskset", f"{1 << cpu:x}"] if cpu is not None else []
-        words += ["holder", "--memory", kind, "--bytes", str(size)]
+        words = ["holder", "--memory", kind, "--bytes", str(size)]
         words += ["--node", str(node)] if node is not None else []
         words += ["--file", file] if file is not None else []
         words += ["--prefer"] if prefer else []
         words += ["--faulted"] if faulted else []
-        words += ["--lock-on-fault"] if locked else []
+        words += ["--cpu", str(cpu)] if cpu is not None else []
         words += ["--read-only"] if read_only else []
         self.guest = guest
         self.size = size
@@ -252,8 +252,33 @@ class Buffer:
         return Child(self, int(self._ask("fork")["pid"]))
 
     def move_to_cpu(self, cpu: int) -> None:
-        """Let the holder run on one CPU only."""
-        self.guest.control.check(f"taskset -p {1 << cpu:x} {self.pid}")
+        """Let the holder run on another CPU only.
+
+        It moves by itself: a program that ends on the CPU it leaves would work off what waits there
+        (mm/mmap.c, exit_mmap()).
+        """
+        self._ask(f"cpu {cpu}")
+
+    def lock_and_move(self, here: int, there: int) -> None:
+        """On one CPU, lock its pages as they are faulted in anew (MLOCK_ONFAULT); then move.
+
+        The pages are a file's, so that they are on an LRU list when they are locked. They have to
+        wait in the first CPU's batch when the holder has moved; anything that ends on that CPU
+        meanwhile works the batch off, and it is tried again.
+
+        Raises:
+            NotApplicable: the kernel locks them at once.
+        """
+        for _ in range(_LOCK_TRIES):
+            self.move_to_cpu(here)
+            self._ask("lock")
+            self.move_to_cpu(there)
+            if count_lock_pending(self._ask("flags")["runs"]):
+                return
+        raise NotApplicable(
+            f"locked pages do not wait in a CPU's batch on this kernel, by {_LOCK_TRIES} tries: "
+            "/proc/kpageflags has all of them unevictable at once"
+        )
 
     def status(self) -> Counters:
         """The holder's /proc/PID/status sizes in bytes: VmPin, VmLck, VmRSS."""

@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the kernel says of single pages in /proc/kpageflags (admin-guide/mm/pagemap.rst)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+# include/uapi/linux/kernel-page-flags.h and include/linux/kernel-page-flags.h
+_LRU, _UNEVICTABLE, _MLOCKED = 5, 18, 33
+
+FlagRun = tuple[int, int]
+"""The flags of pages, and how many pages one after another have them."""
+
+
+def count_lock_pending(runs: Iterable[FlagRun]) -> int:
+    """Pages that are being locked: they wait in a CPU's batch, and on an LRU list meanwhile.
+
+    Such a page is marked as locked at once, and moves to the unevictable ones only when the batch
+    is worked off (mm/mlock.c, mlock_folio(), from 5.18 on); until then the batch has a reference.
+    """
+    return sum(count for flags, count in runs if _is_lock_pending(flags))
+
+
+def _is_lock_pending(flags: int) -> bool:
+    locked, listed, done = (bool(flags >> bit & 1) for bit in (_MLOCKED, _LRU, _UNEVICTABLE))
+    return locked and listed and not done
