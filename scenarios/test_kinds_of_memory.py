@@ -15,7 +15,6 @@ from hotremove.scenario import GIB, MIB, PINNED, REMOVED, told
 @pytest.mark.parametrize("part", [{}, {"offset": MIB, "size": 61 * MIB}], ids=["whole", "part"])
 def test_transparent_huge_pages_leave(movable_dimm, pinner, part):
     buffer = movable_dimm.map(64 * MIB, kind="thp")
-    assert buffer.huge_bytes() == 64 * MIB
     pin = pinner.pin(buffer, **part)
     movable_dimm.eject().expect(REMOVED)
     assert pin.migrated >= pin.pages

@@ -15,12 +15,13 @@ def test_two_pin_the_same_memory_at_once(movable_dimm, rdma, rounds, record):
     refusals = 0
     for chance in rounds:
         movable_dimm.renew(*shared)
-        regions, refused = rdma.pin_at_once(shared, chance)
-        for region in regions:
+        at_once = rdma.pin_at_once(shared, chance)
+        rounds.note_race(at_once.raced)
+        later = [rdma.pin(buffer) for buffer in at_once.refused]
+        for region in (*at_once.pins, *later):
             region.expect_outside(movable_dimm.frames)
-        for buffer in refused:
-            rdma.pin(buffer).expect_outside(movable_dimm.frames)
-        refusals += len(refused)
+        refusals += len(later)
+    rounds.require_races()
     movable_dimm.eject().expect(REMOVED)
     record(f"{refusals} pins refused at first, in {rounds.count} rounds")
 
@@ -41,10 +42,13 @@ def test_pins_race_with_offlining(movable_dimm, rdma, rounds):
     buffer = movable_dimm.map(4 * MIB)
     for chance in rounds:
         movable_dimm.renew(buffer)
-        movable_dimm.race(lambda: rdma.begin(buffer), chance).expect(REMOVED)
-        for region in buffer.pins:
+        removal = movable_dimm.race(lambda: rdma.begin(buffer), chance)
+        removal.expect(REMOVED)
+        rounds.note_race(removal.raced)
+        for region in buffer.pins or [rdma.pin(buffer)]:  # what was refused can be pinned now
             region.expect_outside(movable_dimm.frames)
         movable_dimm.online()
+    rounds.require_races()
 
 
 @pytest.mark.scenario(24, "a pin of isolated memory in ZONE_NORMAL: reported only")

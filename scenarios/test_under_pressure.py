@@ -57,7 +57,6 @@ def test_a_pin_with_room_elsewhere_is_made(movable_dimm, rdma):
 @pytest.mark.scenario(26, "more than 2 GiB by one pin_user_pages()")
 def test_more_than_two_gib_in_one_call(movable_dimm, pin_hold):
     buffer = movable_dimm.map(2 * GIB + 4 * MIB, kind="thp", spill=True)
-    assert movable_dimm.pages_of(buffer) * PAGE > GIB // 4
     pin = pin_hold.pin(buffer, entry="locked")
     assert pin.calls == 1
     movable_dimm.eject().expect(REMOVED)

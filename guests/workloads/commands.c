@@ -17,7 +17,12 @@ bool pins_read_only;
 
 static void command_pages(void)
 {
-	if (!pagemap_answer(memory.address, memory.bytes))
+	struct part part = {0};
+	const char *wrong = part_take_place(&part, memory.bytes);
+
+	if (wrong)
+		return answer_misunderstood(wrong);
+	if (!pagemap_answer(memory.address + part.offset, part.bytes))
 		answer_failure();
 }
 

@@ -10,7 +10,7 @@ from random import Random
 
 import pytest
 
-from hotremove.errors import NotLookedAt
+from hotremove.errors import HotremoveError, NotLookedAt
 from hotremove.stash import ROUNDS
 
 SEED = "hotremove_seed"
@@ -35,6 +35,7 @@ class Rounds:
         self.count = count
         self._name = name
         self._number = 0
+        self._raced = 0
 
     def __iter__(self) -> Iterator[Random]:
         for number in range(1, self.count + 1):
@@ -44,6 +45,22 @@ class Rounds:
     def chance(self, number: int = 0) -> Random:
         """What decides in a round; 0 is for a test without rounds."""
         return Random(f"{self.seed} {self._name} {number}")  # noqa: S311
+
+    def note_race(self, raced: bool) -> None:
+        """Tell whether in this round two things happened at a time, as they were meant to."""
+        self._raced += raced
+
+    def require_races(self) -> None:
+        """Make sure that chance let things happen at a time in some round.
+
+        Raises:
+            HotremoveError: it never did, so that nothing was looked at.
+        """
+        if not self._raced:
+            raise HotremoveError(
+                f"in none of {self.count} rounds the two were under way at a time: "
+                "ask for more --rounds"
+            )
 
     def __str__(self) -> str:
         """How to come here again."""

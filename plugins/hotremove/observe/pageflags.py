@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 # include/uapi/linux/kernel-page-flags.h and include/linux/kernel-page-flags.h
-_LRU, _UNEVICTABLE, _MLOCKED = 5, 18, 33
+_LRU, _UNEVICTABLE, _ZERO_PAGE, _MLOCKED = 5, 18, 24, 33
 
 FlagRun = tuple[int, int]
 """The flags of pages, and how many pages one after another have them."""
@@ -19,6 +19,11 @@ def count_lock_pending(runs: Iterable[FlagRun]) -> int:
     is worked off (mm/mlock.c, mlock_folio(), from 5.18 on); until then the batch has a reference.
     """
     return sum(count for flags, count in runs if _is_lock_pending(flags))
+
+
+def count_zero_pages(runs: Iterable[FlagRun]) -> int:
+    """Pages that are the kernel's shared page of zeroes."""
+    return sum(count for flags, count in runs if flags >> _ZERO_PAGE & 1)
 
 
 def _is_lock_pending(flags: int) -> bool:

@@ -10,13 +10,15 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Any
 
-from hotremove.errors import DeadlineExceeded, GuestLost, NotApplicable
+from hotremove.errors import DeadlineExceeded, GuestLost, HotremoveError, NotApplicable
 from hotremove.guest.control import Job
 from hotremove.guest.machine import Guest
 from hotremove.guest.polling import wait_until
+from hotremove.guest.stuck import process_state, sleeps_for_good, where_in_kernel
 from hotremove.memory.blocks import read_counters
 from hotremove.observe.counters import Counters, delta, parse_meminfo
-from hotremove.observe.pageflags import count_lock_pending
+from hotremove.observe.oom import is_killed_for_memory
+from hotremove.observe.pageflags import count_lock_pending, count_zero_pages
 from hotremove.observe.pagemap import PAGE_BYTES, PfnRuns
 from hotremove.pins.pin import Pin
 
@@ -36,7 +38,11 @@ class PinRefused(OSError):
     """The kernel refused a pin; `errno` and the call are its own."""
 
 
-class PinHangs(AssertionError):
+class HolderStuck(AssertionError):
+    """The holder waits in the kernel, where no signal reaches it, and does not come back."""
+
+
+class PinHangs(HolderStuck):
     """The kernel is still pinning long after it should have pinned or refused: a livelock."""
 
 
@@ -125,7 +131,7 @@ class Buffer:
         return self.start_pin(path, label, long_term, **keys)()
 
     def start_pin(
-        self, path: str, label: str, long_term: bool = True, **keys: object
+        self, path: str, label: str, long_term: bool = True, **keys: Any
     ) -> Callable[[], Pin]:
         """Begin to pin as `pin` does; what it returns waits for the pin, and raises as `pin`."""
         words = [f"{key}={value}" for key, value in keys.items() if value is not None]
@@ -145,8 +151,9 @@ class Buffer:
                 size=size,
                 calls=int(answer["calls"]),
                 seconds=float(answer["seconds"]),
-                frames=self._frames_of(size),
+                frames=self._frames_of(size, int(keys.get("offset") or 0)),
                 counted=delta(before, read_counters(self.guest.control, self.node or 0)),
+                ended=float(answer["ended"]),
             )
             self.pins.append(pin)
             return pin
@@ -159,11 +166,12 @@ class Buffer:
             self._ask("unpin")
         self.pins.clear()
 
-    def frames(self) -> PfnRuns:
-        """The page frames the range is made of now, from /proc/PID/pagemap."""
-        return PfnRuns.of(self._ask("pages")["runs"])
+    def frames(self, offset: int = 0, size: int = 0) -> PfnRuns:
+        """The page frames of `size` bytes (0: to the end) as they are now, from pagemap."""
+        part = f" offset={offset}" + (f" bytes={size}" if size else "")
+        return PfnRuns.of(self._ask(f"pages{part}")["runs"])
 
-    def _frames_of(self, size: int) -> PfnRuns:
+    def _frames_of(self, size: int, offset: int) -> PfnRuns:
         """As `frames`, once all of `size` pinned bytes are in the page table.
 
         A page that another tries to migrate is not, until that fails; nor is one of a file that
@@ -174,7 +182,7 @@ class Buffer:
 
         def all_there() -> bool:
             nonlocal found
-            found = self.frames()
+            found = self.frames(offset, size)
             complete = found.pages * PAGE_BYTES >= wanted
             if not complete:
                 self.touch()
@@ -286,6 +294,10 @@ class Buffer:
         sizes = [line.split() for line in text.splitlines() if line.endswith(" kB")]
         return Counters({name.rstrip(":"): int(size) * 1024 for name, size, _ in sizes})
 
+    def zero_pages(self) -> int:
+        """How many of its present pages are the shared zero page."""
+        return count_zero_pages(self._ask("flags")["runs"])
+
     def huge_bytes(self) -> int:
         """How much of it is made of transparent huge pages, bytes."""
         _range, _, sizes = self.guest.control.read(f"/proc/{self.pid}/smaps_rollup").partition("\n")
@@ -318,30 +330,45 @@ class Buffer:
             raise PinRefused(answer["errno"], f"{answer['call']}: {answer['message']}")
         return answer
 
-    def _in_kernel(self) -> bool:
-        """Whether the holder has used the CPU inside the kernel for most of the deadline."""
-        numbers = self.guest.control.read(f"/proc/{self.pid}/stat").rpartition(")")[2].split()
-        # In clock ticks of 10 ms; the state is field 3 of proc_pid_stat(5), so stime is number 12.
-        return int(numbers[12]) > DEADLINE * 50
+    def require_running(self) -> None:
+        """Make sure that the holder lives, and so has what it pinned.
+
+        Raises:
+            GuestLost: it has ended, which nobody asked it to.
+            PinRefused: the kernel's OOM killer ended it.
+        """
+        if not self._job.running:
+            raise self._silent("pins")
 
     def __str__(self) -> str:
         return f"pid {self.pid}, {self.size >> 20} MiB of {self.kind} memory on node {self.node}"
 
     def _silent(self, command: str) -> Exception:
         """Why the holder did not answer: it ended, or it hangs in the kernel."""
-        if self._job.running and command.startswith("pin ") and self._in_kernel():
-            return PinHangs(
-                f"`{command}` goes on after {DEADLINE:g} s, in the kernel all the time: {self}"
-            )
         if self._job.running:
-            return DeadlineExceeded(f"`{command}` did not return in the guest in {DEADLINE:g} s")
+            return self._stuck(command) or DeadlineExceeded(
+                f"`{command}` did not return in the guest in {DEADLINE:g} s"
+            )
         done = self._job.completed()
-        if done.ending == "signal" and "Out of memory: Killed process" in self.guest.dmesg():
+        if done.ending == "signal" and is_killed_for_memory(self.guest.dmesg(), self.pid):
             return PinRefused(
                 errno.ENOMEM, f"`{command}`: the kernel's OOM killer ended the holder"
             )
         ending = f"{done.ending} {done.status}"
         return GuestLost(f"the holder ended at `{command}` ({ending}): {done.complaint}")
+
+    def _stuck(self, command: str) -> Exception | None:
+        """What shows that the kernel has the holder and does not give it back."""
+        control = self.guest.control
+        state = process_state(control, self.pid)
+        if sleeps_for_good(control, self.pid):
+            where = where_in_kernel(control, self.pid)
+            told = f"`{command}` is in state D after {DEADLINE:g} s {where}".rstrip()
+            return HolderStuck(f"{told}: {self}")
+        if command.startswith("pin ") and state and state.kernel_seconds > DEADLINE / 2:
+            told = f"`{command}` goes on after {DEADLINE:g} s, in the kernel all the time"
+            return PinHangs(f"{told}: {self}")
+        return None
 
 
 def _about(command: str, seed: int, offset: int, size: int) -> str:
@@ -364,6 +391,15 @@ class Child:
     def mismatches(self, seed: int) -> int:
         """Bytes that differ from the pattern `seed`."""
         return int(self._parent._ask(f"child verify {seed}")["mismatches"])
+
+    def require_shared(self) -> None:
+        """Make sure that it shares all pages with the holder, copy-on-write.
+
+        Raises:
+            HotremoveError: it does not.
+        """
+        if self.frames() != self._parent.frames():
+            raise HotremoveError(f"the child, pid {self.pid}, does not share {self._parent}")
 
     def frames(self) -> PfnRuns:
         """The page frames that the range is made of for the child."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from hotremove.observe.counters import Counters
 from hotremove.observe.pagemap import PAGE_BYTES, PfnRuns
+from hotremove.observe.span import Span
 
 MIB = 1 << 20
 
@@ -30,6 +31,7 @@ class Pin:
         seconds: how long they took, on the guest's clock.
         frames: the page frames right after the pin, from pagemap.
         counted: how the counters of the memory's node, and the machine's migrations, changed.
+        ended: when the calls had returned, on the guest's CLOCK_MONOTONIC, seconds.
     """
 
     path: str
@@ -41,6 +43,12 @@ class Pin:
     seconds: float
     frames: PfnRuns
     counted: Counters
+    ended: float = 0.0
+
+    @property
+    def span(self) -> Span:
+        """When it was being taken, on the guest's CLOCK_MONOTONIC, seconds."""
+        return self.ended - self.seconds, self.ended
 
     @property
     def pages(self) -> int:
