@@ -191,10 +191,6 @@ class Buffer:
         wait_until(all_there, _ABSENT)
         return found
 
-    def first_frame(self) -> int:
-        """The page frame of its first page, which has to be there."""
-        return int(self._ask("pages")["runs"][0][0])
-
     def touch(self) -> None:
         """Read each page."""
         self._ask("touch")
@@ -307,11 +303,14 @@ class Buffer:
         """End the holder, which releases its memory and its pins.
 
         Raises:
+            HolderStuck: the kernel does not let it end.
             DeadlineExceeded: it does not end.
         """
         self.guest.control.close_input(self._job)
         if self.guest.control.wait(self._job, DEADLINE) is None:
-            raise DeadlineExceeded(f"the holder, pid {self.pid}, did not end in {DEADLINE:g} s")
+            raise self._stuck("the holder's end") or DeadlineExceeded(
+                f"the holder, pid {self.pid}, did not end in {DEADLINE:g} s"
+            )
         self.pins.clear()
 
     def _ask(self, command: str) -> Mapping[str, Any]:
