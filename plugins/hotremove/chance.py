@@ -35,12 +35,22 @@ class Rounds:
         self.count = count
         self._name = name
         self._number = 0
-        self._raced = 0
+        self._races: list[bool] = []
 
     def __iter__(self) -> Iterator[Random]:
+        """What decides in each round.
+
+        Raises:
+            HotremoveError: at the end, where things were to happen at a time and never did, so that
+                nothing was looked at.
+        """
         for number in range(1, self.count + 1):
             self._number = number
             yield self.chance(number)
+        if self._races and not any(self._races):
+            raise HotremoveError(
+                "what was to race was never under way at a time: ask for more --rounds"
+            )
 
     def chance(self, number: int = 0) -> Random:
         """What decides in a round; 0 is for a test without rounds."""
@@ -48,19 +58,7 @@ class Rounds:
 
     def note_race(self, raced: bool) -> None:
         """Tell whether in this round two things happened at a time, as they were meant to."""
-        self._raced += raced
-
-    def require_races(self) -> None:
-        """Make sure that chance let things happen at a time in some round.
-
-        Raises:
-            HotremoveError: it never did, so that nothing was looked at.
-        """
-        if not self._raced:
-            raise HotremoveError(
-                f"in none of {self.count} rounds the two were under way at a time: "
-                "ask for more --rounds"
-            )
+        self._races.append(raced)
 
     def __str__(self) -> str:
         """How to come here again."""

@@ -37,18 +37,14 @@ class AtOnce:
     """What came of pins that were begun at once.
 
     Attributes:
-        pins: those that were made.
-        refused: the buffers that were refused for a page that another held; they can be pinned now.
+        pins: all of them, the refused ones as they were made afterwards, alone.
+        refused: how many were refused at first, for a page that another held.
+        raced: whether two were under way at a time: one was refused for another, or by their times.
     """
 
     pins: tuple[Pin, ...]
-    refused: tuple[Buffer, ...]
-
-    @property
-    def raced(self) -> bool:
-        """Whether two were under way at a time: one got in another's way, or their times say so."""
-        spans = [pin.span for pin in self.pins]
-        return bool(self.refused) or any(starmap(overlap, combinations(spans, 2)))
+    refused: int
+    raced: bool
 
 
 class Rdma(PinPath):
@@ -111,9 +107,10 @@ class Rdma(PinPath):
 
         A page that one of them looks at cannot be migrated by another at that moment; the kernel
         gives up after some tries, with -ENOMEM (mm/gup.c, migrate_longterm_unpinnable_folios()).
+        What was refused so is registered again, alone.
 
         Raises:
-            PinRefused: ibv_reg_mr's errno, where it is another one.
+            PinRefused: ibv_reg_mr's errno, where it is another one, or comes again.
         """
         begun = []
         for buffer in buffers:
@@ -121,7 +118,9 @@ class Rdma(PinPath):
             time.sleep(chance.uniform(0, _APART))
         tried = list(zip(buffers, [_try(finish) for finish in begun], strict=True))
         pins = tuple(pin for _, pin in tried if pin)
-        return AtOnce(pins, tuple(buffer for buffer, pin in tried if not pin))
+        later = tuple(self.pin(buffer) for buffer, pin in tried if not pin)
+        met = any(starmap(overlap, combinations((pin.span for pin in pins), 2)))
+        return AtOnce((*pins, *later), len(later), bool(later) or met)
 
     def pin_on_demand(self, buffer: Buffer) -> Pin:
         """Register the buffer as a region whose pages are looked up when the device uses them.
