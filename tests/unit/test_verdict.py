@@ -265,6 +265,19 @@ def test_only_evidence_against_the_kernel_fails_it(error, verdict):
     assert judge(error) is verdict
 
 
+@pytest.mark.parametrize(
+    ("changed", "counted"),
+    [
+        ({}, 32768),
+        ({"zero_pages": 32768}, 0),
+        ({"zero_pages": 1}, 32767),
+        ({"long_term": False}, 0),
+    ],
+)
+def test_what_the_kernel_counts_of_a_pin(changed, counted):
+    assert make_pin(**changed).counted_pages == counted
+
+
 class TestPin:
     COUNTED = Counters(
         {

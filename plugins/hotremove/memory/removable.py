@@ -293,7 +293,7 @@ class Removable:
         for buffer in self.buffers:
             if buffer.pins:
                 buffer.require_running()
-        pages = sum(pin.pages for pin in self.pins if pin.long_term)
+        pages = sum(pin.counted_pages for pin in self.pins)
         return max(0, max(pages, before) - count_pins(self.guest.control))
 
     def _offline(self, deadline: float) -> End:

@@ -154,6 +154,7 @@ class Buffer:
                 frames=self._frames_of(size, int(keys.get("offset") or 0)),
                 counted=delta(before, read_counters(self.guest.control, self.node or 0)),
                 ended=float(answer["ended"]),
+                zero_pages=self.zero_pages() if self.read_only else 0,
             )
             self.pins.append(pin)
             return pin
