@@ -43,6 +43,8 @@ def test_a_removal_that_is_refused_at_once_is_not_stuck(movable_dimm, vmsplice, 
     assert removal.outcome is REFUSED
     with pytest.raises(UnexpectedOutcome, match=r"^refused: .*notifier failure"):
         removal.expect_held_up()
+    objector.agree()
+    assert "notifier failure" not in movable_dimm.eject(deadline=5).reasons
 
 
 def test_a_removal_under_a_pin_that_moved_is_no_stuck_one(movable_dimm, rdma):

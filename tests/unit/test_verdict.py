@@ -95,7 +95,7 @@ def test_without_a_dump_the_counters_speak():
     told = str(make_removal(dumps=()))
     assert "dumped no page" in told
     assert "pgmigrate_fail rose by 32768" in told
-    assert "inside lies 32768 pages of pid 93" in told
+    assert "32768 pages of pid 93, an rxe memory region of 128 MiB lie inside" in told
 
 
 SWAPPED = """\
@@ -127,7 +127,7 @@ def test_pins_inside_are_not_blamed_for_another_page():
 
 def test_without_a_dump_and_with_all_pins_elsewhere_nobody_is_blamed():
     told = str(make_removal(pins=(OUTSIDE,), dumps=(), migrates_pins=True))
-    assert "inside lies no page of any pin" in told
+    assert "no page of any pin lies inside" in told
     for blame in ("pid 93", "regression", "d1e153fea2a8"):
         assert blame not in told
 

@@ -240,6 +240,7 @@ class Removable:
             GuestLost: a holder ended meanwhile, and its pins with it.
         """
         deadline = given or self.deadline
+        self._dmesg_start = self.guest.evidence.size()  # what an earlier attempt left says no more
         before, pinned = self.counters(), count_pins(self.guest.control)
         start = time.monotonic()
         try:

@@ -58,11 +58,14 @@ def explain_refusal(mechanism: str, remark: str, reasons: tuple[str, ...], page:
 
 def _no_page(place: str, counted: Counters, pin: Pin | None, inside: int) -> str:
     """What is left to say where the kernel printed no page, as virtio-mem's driver never does."""
-    suspects = f"{count(inside, 'page')} of {pin.holder}" if pin else "no page of any pin"
+    verb = "lies" if inside == 1 else "lie"
+    suspects = (
+        f"{count(inside, 'page')} of {pin.holder} {verb}" if pin else "no page of any pin lies"
+    )
     return (
         f"the kernel dumped no page of {place}; meanwhile "
         f"pgmigrate_fail rose by {counted['pgmigrate_fail']} and "
-        f"{counted.isolated} pages were left isolated; inside lies {suspects}"
+        f"{counted.isolated} pages were left isolated; {suspects} inside"
     )
 
 
