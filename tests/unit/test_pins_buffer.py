@@ -3,7 +3,7 @@
 
 import pytest
 
-from hotremove.errors import DeadlineExceeded, GuestLost
+from hotremove.errors import DeadlineExceeded, GuestLost, HotremoveError, NotApplicable
 from hotremove.guest.control import Completed
 from hotremove.observe.timeline import Timeline
 from hotremove.pins.buffer import DEADLINE, Buffer, HolderStuck, PinHangs, PinRefused
@@ -100,3 +100,37 @@ def test_a_holder_that_ended_holds_nothing():
     guest.running = False
     with pytest.raises(GuestLost, match="the holder ended"):
         buffer.require_running()
+
+
+class Locking(Silent):
+    """A guest in which pages are locked, with these flags afterwards."""
+
+    def __init__(self, *flags):
+        super().__init__()
+        self.flags = iter(flags)
+
+    def read_line(self, job, deadline):
+        if self.answers:
+            return self.answers.pop()
+        return f'{{"event": "any", "runs": [[{next(self.flags)}, 1]]}}'.encode()
+
+
+WAITING, DONE, NEW, UNLOCKED = 8589953144, 8590215224, 8589953052, 18556
+
+
+def test_pages_are_locked_again_until_they_wait():
+    Buffer(Locking(0, 0, 0, DONE, 0, 0, 0, WAITING), 4096).lock_and_move(0, 1)
+
+
+@pytest.mark.parametrize(
+    ("flags", "error", "told"),
+    [
+        (DONE, NotApplicable, "by 10 tries: 1 of 1 are locked"),
+        (UNLOCKED, NotApplicable, "by 10 tries: 0 of 1 are locked"),
+        (NEW, HotremoveError, "on no LRU list"),
+    ],
+)
+def test_pages_that_never_wait(flags, error, told):
+    with pytest.raises(error, match=told) as caught:
+        Buffer(Locking(*[flags] * 40), 4096).lock_and_move(0, 1)
+    assert type(caught.value) is error

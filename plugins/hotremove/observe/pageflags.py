@@ -18,7 +18,17 @@ def count_lock_pending(runs: Iterable[FlagRun]) -> int:
     Such a page is marked as locked at once, and moves to the unevictable ones only when the batch
     is worked off (mm/mlock.c, mlock_folio(), from 5.18 on); until then the batch has a reference.
     """
-    return sum(count for flags, count in runs if _is_lock_pending(flags))
+    return sum(count for flags, count in runs if _state(flags) == (True, True, False))
+
+
+def count_locked(runs: Iterable[FlagRun]) -> int:
+    """Pages that are locked, and among the unevictable ones."""
+    return sum(count for flags, count in runs if _state(flags) == (True, True, True))
+
+
+def count_off_list(runs: Iterable[FlagRun]) -> int:
+    """Pages that are marked as locked, and on no LRU list."""
+    return sum(count for flags, count in runs if _state(flags)[:2] == (True, False))
 
 
 def count_zero_pages(runs: Iterable[FlagRun]) -> int:
@@ -26,6 +36,6 @@ def count_zero_pages(runs: Iterable[FlagRun]) -> int:
     return sum(count for flags, count in runs if flags >> _ZERO_PAGE & 1)
 
 
-def _is_lock_pending(flags: int) -> bool:
-    locked, listed, done = (bool(flags >> bit & 1) for bit in (_MLOCKED, _LRU, _UNEVICTABLE))
-    return locked and listed and not done
+def _state(flags: int) -> tuple[bool, bool, bool]:
+    """Whether a page is locked, on an LRU list, and unevictable."""
+    return bool(flags >> _MLOCKED & 1), bool(flags >> _LRU & 1), bool(flags >> _UNEVICTABLE & 1)

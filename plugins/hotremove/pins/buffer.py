@@ -18,7 +18,13 @@ from hotremove.guest.stuck import process_state, sleeps_for_good, where_in_kerne
 from hotremove.memory.blocks import read_counters
 from hotremove.observe.counters import Counters, delta, parse_meminfo
 from hotremove.observe.oom import is_killed_for_memory
-from hotremove.observe.pageflags import count_lock_pending, count_zero_pages
+from hotremove.observe.pageflags import (
+    FlagRun,
+    count_lock_pending,
+    count_locked,
+    count_off_list,
+    count_zero_pages,
+)
 from hotremove.observe.pagemap import PAGE_BYTES, PfnRuns
 from hotremove.pins.pin import Pin
 
@@ -272,17 +278,22 @@ class Buffer:
         meanwhile works the batch off, and it is tried again.
 
         Raises:
-            NotApplicable: the kernel locks them at once.
+            NotApplicable: the kernel locks them at once, or only when it comes upon them.
+            HotremoveError: they are on no LRU list, as the row needs them.
         """
+        flags: list[FlagRun] = []
         for _ in range(_LOCK_TRIES):
             self.move_to_cpu(here)
             self._ask("lock")
             self.move_to_cpu(there)
-            if count_lock_pending(self._ask("flags")["runs"]):
+            flags = self._ask("flags")["runs"]
+            if count_lock_pending(flags):
                 return
+        if off := count_off_list(flags):
+            raise HotremoveError(f"{off} pages of {self} are being locked, but are on no LRU list")
         raise NotApplicable(
-            f"locked pages do not wait in a CPU's batch on this kernel, by {_LOCK_TRIES} tries: "
-            "/proc/kpageflags has all of them unevictable at once"
+            f"no page waits in a CPU's batch to be locked, by {_LOCK_TRIES} tries: "
+            f"{count_locked(flags)} of {self.size // PAGE_BYTES} are locked"
         )
 
     def status(self) -> Counters:
