@@ -17,9 +17,9 @@ def test_two_pin_the_same_memory_at_once(movable_dimm, rdma, rounds, record):
         movable_dimm.renew(*shared)
         at_once = rdma.pin_at_once(shared, chance)
         rounds.note_race(at_once.raced)
-        for region in at_once.pins:
+        for region in at_once.pins():
             region.expect_outside(movable_dimm.frames)
-        refused += at_once.refused
+        refused += len(at_once.refused)
     movable_dimm.eject().expect(REMOVED)
     record(f"{refused} pins refused at first, in {rounds.count} rounds")
 

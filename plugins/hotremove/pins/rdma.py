@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import errno
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations, starmap
 from random import Random
@@ -37,14 +37,24 @@ class AtOnce:
     """What came of pins that were begun at once.
 
     Attributes:
-        pins: all of them, the refused ones as they were made afterwards, alone.
-        refused: how many were refused at first, for a page that another held.
+        made: those that were made.
+        refused: the buffers that were refused for a page that another held.
         raced: whether two were under way at a time: one was refused for another, or by their times.
     """
 
-    pins: tuple[Pin, ...]
-    refused: int
+    made: tuple[Pin, ...]
+    refused: tuple[Buffer, ...]
     raced: bool
+    again: Callable[[Buffer], Pin]
+
+    def pins(self) -> Iterator[Pin]:
+        """Those that were made, to be looked at first; then the refused ones, made alone.
+
+        Raises:
+            PinRefused: one is refused again.
+        """
+        yield from self.made
+        yield from map(self.again, self.refused)
 
 
 class Rdma(PinPath):
@@ -107,20 +117,19 @@ class Rdma(PinPath):
 
         A page that one of them looks at cannot be migrated by another at that moment; the kernel
         gives up after some tries, with -ENOMEM (mm/gup.c, migrate_longterm_unpinnable_folios()).
-        What was refused so is registered again, alone.
 
         Raises:
-            PinRefused: ibv_reg_mr's errno, where it is another one, or comes again.
+            PinRefused: ibv_reg_mr's errno, where it is another one.
         """
         begun = []
         for buffer in buffers:
             begun.append(self.begin(buffer))
             time.sleep(chance.uniform(0, _APART))
         tried = list(zip(buffers, [_try(finish) for finish in begun], strict=True))
-        pins = tuple(pin for _, pin in tried if pin)
-        later = tuple(self.pin(buffer) for buffer, pin in tried if not pin)
-        met = any(starmap(overlap, combinations((pin.span for pin in pins), 2)))
-        return AtOnce((*pins, *later), len(later), bool(later) or met)
+        made = tuple(pin for _, pin in tried if pin)
+        refused = tuple(buffer for buffer, pin in tried if not pin)
+        met = any(starmap(overlap, combinations((pin.span for pin in made), 2)))
+        return AtOnce(made, refused, bool(refused) or met, self.pin)
 
     def pin_on_demand(self, buffer: Buffer) -> Pin:
         """Register the buffer as a region whose pages are looked up when the device uses them.
