@@ -40,7 +40,7 @@ def test_pinned_pages_that_no_child_sees(movable_dimm, rdma):
 def test_a_pin_for_reading_sees_what_is_written_later(movable_dimm, pin_hold):
     untouched = movable_dimm.map(MIB, faulted=False, read_only=True)
     shared = movable_dimm.map(MIB, read_only=True)
-    shared.fork()
+    shared.fork().require_shared()
     for buffer in (untouched, shared):
         pin_hold.pin(buffer)
         buffer.fill(1)
@@ -60,12 +60,13 @@ def test_a_pin_for_writing_sees_what_is_written_later(movable_dimm, rdma):
 
 @pytest.mark.hotremove
 @pytest.mark.scenario(20, "the zero page pinned 10,000 times")
-def test_the_zero_page_is_let_go_as_often_as_it_is_pinned(movable_dimm, vfio, pins_held):
+def test_the_zero_page_is_let_go_as_often_as_it_is_pinned(movable_dimm, vfio, pins_held, record):
     buffer = movable_dimm.map(2000 * PAGE, faulted=False, read_only=True)
     held = pins_held()
     for _ in range(5):
         assert vfio.pin(buffer, batch=PAGE).calls == 2000
         buffer.unpin()
+    record(f"{buffer.zero_pages()} of 2000 pages are the zero page")
     assert pins_held() == held
     movable_dimm.eject().expect(REMOVED)
 

@@ -27,11 +27,10 @@ def remove_while_data_moves(dimm, data, hold):
 
 
 @pytest.fixture
-def hold(movable_dimm, vmsplice, map_on_node):
+def hold(movable_dimm, vmsplice):
     """A page of the DIMM that no kernel migrates, so that an eject goes on for as long."""
-    page = map_on_node(movable_dimm.node, PAGE)
+    page = movable_dimm.map(PAGE)
     vmsplice.pin(page)
-    assert movable_dimm.pages_of(page) == 1
     return page
 
 

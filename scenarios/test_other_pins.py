@@ -35,6 +35,8 @@ def test_dimm_stays_when_a_notifier_objects(movable_dimm, rdma, objector):
 def test_dimm_leaves_once_the_notifier_agrees(movable_dimm, objector):
     movable_dimm.map(32 * MIB)
     objector.object()
-    movable_dimm.eject().expect(REFUSED)
+    removal = movable_dimm.eject()
+    removal.expect(REFUSED)
+    removal.expect_reason("notifier failure")
     objector.agree()
     movable_dimm.eject().expect(REMOVED)

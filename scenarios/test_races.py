@@ -12,17 +12,16 @@ pytestmark = pytest.mark.hotremove
 @pytest.mark.scenario(22, "two pin the same memory at once")
 def test_two_pin_the_same_memory_at_once(movable_dimm, rdma, rounds, record):
     shared = movable_dimm.share(8 * MIB, holders=2)
-    refusals = 0
+    refused = 0
     for chance in rounds:
         movable_dimm.renew(*shared)
-        regions, refused = rdma.pin_at_once(shared, chance)
-        for region in regions:
+        at_once = rdma.pin_at_once(shared, chance)
+        rounds.note_race(at_once.raced)
+        for region in at_once.pins():
             region.expect_outside(movable_dimm.frames)
-        for buffer in refused:
-            rdma.pin(buffer).expect_outside(movable_dimm.frames)
-        refusals += len(refused)
+        refused += len(at_once.refused)
     movable_dimm.eject().expect(REMOVED)
-    record(f"{refusals} pins refused at first, in {rounds.count} rounds")
+    record(f"{refused} pins refused at first, in {rounds.count} rounds")
 
 
 @pytest.mark.scenario(22, "one pins, the other only maps", control=True)
@@ -41,8 +40,10 @@ def test_pins_race_with_offlining(movable_dimm, rdma, rounds):
     buffer = movable_dimm.map(4 * MIB)
     for chance in rounds:
         movable_dimm.renew(buffer)
-        movable_dimm.race(lambda: rdma.begin(buffer), chance).expect(REMOVED)
-        for region in buffer.pins:
+        removal = movable_dimm.race(lambda: rdma.begin(buffer), chance)
+        removal.expect(REMOVED)
+        rounds.note_race(removal.raced)
+        for region in buffer.pins or [rdma.pin(buffer)]:  # what was refused can be pinned now
             region.expect_outside(movable_dimm.frames)
         movable_dimm.online()
 

@@ -6,16 +6,23 @@
 #include <string.h>
 
 #include "answers.h"
+#include "cpu.h"
 #include "pagemap.h"
 #include "part.h"
 #include "pattern.h"
+#include "words.h"
 
 struct memory memory;
 bool pins_read_only;
 
 static void command_pages(void)
 {
-	if (!pagemap_answer(memory.address, memory.bytes))
+	struct part part = {0};
+	const char *wrong = part_take_place(&part, memory.bytes);
+
+	if (wrong)
+		return answer_misunderstood(wrong);
+	if (!pagemap_answer(memory.address + part.offset, part.bytes))
 		answer_failure();
 }
 
@@ -29,6 +36,33 @@ static void command_fault(void)
 {
 	memory_fault(&memory);
 	answer("{\"event\": \"faulted\"}");
+}
+
+static void command_flags(void)
+{
+	if (!pageflags_answer(memory.address, memory.bytes))
+		answer_failure();
+}
+
+static void command_lock(void)
+{
+	if (memory_lock_on_fault(&memory))
+		answer("{\"event\": \"locked\"}");
+	else
+		answer_failure();
+}
+
+static void command_cpu(void)
+{
+	const char *word = strtok(NULL, " ");
+	unsigned long long cpu;
+
+	if (!word || !parse_number(word, &cpu))
+		return answer_misunderstood("cpu takes a number");
+	if (run_on_cpu(cpu))
+		answer("{\"event\": \"moved\"}");
+	else
+		answer_failure();
 }
 
 static void command_advise(void)
@@ -75,10 +109,13 @@ static const struct command {
 	{"pin", command_pin},
 	{"unpin", command_unpin},
 	{"pages", command_pages},
+	{"flags", command_flags},
 	{"report", command_report},
 	{"touch", command_touch},
 	{"fault", command_fault},
 	{"advise", command_advise},
+	{"lock", command_lock},
+	{"cpu", command_cpu},
 	{"fill", command_fill},
 	{"verify", command_verify},
 	{"dma-fill", command_dma_fill},

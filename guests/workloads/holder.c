@@ -13,6 +13,7 @@
 
 #include "answers.h"
 #include "commands.h"
+#include "cpu.h"
 #include "memory.h"
 #include "words.h"
 
@@ -20,11 +21,11 @@ struct options {
 	int node;
 	bool prefer;
 	bool faulted;
-	bool locked;
+	int cpu;
 	const char *file;
 };
 
-static struct options options = {.node = -1};
+static struct options options = {.node = -1, .cpu = -1};
 
 static _Noreturn void wrong_option(const char *why)
 {
@@ -55,8 +56,8 @@ static void take_option(int option)
 		options.faulted = true;
 	else if (option == 'r')
 		pins_read_only = true;
-	else if (option == 'l')
-		options.locked = true;
+	else if (option == 'c')
+		options.cpu = option_number("--cpu is not a number");
 	else if (option == 'f')
 		options.file = optarg;
 	else
@@ -81,7 +82,7 @@ static void take_options(int argc, char **argv)
 		{"memory", required_argument, NULL, 'm'}, {"bytes", required_argument, NULL, 'b'},
 		{"node", required_argument, NULL, 'n'},	  {"faulted", no_argument, NULL, 'F'},
 		{"read-only", no_argument, NULL, 'r'},	  {"file", required_argument, NULL, 'f'},
-		{"prefer", no_argument, NULL, 'p'},	  {"lock-on-fault", no_argument, NULL, 'l'},
+		{"prefer", no_argument, NULL, 'p'},	  {"cpu", required_argument, NULL, 'c'},
 		{NULL, 0, NULL, 0},
 	};
 	int option;
@@ -107,8 +108,8 @@ int main(int argc, char **argv)
 {
 	take_options(argc, argv);
 	raise_limits();
-	if (!memory_map(&memory, options.node, options.prefer, options.file) ||
-	    (options.locked && !memory_lock_on_fault(&memory))) {
+	if ((options.cpu >= 0 && !run_on_cpu(options.cpu)) ||
+	    !memory_map(&memory, options.node, options.prefer, options.file)) {
 		answer_failure();
 		return 1;
 	}

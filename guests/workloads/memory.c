@@ -120,7 +120,17 @@ bool memory_map(struct memory *memory, int node, bool prefer, const char *path)
 
 bool memory_lock_on_fault(const struct memory *memory)
 {
-	return !mlock2(memory->address, memory->bytes, MLOCK_ONFAULT) || failed("mlock2");
+	/* Locking what is there drains this CPU's LRU caches (mm/mlock.c, mlock_vma_pages_range). */
+	if (mlock2(memory->address, memory->bytes, MLOCK_ONFAULT))
+		return failed("mlock2");
+	if (munlock(memory->address, memory->bytes))
+		return failed("munlock");
+	if (madvise(memory->address, memory->bytes, MADV_DONTNEED))
+		return failed("madvise");
+	if (mlock2(memory->address, memory->bytes, MLOCK_ONFAULT))
+		return failed("mlock2");
+	memory_fault(memory);
+	return true;
 }
 
 static int advice_number(const char *name)

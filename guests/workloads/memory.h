@@ -36,7 +36,10 @@ extern const char memory_kinds[];
  */
 bool memory_map(struct memory *memory, int node, bool prefer, const char *path);
 
-/* Have pages locked as they are faulted in (mlock2, MLOCK_ONFAULT). */
+/*
+ * Have each page locked as it is faulted in anew (mlock2, MLOCK_ONFAULT). A file's pages are those
+ * that were there before, and those that this CPU faulted in first are on an LRU list by then.
+ */
 bool memory_lock_on_fault(const struct memory *memory);
 
 /* madvise(2) by the advice's name in small letters, `dontfork`. */

@@ -9,4 +9,7 @@
 /* Answer with the range's page frame numbers, as runs in address order. */
 bool pagemap_answer(const char *address, size_t bytes);
 
+/* Answer with the flags of its present pages (/proc/kpageflags), in address order, in runs. */
+bool pageflags_answer(const char *address, size_t bytes);
+
 #endif

@@ -24,12 +24,18 @@ static bool take_key_of_part(const char *key, const char *value, void *into)
 
 const char *part_take(struct part *part, size_t most)
 {
-	const char *seed = strtok(NULL, " "), *wrong;
+	const char *seed = strtok(NULL, " ");
 
 	*part = (struct part){0};
 	if (!seed || !parse_number(seed, &part->seed))
 		return "SEED is not a number";
-	wrong = take_keys(take_key_of_part, part);
+	return part_take_place(part, most);
+}
+
+const char *part_take_place(struct part *part, size_t most)
+{
+	const char *wrong = take_keys(take_key_of_part, part);
+
 	if (wrong)
 		return wrong;
 	if (part->offset >= most)

@@ -17,4 +17,7 @@ struct part {
  */
 const char *part_take(struct part *part, size_t most);
 
+/* The same without SEED; the part's own stays. */
+const char *part_take_place(struct part *part, size_t most);
+
 #endif

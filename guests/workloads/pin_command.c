@@ -81,8 +81,8 @@ static void pin(const struct pin_path *path, const struct pin_request *request)
 	held[held_count].offset = request->offset;
 	held[held_count++].bytes = result.bytes;
 	answer("{\"event\": \"pinned\", \"path\": \"%s\", \"bytes\": %zu, \"calls\": %lu, "
-	       "\"seconds\": %.9f, \"ticks\": %llu}",
-	       path->name, result.bytes, result.calls, result.seconds, result.ticks);
+	       "\"seconds\": %.9f, \"ended\": %.9f, \"ticks\": %llu}",
+	       path->name, result.bytes, result.calls, result.seconds, stopwatch(), result.ticks);
 }
 
 void command_pin(void)

@@ -10,6 +10,7 @@
 #include <linux/kernel.h>
 #include <linux/ktime.h>
 #include <linux/list.h>
+#include <linux/memory.h>
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
@@ -184,6 +185,23 @@ static void splat_oom(unsigned int seconds)
 	}
 }
 
+/* An offline sleeps so long at its beginning, and no signal wakes it. */
+static unsigned int deaf_seconds;
+
+static int sleep_through(struct notifier_block *block, unsigned long action, void *memory)
+{
+	if (action == MEM_GOING_OFFLINE && deaf_seconds)
+		schedule_timeout_uninterruptible(deaf_seconds * HZ);
+	return NOTIFY_OK;
+}
+
+static struct notifier_block deaf = {.notifier_call = sleep_through};
+
+static void splat_deaf_offline(unsigned int seconds)
+{
+	deaf_seconds = seconds;
+}
+
 static const struct fault {
 	const char *name;
 	void (*provoke)(unsigned int seconds);
@@ -206,6 +224,7 @@ static const struct fault {
 	{"page_leak", splat_page_leak},
 	{"use_after_free", splat_use_after_free},
 	{"oom", splat_oom},
+	{"deaf_offline", splat_deaf_offline, 60},
 };
 
 static int provoke(const char *name, unsigned int seconds)
@@ -261,6 +280,7 @@ static int __init splat_init(void)
 	folder = debugfs_create_dir("splat", NULL);
 	if (IS_ERR(folder))
 		return PTR_ERR(folder);
+	register_memory_notifier(&deaf);
 	debugfs_create_file("provoke", 0200, folder, NULL, &provoke_operations);
 	debugfs_create_file("faults", 0400, folder, NULL, &faults_fops);
 	return 0;
@@ -269,6 +289,7 @@ static int __init splat_init(void)
 static void __exit splat_exit(void)
 {
 	debugfs_remove_recursive(folder);
+	unregister_memory_notifier(&deaf);
 }
 
 module_init(splat_init);

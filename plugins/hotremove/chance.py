@@ -10,7 +10,7 @@ from random import Random
 
 import pytest
 
-from hotremove.errors import NotLookedAt
+from hotremove.errors import HotremoveError, NotLookedAt
 from hotremove.stash import ROUNDS
 
 SEED = "hotremove_seed"
@@ -35,15 +35,30 @@ class Rounds:
         self.count = count
         self._name = name
         self._number = 0
+        self._races: list[bool] = []
 
     def __iter__(self) -> Iterator[Random]:
+        """What decides in each round.
+
+        Raises:
+            HotremoveError: at the end, where things were to happen at a time and never did, so that
+                nothing was looked at.
+        """
         for number in range(1, self.count + 1):
             self._number = number
             yield self.chance(number)
+        if self._races and not any(self._races):
+            raise HotremoveError(
+                "what was to race was never under way at a time: ask for more --rounds"
+            )
 
     def chance(self, number: int = 0) -> Random:
         """What decides in a round; 0 is for a test without rounds."""
         return Random(f"{self.seed} {self._name} {number}")  # noqa: S311
+
+    def note_race(self, raced: bool) -> None:
+        """Tell whether in this round two things happened at a time, as they were meant to."""
+        self._races.append(raced)
 
     def __str__(self) -> str:
         """How to come here again."""

@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from random import Random
-from typing import Protocol
+from typing import Any, Protocol
 
 import pytest
 
@@ -44,6 +44,7 @@ from hotremove.memory.files import Filesystem
 from hotremove.memory.leaks import Leaks
 from hotremove.memory.normal_dimm import NormalDimm
 from hotremove.memory.notifier import Objector
+from hotremove.memory.placement import require_on_node
 from hotremove.memory.scarcity import Scarcity
 from hotremove.memory.virtio_mem import VirtioMem
 from hotremove.meter import TOPOLOGY, Meter
@@ -246,8 +247,17 @@ def pins_held(guest: Guest) -> Callable[[], int]:
 
 @pytest.fixture
 def map_on_node(guest: Guest) -> Callable[..., Buffer]:
-    """Map and fault memory on a node: `map_on_node(0, 128 * MIB)`; see `Buffer` for more words."""
-    return lambda node, size, **how: Buffer(guest, size, node, **how)
+    """Map and fault memory on a node, outside ZONE_MOVABLE: `map_on_node(0, 128 * MIB)`.
+
+    See `Buffer` for more words.
+    """
+
+    def map_there(node: int, size: int, **how: Any) -> Buffer:
+        buffer = Buffer(guest, size, node, **how)
+        require_on_node(guest, buffer, node)
+        return buffer
+
+    return map_there
 
 
 @pytest.fixture

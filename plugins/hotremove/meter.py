@@ -6,9 +6,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from hotremove.errors import HotremoveError
 from hotremove.guest.machine import Guest
 from hotremove.guest.plan import Errand, GuestPlan
-from hotremove.observe.cost import Cost, Growth, Point, fit, parse_measured, plan_word
+from hotremove.observe.cost import (
+    Cost,
+    Growth,
+    Point,
+    find_misplaced,
+    fit,
+    parse_measured,
+    plan_word,
+)
 from hotremove.pins import rdma, vfio
 
 TOPOLOGY = "icount"
@@ -126,13 +135,22 @@ class Meter:
         return Costs(self._known[key])
 
     def measure_afresh(self, points: Iterable[Point]) -> Costs:
-        """The same, measured in new guests whatever is known."""
+        """The same, measured in new guests whatever is known.
+
+        Raises:
+            HotremoveError: pages did not lie in the zone that was asked for.
+        """
         wanted = tuple(points)
         for path in dict.fromkeys(point.path for point in wanted):
             self._plan.image.require(_CAPABILITIES[path])
         starts = range(0, len(wanted), _POINTS_A_GUEST)
         parts = [self._measure(wanted[start : start + _POINTS_A_GUEST]) for start in starts]
         self.fresh = tuple(cost for part in parts for cost in part)
+        for cost in find_misplaced(self.fresh):
+            raise HotremoveError(
+                f"{cost.migrated} of {cost.pages} pages of {cost} were migrated: "
+                f"they did not lie in ZONE_{cost.zone.upper()}"
+            )
         return Costs(self.fresh)
 
     def _measure(self, points: Sequence[Point]) -> tuple[Cost, ...]:

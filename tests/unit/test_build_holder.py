@@ -2,6 +2,7 @@
 """The holder on the host: memory, pages, pattern and the pins that need no device."""
 
 import json
+import os
 import subprocess
 from pathlib import Path
 
@@ -91,6 +92,25 @@ def test_a_file_that_is_only_read_is_faulted_in_without_writing(hold, tmp_path):
     assert path.read_bytes()[:7] == b"content"
 
 
+def test_it_keeps_to_the_cpu_it_is_told(hold):
+    holder = hold("--bytes", "4096", "--cpu", "0")
+    assert os.sched_getaffinity(holder.process.pid) == {0}
+    assert holder.ask("cpu 99999")["call"] == "sched_setaffinity"
+    assert holder.ask("cpu none")["call"] == "command"
+    last = max(os.sched_getaffinity(0))
+    assert holder.ask(f"cpu {last}") == {"event": "moved"}
+    assert os.sched_getaffinity(holder.process.pid) == {last}
+
+
+def test_locked_pages_are_the_ones_that_were_there(hold):
+    holder = hold("--memory", "memfd", "--bytes", str(8 * 4096), "--faulted")
+    before = holder.ask("pages")
+    assert holder.ask("lock") == {"event": "locked"}
+    assert holder.ask("pages") == before
+    status = Path(f"/proc/{holder.process.pid}/status").read_text()
+    assert "VmLck:\t      32 kB" in status
+
+
 def test_pattern(hold):
     holder = hold("--bytes", str(MIB))
     assert holder.ask("fill 7") == {"event": "filled"}
@@ -159,13 +179,6 @@ def test_advice(hold):
     holder = hold("--bytes", str(MIB), "--faulted")
     assert holder.ask("advise dontneed") == {"event": "advised"}
     assert holder.ask("pages")["present"] == 0
-
-
-def test_pages_locked_on_fault(hold):
-    holder = hold("--bytes", str(MIB), "--lock-on-fault")
-    assert holder.ask("pages")["present"] == 0
-    status = Path(f"/proc/{holder.mapped['pid']}/status").read_text()
-    assert "VmLck:\t    1024 kB" in status
 
 
 def test_quit_and_end_of_input(hold):

@@ -17,6 +17,7 @@ from hotremove.observe.cost import (
     Cost,
     Point,
     by_series,
+    find_misplaced,
     fit,
     parse_measured,
     plan_word,
@@ -32,6 +33,7 @@ before nr_foll_pin_acquired 100
 before nr_foll_pin_released 100
 before pgmigrate_success 7
 before drains 3
+before migrates_pins 1
 {"event": "mapped", "pid": 116, "address": 1, "bytes": 8388608, "page_bytes": 4096}
 {"event": "pinned", "path": "rdma", "bytes": 8388608, "calls": 1, "ticks": 16384000}
 after nr_foll_pin_acquired 4196
@@ -58,6 +60,23 @@ def law(sizes, fixed, slope, exponent):
     return [cost(mib, round(fixed + slope * n**exponent)) for mib, n in pages]
 
 
+@pytest.mark.parametrize(
+    ("facts", "misplaced"),
+    [
+        ({"migrated": 2048}, False),
+        ({"migrated": 2047}, True),
+        ({"migrated": 0, "zone": NORMAL}, False),
+        ({"migrated": 2048, "zone": NORMAL}, True),
+        ({"migrated": 0, "faulted": False}, False),
+        ({"migrated": 0, "refused": "ibv_reg_mr: Cannot allocate memory"}, False),
+        ({"migrated": 0, "moves": False}, False),
+    ],
+)
+def test_a_kernel_with_the_fix_tells_where_pages_lay(facts, misplaced):
+    measured = cost(**{"moves": True, **facts})
+    assert find_misplaced([measured]) == ((measured,) if misplaced else ())
+
+
 def test_a_plan_is_a_word_of_the_kernels_command_line():
     assert plan_word(POINTS, movable_node=1) == "rdma:anon:1:1:8:0,vfio:thp:0:0:2:512"
 
@@ -67,12 +86,13 @@ def test_what_was_measured_is_read_back_by_point():
     assert first.point == POINTS[0]
     assert (first.instructions, first.calls, first.migrated) == (16384000, 1, 2048)
     assert (first.per_page, first.passes, first.drains_per_gib) == (8000, 2.0, 512)
+    assert (first.moves, second.moves) == (True, False)
     assert second.point == POINTS[1]
     assert second.refused == "VFIO_IOMMU_MAP_DMA: Cannot allocate memory"
     assert second.drains is second.drains_per_gib is None
 
 
-@pytest.mark.parametrize("kept", [0, 60, 350, 700, len(MEASURED) - 300])
+@pytest.mark.parametrize("kept", [0, 60, 350, 720, len(MEASURED) - 300])
 def test_a_measurement_that_broke_off_is_none(kept):
     with pytest.raises(HotremoveError, match="measured"):
         parse_measured(POINTS, MEASURED[:kept])

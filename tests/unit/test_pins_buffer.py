@@ -3,14 +3,20 @@
 
 import pytest
 
-from hotremove.errors import DeadlineExceeded
+from hotremove.errors import DeadlineExceeded, GuestLost, HotremoveError, NotApplicable
+from hotremove.guest.control import Completed
 from hotremove.observe.timeline import Timeline
-from hotremove.pins.buffer import DEADLINE, Buffer, PinHangs
+from hotremove.pins.buffer import DEADLINE, Buffer, HolderStuck, PinHangs, PinRefused
 from hotremove.verdict.judge import judge
 from hotremove.verdict.outcome import Verdict
 
 MAPPED = b'{"event": "mapped", "pid": 7, "address": 0, "bytes": 4096, "page_bytes": 4096}'
-STAT = "7 (holder) R 1 7 7 0 -1 4194304 100 0 0 0 3 {stime} 0 0 20 0 1 0 5 0 0"
+STAT = "7 (holder) {letter} 1 7 7 0 -1 4194304 100 0 0 0 3 {stime} 0 0 20 0 1 0 5 0 0"
+STACK = """\
+[<0>] folio_wait_bit_common+0x13d/0x350
+[<0>] migrate_pages_batch+0x4a1/0xcf0
+"""
+KILLED = "Out of memory: Killed process {pid} (holder) total-vm:1048576kB"
 
 
 class Silent:
@@ -19,11 +25,18 @@ class Silent:
     running = True
     node = None
 
-    def __init__(self, stime):
+    def __init__(self, stime=0, letter="R", log=""):
         self.control = self
         self.timeline = Timeline()
         self.answers = [MAPPED]
-        self.stime = stime
+        self.stat = STAT.format(stime=stime, letter=letter)
+        self.log = log
+
+    def dmesg(self):
+        return self.log
+
+    def completed(self):
+        return Completed("holder", "signal", 9, b"", b"")
 
     def start(self, command):
         return self
@@ -35,7 +48,7 @@ class Silent:
         return self.answers.pop() if self.answers else None
 
     def read(self, path):
-        return STAT.format(stime=self.stime) if path == "/proc/7/stat" else ""
+        return {"/proc/7/stat": self.stat, "/proc/7/stack": STACK}.get(path, "")
 
     def read_all(self, paths):
         return ["" for _ in paths]
@@ -58,3 +71,66 @@ def test_only_pins_are_expected_to_end():
     buffer = Buffer(Silent(stime=int(DEADLINE * 90)), 4096)
     with pytest.raises(DeadlineExceeded):
         buffer.fill(1)
+
+
+@pytest.mark.parametrize(
+    "ask", [lambda buffer: buffer.pin("rdma", "x"), Buffer.unpin, Buffer.fault]
+)
+def test_a_holder_that_no_signal_reaches_is_the_kernels_failure(ask):
+    buffer = Buffer(Silent(letter="D"), 4096)
+    stuck = r"state D after 120 s in folio_wait_bit_common < migrate_pages_batch: pid 7"
+    with pytest.raises(HolderStuck, match=stuck) as told:
+        ask(buffer)
+    assert judge(told.value) is Verdict.FAIL
+
+
+def test_only_its_own_death_for_want_of_memory_refuses_a_pin():
+    for log, error in ((KILLED.format(pid=7), PinRefused), (KILLED.format(pid=70), GuestLost)):
+        guest = Silent(log=log)
+        buffer = Buffer(guest, 4096)
+        guest.running = False
+        with pytest.raises(error):
+            buffer.pin("rdma", "rxe memory region")
+
+
+def test_a_holder_that_ended_holds_nothing():
+    guest = Silent()
+    buffer = Buffer(guest, 4096)
+    buffer.require_running()
+    guest.running = False
+    with pytest.raises(GuestLost, match="the holder ended"):
+        buffer.require_running()
+
+
+class Locking(Silent):
+    """A guest in which pages are locked, with these flags afterwards."""
+
+    def __init__(self, *flags):
+        super().__init__()
+        self.flags = iter(flags)
+
+    def read_line(self, job, deadline):
+        if self.answers:
+            return self.answers.pop()
+        return f'{{"event": "any", "runs": [[{next(self.flags)}, 1]]}}'.encode()
+
+
+WAITING, DONE, NEW, UNLOCKED = 8589953144, 8590215224, 8589953052, 18556
+
+
+def test_pages_are_locked_again_until_they_wait():
+    Buffer(Locking(0, 0, 0, DONE, 0, 0, 0, WAITING), 4096).lock_and_move(0, 1)
+
+
+@pytest.mark.parametrize(
+    ("flags", "error", "told"),
+    [
+        (DONE, NotApplicable, "by 10 tries: 1 of 1 are locked"),
+        (UNLOCKED, NotApplicable, "by 10 tries: 0 of 1 are locked"),
+        (NEW, HotremoveError, "on no LRU list"),
+    ],
+)
+def test_pages_that_never_wait(flags, error, told):
+    with pytest.raises(error, match=told) as caught:
+        Buffer(Locking(*[flags] * 40), 4096).lock_and_move(0, 1)
+    assert type(caught.value) is error

@@ -18,14 +18,15 @@ from hotremove.errors import (
     Waived,
 )
 from hotremove.observe.counters import Counters
-from hotremove.observe.pagedump import parse_dumps
+from hotremove.observe.pagedump import PageDump, parse_dumps
 from hotremove.observe.pagemap import PfnRuns
 from hotremove.pins.buffer import PinRefused
 from hotremove.pins.pin import MIB, Pin
 from hotremove.verdict.judge import judge
 from hotremove.verdict.lineage import Lineage, changes, find_change
 from hotremove.verdict.outcome import REFUSED, REMOVED, STUCK, Verdict
-from hotremove.verdict.removal import Removal, UnexpectedOutcome
+from hotremove.verdict.page import describe_page
+from hotremove.verdict.removal import PinsLost, Removal, UnexpectedOutcome
 from hotremove.verdict.row import CATALOGUE, LONG_TERM
 
 DUMP_5_10 = """\
@@ -94,6 +95,69 @@ def test_without_a_dump_the_counters_speak():
     told = str(make_removal(dumps=()))
     assert "dumped no page" in told
     assert "pgmigrate_fail rose by 32768" in told
+    assert "32768 pages of pid 93, an rxe memory region of 128 MiB lie inside" in told
+
+
+SWAPPED = """\
+4,786,37748044,-;migrating pfn 10a2c1 failed ret:1
+4,787,37748145,-;page: refcount:2 mapcount:0 mapping:00000000aa11bb22 index:0x55d0a1 pfn:0x10a2c1
+4,788,37748150,-;aops:swap_aops
+4,789,37748460,-;flags: 0x300000000030508(uptodate|active|owner_priv_1|swapbacked|node=1|zone=3)
+4,790,37748819,-;page dumped because: migration failure
+"""
+OUTSIDE = make_pin(frames=PfnRuns.of([(0x8000, 32768)]))
+
+
+@pytest.mark.parametrize("outcome", [STUCK, REFUSED])
+def test_a_page_that_no_pin_holds_is_said_for_what_it_is(outcome):
+    dumps = tuple(parse_dumps(SWAPPED.splitlines()))
+    told = str(make_removal(pins=(OUTSIDE,), dumps=dumps, migrates_pins=True, outcome=outcome))
+    page = "pfn 0x10a2c1 in node 1's ZONE_MOVABLE is a page in the swap cache"
+    assert f"{page}, which no pin of the scenario holds" in told
+    for blame in ("held by", "pid 93", "regression", "d1e153fea2a8"):
+        assert blame not in told
+
+
+def test_pins_inside_are_not_blamed_for_another_page():
+    dumps = tuple(parse_dumps(SWAPPED.replace("10a2c1", "118000").splitlines()))
+    told = str(make_removal(dumps=dumps, migrates_pins=True))
+    assert "no pin of the scenario holds" in told
+    assert "regression" not in told
+
+
+def test_without_a_dump_and_with_all_pins_elsewhere_nobody_is_blamed():
+    told = str(make_removal(pins=(OUTSIDE,), dumps=(), migrates_pins=True))
+    assert "no page of any pin lies inside" in told
+    for blame in ("pid 93", "regression", "d1e153fea2a8"):
+        assert blame not in told
+
+
+def test_a_pin_of_a_part_holds_the_whole_folio():
+    head = "4,5,6,-;head: order:9 mapcount:512 entire_mapcount:0 nr_pages_mapped:512 pincount:1\n"
+    lines = DUMP_5_10.replace("100008", "100000").splitlines(keepends=True)
+    dumps = tuple(parse_dumps("".join((*lines[:2], head, *lines[2:])).splitlines()))
+    part = make_pin(frames=PfnRuns.of([(0x100100, 16)]))
+    assert make_removal(pins=(part,), dumps=dumps).pin_of(dumps[0]) is part
+
+
+@pytest.mark.parametrize(
+    ("dump", "words"),
+    [
+        (PageDump(1, 0, flags=("reserved",)), "a reserved page"),
+        (PageDump(1, 0, flags=("slab",)), "a page of the kernel's slabs"),
+        (PageDump(1, 0, page_type="f5(slab)"), "a page of the kernel's slabs"),
+        (PageDump(1, 0, page_type="f4(hugetlb)", order=9), "a hugetlb page"),
+        (PageDump(1, 0, page_type="f2(table)"), "a page of the type f2(table)"),
+        (PageDump(2, 1, kind="anon", flags=("swapbacked",)), "an anonymous page"),
+        (PageDump(2, 1, kind="anon", order=9), "an anonymous page of 2048 KiB"),
+        (PageDump(2, 1, kind="ksm"), "a page that KSM has merged"),
+        (PageDump(2, 0, kind="file", cached=True), "a page of the page cache"),
+        (PageDump(2, 0, cached=True, flags=("swapbacked",)), "a page of shared memory"),
+        (PageDump(1, 0), "a page that is neither anonymous nor a file's"),
+    ],
+)
+def test_what_a_page_is(dump, words):
+    assert describe_page(dump) == words
 
 
 def test_a_fixed_kernel_that_gets_stuck_is_suspected_of_a_regression():
@@ -110,7 +174,8 @@ def test_a_reference_that_is_not_long_term_is_by_design():
 def test_a_removal_without_pins_blames_none():
     told = str(make_removal(pins=()))
     assert "held by" not in told
-    assert "nothing was pinned" in told
+    assert "no pin of the scenario holds" in told
+    assert "look at what else uses the memory" in told
 
 
 @pytest.mark.parametrize(
@@ -136,13 +201,43 @@ def test_an_unexpected_outcome_fails(outcome, wanted):
 
 
 def test_a_refusal_gives_the_kernels_reason():
-    busy = make_removal(outcome=REFUSED, remark="memory32: Device or resource busy")
+    busy = make_removal(outcome=REFUSED, dumps=(), remark="memory32: Device or resource busy")
     assert "memory32: Device or resource busy" in str(busy)
     removal = replace(busy, reasons=("signal backoff", "notifier failure"))
     assert str(removal).endswith("busy (offlining failed due to notifier failure)")
     removal.expect_reason("notifier failure")
     with pytest.raises(AssertionError, match=r"for no reason \(expected: notifier failure\)"):
         busy.expect_reason("notifier failure")
+
+
+def test_a_refusal_names_the_page_and_its_pin():
+    told = str(make_removal(outcome=REFUSED, remark="memory32: EBUSY"))
+    assert "with: memory32: EBUSY; pfn 0x100008 in node 1's ZONE_MOVABLE" in told
+    assert "held by pid 93" in told
+
+
+def test_a_removal_that_took_pins_with_it_is_no_pass():
+    with pytest.raises(PinsLost, match="32768 page references of pins went with it"):
+        make_removal(outcome=REMOVED, lost_pins=32768).expect(REMOVED)
+
+
+def test_stuck_by_something_else_is_not_the_stuck_that_was_wanted():
+    dumps = tuple(parse_dumps(SWAPPED.replace("10a2c1", "118000").splitlines()))
+    with pytest.raises(UnexpectedOutcome, match=r"\(expected: stuck by a pin of the scenario\)"):
+        make_removal(dumps=dumps).expect(STUCK)
+    with pytest.raises(UnexpectedOutcome, match="by a pin"):
+        make_removal(pins=(OUTSIDE,), dumps=()).expect(STUCK)
+    make_removal(dumps=()).expect(STUCK)
+
+
+def test_only_a_pin_that_held_it_up_can_be_undone():
+    make_removal().expect_held_up()
+    with pytest.raises(NotApplicable, match="the kernel removed the memory under this pin"):
+        make_removal(outcome=REMOVED, pins=(OUTSIDE,)).expect_held_up()
+    with pytest.raises(UnexpectedOutcome, match=r"^refused"):
+        make_removal(outcome=REFUSED).expect_held_up()
+    with pytest.raises(PinsLost):
+        make_removal(outcome=REMOVED, lost_pins=1).expect_held_up()
 
 
 @pytest.mark.parametrize(
@@ -168,6 +263,19 @@ def test_a_refusal_gives_the_kernels_reason():
 )
 def test_only_evidence_against_the_kernel_fails_it(error, verdict):
     assert judge(error) is verdict
+
+
+@pytest.mark.parametrize(
+    ("changed", "counted"),
+    [
+        ({}, 32768),
+        ({"zero_pages": 32768}, 0),
+        ({"zero_pages": 1}, 32767),
+        ({"long_term": False}, 0),
+    ],
+)
+def test_what_the_kernel_counts_of_a_pin(changed, counted):
+    assert make_pin(**changed).counted_pages == counted
 
 
 class TestPin:

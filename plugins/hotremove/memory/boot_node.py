@@ -16,6 +16,8 @@ _CAPABILITY = "movable boot memory"
 class BootNode(Removable):
     """All of the movable node's memory, which was there at boot; `offline` takes it away."""
 
+    told_where = False  # boot memory goes by the firmware alone
+
     def __init__(self, guest: Guest, deadline: float = DEADLINE) -> None:
         """Find its blocks and make sure that all are online in ZONE_MOVABLE; see `Removable`.
 

@@ -26,6 +26,8 @@ _BIND = (
 class DaxKmem(Removable):
     """Memory that a DAX device has and the kmem driver adds to a node."""
 
+    told_where = False  # the node is what dax_hmem makes of the firmware's tables
+
     def __init__(self, guest: Guest, deadline: float = DEADLINE) -> None:
         """Bind the device to kmem and wait until all of it is online; see `Removable`.
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from functools import partial
 
-from hotremove.errors import GuestLost, HotremoveError
+from hotremove.errors import GuestLost, HotremoveError, NotApplicable
 from hotremove.guest.capability import require
 from hotremove.guest.machine import Guest
 from hotremove.guest.polling import wait_until
@@ -53,11 +53,21 @@ class Dimm(Removable):
         Raises:
             HotremoveError: the eject ended before `meanwhile` could be called.
         """
-        return self._observe("ACPI eject", deadline, partial(self._eject, meanwhile=meanwhile))
+        remove = partial(self._eject, meanwhile=meanwhile)
+        return self._observe("ACPI eject", deadline, remove, steady=meanwhile is None)
 
     def start_offline_of_pinned_block(self) -> Offline:
-        """Begin to offline, in the background, the block that holds most pages of the pins."""
+        """Begin to offline, in the background, the block that holds most pages of the pins.
+
+        Raises:
+            NotApplicable: no block holds any.
+        """
         pinned = PfnRuns.of(run for pin in self.pins for run in pin.frames.runs)
+        if not pinned & self.frames:
+            raise NotApplicable(
+                "the kernel moved all pages out of the memory as it pinned them: "
+                f"{', '.join(pin.holder for pin in self.pins) or 'nothing is pinned'}"
+            )
         return Offline(self.guest, self._fullest_block(pinned), self.node, self.counters())
 
     def expect_gone(self) -> None:

@@ -9,6 +9,7 @@ from hotremove.guest.polling import wait_until
 from hotremove.memory.blocks import SYSFS
 from hotremove.memory.dimm import Dimm
 from hotremove.memory.offline import Offline
+from hotremove.memory.placement import require_placed
 from hotremove.memory.removable import DEADLINE
 from hotremove.pins.buffer import Buffer
 
@@ -25,16 +26,17 @@ class NormalDimm(Dimm):
         super().__init__(guest, node, mib, deadline)
 
     def isolate_block_of(self, hold: Buffer) -> Offline:
-        """Begin to offline the block of the first page of `hold`, which has to hold that up.
+        """Begin to offline the block that `hold` lies in, which has to hold that up.
 
         The block is isolated before the kernel complains of the page that it cannot migrate. Where
         one of the kernel's own pages is in the block, it cannot be isolated at all.
 
         Raises:
-            HotremoveError: the offline ended; nothing can be learnt of isolated memory.
+            HotremoveError: it lies in more than one, or the offline ended; nothing can be learnt of
+                isolated memory.
         """
-        page = hold.first_frame()
-        block = next(block for block in self.blocks if page in block.frames)
+        block = self._fullest_block(hold.frames())
+        require_placed(hold, block.frames)
         offline = Offline(self.guest, block, self.node, self.counters())
         wait_until(lambda: self._is_migrating() or offline.ends(0), self.deadline, self.guest.check)
         if offline.ends(0) or not self._is_migrating():

@@ -4,13 +4,13 @@
 from __future__ import annotations
 
 import errno
-import os
 import signal
 
-from hotremove.errors import DeadlineExceeded
-from hotremove.guest.control import Completed
+from hotremove.errors import DeadlineExceeded, GuestLost
 from hotremove.guest.machine import Guest
+from hotremove.guest.stuck import process_state, where_in_kernel
 from hotremove.memory.blocks import SYSFS, read_blocks, read_counters
+from hotremove.memory.write import Write, parse_write, write_command
 from hotremove.observe.counters import ISOLATED_ERROR, Counters, delta
 from hotremove.observe.pagemap import MemoryBlock
 
@@ -18,9 +18,13 @@ from hotremove.observe.pagemap import MemoryBlock
 INTERRUPTION_DEADLINE = 10.0
 
 
+class SignalIgnored(AssertionError):
+    """The kernel goes on offlining long after a signal should have ended it."""
+
+
 def offline_command(index: int) -> str:
-    """The command that offlines memory block `index` and exits with the write's errno."""
-    return f"exec write_once offline {SYSFS}/memory{index}/state"
+    """The command that offlines memory block `index` and tells what came of it."""
+    return write_command("offline", f"{SYSFS}/memory{index}/state")
 
 
 class Offline:
@@ -38,39 +42,68 @@ class Offline:
         self._before = before
         self._dmesg_start = guest.evidence.size()
         self._job = guest.control.start(offline_command(block.index))
-        self._done: Completed | None = None
+        self._write: Write | None = None
 
-    def is_stuck(self, after: float) -> bool:
-        """Whether it is still under way `after` seconds from now."""
+    def expect_stuck(self, after: float) -> None:
+        """Require that it is under way `after` seconds from now, in the kernel.
+
+        Raises:
+            AssertionError: it ended, though pinned pages are in the block.
+            GuestLost: the kernel has not begun; nothing can be said of it.
+        """
+        __tracebackhide__ = True
         with self.guest.timeline.span(f"offline memory{self.block.index}", after):
-            return not self.ends(after)
+            ended = self.ends(after)
+        assert not ended, f"offlining memory{self.block.index} under a pin ended: {self._write}"
+        state = self._block_now().state
+        if state != "going-offline":
+            raise GuestLost(f"memory{self.block.index} is {state}: nobody has begun to offline it")
 
     def ends(self, within: float) -> bool:
-        """Whether it ends within so many seconds, well or not."""
-        self._done = self._done or self.guest.control.wait(self._job, within)
-        return self._done is not None
+        """Whether it ends within so many seconds, well or not.
+
+        Raises:
+            GuestLost: it ended by itself, without an answer of the kernel.
+        """
+        if self._write is None:
+            done = self.guest.control.wait(self._job, within)
+            self._write = parse_write(done) if done else None
+        return self._write is not None
 
     @property
     def ending(self) -> str:
         """How it ended, in a word: `offline` or the errno's name; `stuck` as long as it has not."""
-        if self._done is None:
+        if self._write is None:
             return "stuck"
-        return errno.errorcode[self._done.status] if self._done.status else "offline"
+        error = self._write.error
+        return errno.errorcode.get(error, str(error)) if error else "offline"
 
     def terminate(self) -> None:
         """Send SIGTERM and wait for the end.
 
         Raises:
-            DeadlineExceeded: the signal does not end it.
+            SignalIgnored: the kernel does not come back, with the signal waiting for it.
+            DeadlineExceeded: the signal does not end it, and the kernel is not to blame.
         """
+        __tracebackhide__ = True
         self.guest.control.kill(self._job, signal.SIGTERM)
         with self.guest.timeline.span("SIGTERM", INTERRUPTION_DEADLINE):
-            self._done = self.guest.control.wait(self._job, INTERRUPTION_DEADLINE)
-        if self._done is None:
-            raise DeadlineExceeded(
-                f"offlining memory{self.block.index} goes on {INTERRUPTION_DEADLINE:g} s after "
-                "SIGTERM"
-            )
+            ended = self.ends(INTERRUPTION_DEADLINE)
+        if not ended:
+            raise self._unended()
+
+    def _unended(self) -> Exception:
+        """Why the signal did not end it: the kernel's fault where it still holds the process."""
+        told = (
+            f"offlining memory{self.block.index} goes on {INTERRUPTION_DEADLINE:g} s after SIGTERM"
+        )
+        pid = self._job.pid or 0
+        state = process_state(self.guest.control, pid)
+        trying = self._block_now().state == "going-offline"
+        if not trying or state is None or state.letter not in "RD":
+            return DeadlineExceeded(told)
+        where = where_in_kernel(self.guest.control, pid)
+        return SignalIgnored(f"{told}: pid {pid} is in state {state.letter} {where}".rstrip())
 
     def expect_interrupted(self) -> None:
         """Require that the write failed with EINTR and the kernel told why.
@@ -79,11 +112,10 @@ class Offline:
             AssertionError: it ended otherwise.
         """
         __tracebackhide__ = True
-        status = self._done.status if self._done else 0
-        ended = os.strerror(status) if status else "it succeeded"
-        assert status == errno.EINTR, f"offlining did not fail with EINTR: {ended}"
-        told = "failed due to signal backoff" in self.guest.dmesg(self._dmesg_start)
-        assert told, "the kernel did not log `memory offlining … failed due to signal backoff`"
+        ended = self._write or "it has not ended"
+        assert self.ending == "EINTR", f"offlining did not fail with EINTR: {ended}"
+        logged = "failed due to signal backoff" in self.guest.dmesg(self._dmesg_start)
+        assert logged, "the kernel did not log `memory offlining … failed due to signal backoff`"
 
     def expect_block_usable(self) -> None:
         """Require that the block is back as it was, and no page is left isolated.
@@ -92,8 +124,7 @@ class Offline:
             AssertionError: with what is left.
         """
         __tracebackhide__ = True
-        blocks = {block.index: block for block in read_blocks(self.guest.control)}
-        now = blocks[self.block.index]
+        now = self._block_now()
         assert (now.state, now.zone) == (self.block.state, self.block.zone), (
             f"memory{now.index} is {now.state} in {now.zone}, "
             f"was {self.block.state} in {self.block.zone}"
@@ -102,3 +133,7 @@ class Offline:
         assert isolated < ISOLATED_ERROR, (
             f"{isolated} pages stay isolated after the interrupted offline"
         )
+
+    def _block_now(self) -> MemoryBlock:
+        blocks = {block.index: block for block in read_blocks(self.guest.control)}
+        return blocks[self.block.index]

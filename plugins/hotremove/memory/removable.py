@@ -3,10 +3,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 
 from hotremove.errors import GuestDied, HotremoveError
@@ -14,33 +13,46 @@ from hotremove.guest.control import Completed
 from hotremove.guest.longterm import migrates_pins
 from hotremove.guest.machine import Guest
 from hotremove.guest.polling import wait_until
-from hotremove.memory.blocks import SYSFS, read_blocks, read_counters, require_hot_remove
+from hotremove.memory.arrival import (
+    ONLINE_DEADLINE,
+    Misplaced,
+    find_misplaced,
+    online_block,
+    why_not_there,
+)
+from hotremove.memory.blocks import count_pins, read_blocks, read_counters, require_hot_remove
 from hotremove.memory.offline import offline_command
+from hotremove.memory.placement import require_alike, require_placed, require_spilled
+from hotremove.memory.race import Pace, choose_start, have_met, pace_of
+from hotremove.memory.write import parse_write
 from hotremove.observe.counters import Counters
 from hotremove.observe.pagedump import PageDump, parse_dumps
 from hotremove.observe.pagemap import PAGE_BYTES, MemoryBlock, PfnRuns, frames_of
 from hotremove.observe.reasons import parse_reasons
+from hotremove.observe.span import Span
 from hotremove.pins.buffer import Buffer, PinRefused
 from hotremove.pins.pin import Pin
 from hotremove.verdict.outcome import Outcome
+from hotremove.verdict.page import frames_of_dump
 from hotremove.verdict.removal import Removal
 
 MIB = 1 << 20
 # Seconds a removal is given. Fixed kernels need 0.05 to 0.4; the kernel itself never gives up.
 DEADLINE = 30.0
-# Seconds from plugging to online: below 1 under TCG.
-ONLINE_DEADLINE = 30.0
-# By how much a pin or an offline begins before the other, seconds at most: the offline of a block
-# of 128 MiB takes 0.05 to 0.2 under TCG.
-_LEAD = 0.1
 
 
 @dataclass(frozen=True)
 class End:
-    """How a mechanism ended, before the evidence is gathered."""
+    """How a mechanism ended, before the evidence is gathered.
+
+    `span` is when, in the guest's own time, where the mechanism tells; `raced` whether what was to
+    happen meanwhile did.
+    """
 
     outcome: Outcome
     remark: str = ""
+    span: Span | None = None
+    raced: bool = False
 
 
 Mechanism = Callable[[float], End]
@@ -59,6 +71,7 @@ class Removable:
         buffers: memory mapped on it through `map`.
         zone: the zone its blocks are in, as sysfs names it.
         policy: what to write to a block's `state` to put it there.
+        told_where: whether the kernel is told where the memory goes, by firmware and `policy`.
         dump_deadline: seconds a stuck removal is given, beyond its deadline, to print the page that
             blocks it: the kernel does so once a round, and a round can take long on a busy machine.
     """
@@ -66,6 +79,7 @@ class Removable:
     dump_deadline = 20.0
     zone = "Movable"
     policy = "online_movable"
+    told_where = True
 
     def __init__(
         self, guest: Guest, node: int, mib: int, plug: Callable[[], None], deadline: float
@@ -74,7 +88,9 @@ class Removable:
 
         Raises:
             CapabilityAbsent: the kernel cannot plug or remove memory.
-            HotremoveError: the memory came up elsewhere, or not at all.
+            Misplaced: the kernel put the memory elsewhere than it was told.
+            OnlineRefused: the kernel refuses to online it.
+            HotremoveError: the memory did not come, or nobody knows whose fault it is.
         """
         require_hot_remove(guest.control)
         self.guest = guest
@@ -88,6 +104,7 @@ class Removable:
         with guest.timeline.span("online", ONLINE_DEADLINE):
             self.blocks = self._await_online(known)
         self.frames: PfnRuns = frames_of(self.blocks)
+        self._pace = Pace()
         self._dmesg_start = guest.evidence.size()
 
     def map(
@@ -97,7 +114,6 @@ class Removable:
         faulted: bool = True,
         read_only: bool = False,
         file: str | None = None,
-        locked: bool = False,
         cpu: int | None = None,
         spill: bool = False,
     ) -> Buffer:
@@ -106,6 +122,10 @@ class Removable:
         Pages that are `faulted` exist before any pin, and are bound to the node. Those that are not
         prefer it: a pin that must not use ZONE_MOVABLE has to find them elsewhere, and a bound
         range would leave it only what little other memory the node has.
+
+        Raises:
+            HotremoveError: pages that were to be there lie elsewhere.
+            NotApplicable: the kernel gives no transparent huge pages for the kind `thp`.
         """
         buffer = Buffer(
             self.guest,
@@ -116,19 +136,26 @@ class Removable:
             read_only,
             prefer=spill or not faulted,
             file=file,
-            locked=locked,
             cpu=cpu,
         )
+        if spill:
+            require_spilled(buffer, self.frames)
+        else:
+            require_placed(buffer, self.frames, faulted)
         self.buffers.append(buffer)
         return buffer
 
     def share(self, size: int, holders: int = 2) -> tuple[Buffer, ...]:
         """Map the same `size` bytes on its node in several processes."""
         file = f"/run/shared{len(self.buffers)}"
-        return tuple(self.map(size, "file", file=file) for _ in range(holders))
+        buffers = tuple(self.map(size, "file", file=file) for _ in range(holders))
+        require_alike(buffers)
+        return buffers
 
     def renew(self, *buffers: Buffer) -> None:
         """Have buffers that were pinned made of new pages, which lie in this memory again.
+
+        Where holders share the memory, each takes it from the others; so all look at it at the end.
 
         Raises:
             HotremoveError: pages came from elsewhere.
@@ -136,23 +163,23 @@ class Removable:
         for buffer in buffers:
             buffer.renew()
         for buffer in buffers:
-            elsewhere = buffer.frames() - self.frames
-            if elsewhere:
-                raise HotremoveError(f"new pages lie outside the memory: {elsewhere}")
+            buffer.touch()
+            require_placed(buffer, self.frames)
 
     def online(self) -> None:
         """Online its offline blocks again, in their zone.
 
         Raises:
-            RuntimeError: a block does not come online.
+            OnlineRefused: the kernel refuses one.
+            Misplaced: the kernel put one elsewhere.
         """
-        states = " ".join(f"{SYSFS}/memory{block.index}/state" for block in self.blocks)
-        with self.guest.timeline.span("online"):
-            self.guest.control.check(
-                f"for state in {states}; do "
-                f"[ $(cat $state) = online ] || echo {self.policy} >$state || exit; done",
-                ONLINE_DEADLINE,
-            )
+        __tracebackhide__ = True
+        with self.guest.timeline.span("online", ONLINE_DEADLINE):
+            for block in self._blocks_now():
+                if block.state != "online":
+                    online_block(self.guest.control, block.index, self.policy)
+        if wrong := find_misplaced(self._blocks_now(), self.node, self.zone):
+            raise Misplaced(self._arrived(wrong))
 
     def offline(self, deadline: float | None = None) -> Removal:
         """Offline its blocks one by one through sysfs; a child that is killed at the deadline."""
@@ -168,23 +195,24 @@ class Removable:
 
         `begin_pin` begins it and gives what waits for it. Chance decides which of the two begins,
         and how much later the other does. A pin may be refused; what a refused one held is free.
+        The removal's `raced` tells whether the two were under way at a time.
         """
         mapped = PfnRuns.of(run for buffer in self.buffers for run in buffer.frames().runs)
         block = self._fullest_block(mapped)
-        lead = chance.uniform(-_LEAD, _LEAD)
+        start = choose_start(chance, self._pace)
 
         def run(deadline: float) -> End:
-            pin = begin_pin() if lead > 0 else None
-            time.sleep(max(lead, 0))
+            pin = None if start.offline_first else begin_pin()
+            time.sleep(start.before_offline)
             job = self.guest.control.start(offline_command(block.index))
-            time.sleep(max(-lead, 0))
+            time.sleep(start.before_pin)
             pin = pin or begin_pin()
-            done = self.guest.control.wait(job, deadline)
-            with contextlib.suppress(PinRefused):
-                pin()
-            return _end_of_offline(block.index, done)
+            end = _end_of_offline(block.index, self.guest.control.wait(job, deadline))
+            pinned = _span_of(pin)
+            self._pace = pace_of(end.span, pinned, self._pace)
+            return replace(end, raced=have_met(end.span, pinned))
 
-        return self._observe("sysfs offline", None, run)
+        return self._observe("sysfs offline", None, run, steady=False)
 
     def counters(self) -> Counters:
         """The node's counters now."""
@@ -194,18 +222,26 @@ class Removable:
         """How many pages of a buffer lie in this memory, by pagemap."""
         return buffer.frames().inside(self.frames)
 
-    def _online_blocks(self) -> tuple[MemoryBlock, ...]:
-        """The node's online blocks in this memory's zone."""
-        blocks = read_blocks(self.guest.control)
-        return tuple(b for b in blocks if b.node == self.node and b.zone == self.zone)
+    def _blocks_now(self) -> tuple[MemoryBlock, ...]:
+        """Those of its blocks that exist, as they are now."""
+        mine = {block.index for block in self.blocks}
+        return tuple(b for b in read_blocks(self.guest.control) if b.index in mine)
 
     def _fullest_block(self, frames: PfnRuns) -> MemoryBlock:
         """Its block that holds most of `frames`."""
         return max(self.blocks, key=lambda block: block.frames.inside(frames))
 
-    def _observe(self, mechanism: str, given: float | None, remove: Mechanism) -> Removal:
+    def _observe(
+        self, mechanism: str, given: float | None, remove: Mechanism, steady: bool = True
+    ) -> Removal:
+        """Remove by a mechanism and gather what is to be seen; `steady`: nobody unpins meanwhile.
+
+        Raises:
+            GuestLost: a holder ended meanwhile, and its pins with it.
+        """
         deadline = given or self.deadline
-        before = self.counters()
+        self._dmesg_start = self.guest.evidence.size()  # what an earlier attempt left says no more
+        before, pinned = self.counters(), count_pins(self.guest.control)
         start = time.monotonic()
         try:
             with self.guest.timeline.span(f"remove by {mechanism}", deadline):
@@ -213,9 +249,7 @@ class Removable:
         except GuestDied as death:
             end = End(Outcome.GUEST_DIED, str(death))
         seconds = time.monotonic() - start
-        pins = self.pins
-        if end.outcome is Outcome.STUCK and pins:
-            wait_until(lambda: bool(self._dumps()), self.dump_deadline, self.guest.check)
+        self._await_dump(end)
         removal = Removal(
             mechanism=mechanism,
             outcome=end.outcome,
@@ -223,16 +257,45 @@ class Removable:
             deadline=deadline,
             node=self.node,
             frames=self.frames,
-            pins=pins,
+            pins=self.pins,
             before=before,
             after=self._counters_after(before),
             dumps=self._dumps(),
             migrates_pins=migrates_pins(self.guest.control),
             remark=end.remark,
             reasons=self._reasons(),
+            zone=self.zone,
+            lost_pins=self._lost_pins(end, pinned if steady else 0),
+            raced=end.raced,
         )
         self.guest.removals.append(removal)
         return removal
+
+    def _await_dump(self, end: End) -> None:
+        """Give a kernel that is stuck time to print the page; a pinned one, if any is inside."""
+        if end.outcome is not Outcome.STUCK or not self.pins:
+            return
+        pinned = PfnRuns.of(run for pin in self.pins for run in pin.frames.runs) & self.frames
+
+        def printed() -> bool:
+            dumps = self._dumps()
+            return any(not pinned or frames_of_dump(dump) & pinned for dump in dumps)
+
+        wait_until(printed, self.dump_deadline, self.guest.check)
+
+    def _lost_pins(self, end: End, before: int) -> int:
+        """How many page references of pins (FOLL_PIN) are gone that should still be held.
+
+        Raises:
+            GuestLost: a holder ended.
+        """
+        if end.outcome is not Outcome.REMOVED:
+            return 0
+        for buffer in self.buffers:
+            if buffer.pins:
+                buffer.require_running()
+        pages = sum(pin.counted_pages for pin in self.pins)
+        return max(0, max(pages, before) - count_pins(self.guest.control))
 
     def _offline(self, deadline: float) -> End:
         end = time.monotonic() + deadline
@@ -242,9 +305,9 @@ class Removable:
             ended = _end_of_offline(block.index, done)
             if ended.outcome is not Outcome.REMOVED:
                 return ended
-        online = {block.index for block in self._online_blocks()}
-        if any(block.index in online for block in self.blocks):
-            return End(Outcome.REFUSED, "the blocks are online after a successful offline")
+        if back := [block for block in self._blocks_now() if block.state != "offline"]:
+            told = ", ".join(f"memory{b.index} {b.state} {b.zone or ''}".strip() for b in back)
+            return End(Outcome.REFUSED, f"after a successful offline there are: {told}")
         return End(Outcome.REMOVED)
 
     def _counters_after(self, before: Counters) -> Counters:
@@ -284,20 +347,48 @@ class Removable:
             return sum(block.frames.pages for block in online) * PAGE_BYTES >= self.size
 
         came = wait_until(all_online, ONLINE_DEADLINE, self.guest.check)
-        wrong = [b for b in new if (b.node, b.zone) != (self.node, self.zone)]
+        wrong = find_misplaced(new, self.node, self.zone)
         if came and not wrong:
             return new
-        seen = ", ".join(f"memory{b.index} {b.state} node {b.node} {b.zone}" for b in wrong or new)
-        raise HotremoveError(
+        seen = self._arrived(wrong or new)
+        if not self._is_kernels_choice(wrong):
+            raise HotremoveError(seen)
+        raise why_not_there(self.guest.control, seen, wrong, self.policy)
+
+    def _is_kernels_choice(self, wrong: tuple[MemoryBlock, ...]) -> bool:
+        """Whether the kernel was told where the blocks go.
+
+        Of a node without boot memory it may not know before memory comes to it.
+        """
+        booted = self.guest.plan.topology.nodes[self.node].mib > 0
+        return self.told_where and (booted or all(block.node == self.node for block in wrong))
+
+    def _arrived(self, blocks: tuple[MemoryBlock, ...]) -> str:
+        """Where blocks are, against where they should be."""
+        seen = ", ".join(f"memory{b.index} {b.state} node {b.node} {b.zone}" for b in blocks)
+        return (
             f"the plugged {self.size // MIB} MiB are not online in node {self.node}'s "
             f"zone {self.zone}: {seen or 'no new memory block'}"
         )
 
 
+def _span_of(finish: Callable[[], Pin]) -> Span | None:
+    """When a pin was taken; None if it was refused."""
+    try:
+        return finish().span
+    except PinRefused:
+        return None
+
+
 def _end_of_offline(index: int, done: Completed | None) -> End:
-    """What came of the write of `offline` to a memory block's state; None: it did not end."""
+    """What came of the write of `offline` to a memory block's state; None: it did not end.
+
+    Raises:
+        GuestLost: the program ended without an answer of the kernel.
+    """
     if done is None or done.ending == "deadline":
         return End(Outcome.STUCK, f"memory{index}")
-    if not done.ok:
-        return End(Outcome.REFUSED, f"memory{index}: {done.complaint}")
-    return End(Outcome.REMOVED)
+    written = parse_write(done)
+    if written.error:
+        return End(Outcome.REFUSED, f"memory{index}: {written}", written.span)
+    return End(Outcome.REMOVED, span=written.span)

@@ -11,6 +11,9 @@ from hotremove.memory.removable import DEADLINE, MIB, End, Removable
 from hotremove.verdict.outcome import Outcome
 from hotremove.verdict.removal import Removal
 
+# Seconds that memory blocks may outlive the memory: the driver removes them last.
+_BLOCKS = 5.0
+
 
 class VirtioMem(Removable):
     """The guest's virtio-mem device, grown to all it has."""
@@ -41,7 +44,9 @@ class VirtioMem(Removable):
     def _shrink(self, deadline: float) -> End:
         self.guest.resize_virtio_mem(0)
         gone = wait_until(lambda: not self.guest.virtio_mem_size(), deadline, self.guest.check)
-        if gone:
+        if gone and wait_until(lambda: not self._blocks_left(), _BLOCKS, self.guest.check):
             return End(Outcome.REMOVED)
+        if gone:
+            return End(Outcome.REFUSED, f"all is unplugged, but blocks {self._blocks_left()} exist")
         left = self.guest.virtio_mem_size() // MIB
         return End(Outcome.STUCK, f"{left} of {self.size // MIB} MiB stay plugged")

@@ -72,6 +72,7 @@ class Cost(Point):
         migrated: pages migrated (pgmigrate_success).
         drains: calls of lru_add_drain_all(); None where no kprobe can count them.
         refused: why there was no pin, or empty.
+        moves: whether the kernel knows the migration reason `longterm_pin`, so has the fix.
     """
 
     instructions: int
@@ -80,6 +81,7 @@ class Cost(Point):
     migrated: int
     drains: int | None = None
     refused: str = ""
+    moves: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -154,6 +156,18 @@ def _cost(point: Point, block: str) -> Cost:
         migrated=rose.get("pgmigrate_success", 0),
         drains=rose.get("drains"),
         refused="" if pinned else _refusal(failure or {}),
+        moves=bool(before.get("migrates_pins")),
+    )
+
+
+def find_misplaced(costs: Iterable[Cost]) -> tuple[Cost, ...]:
+    """Those whose pages cannot have lain in their zone, on a kernel that migrates pins.
+
+    There each page of a pin in ZONE_MOVABLE is migrated, and nothing moves those of other zones.
+    """
+    looked_at = (cost for cost in costs if cost.moves and cost.faulted and not cost.refused)
+    return tuple(
+        cost for cost in looked_at if (cost.migrated >= cost.pages) != (cost.zone == MOVABLE)
     )
 
 

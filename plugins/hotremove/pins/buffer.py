@@ -10,12 +10,21 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Any
 
-from hotremove.errors import DeadlineExceeded, GuestLost
+from hotremove.errors import DeadlineExceeded, GuestLost, HotremoveError, NotApplicable
 from hotremove.guest.control import Job
 from hotremove.guest.machine import Guest
 from hotremove.guest.polling import wait_until
+from hotremove.guest.stuck import process_state, sleeps_for_good, where_in_kernel
 from hotremove.memory.blocks import read_counters
 from hotremove.observe.counters import Counters, delta, parse_meminfo
+from hotremove.observe.oom import is_killed_for_memory
+from hotremove.observe.pageflags import (
+    FlagRun,
+    count_lock_pending,
+    count_locked,
+    count_off_list,
+    count_zero_pages,
+)
 from hotremove.observe.pagemap import PAGE_BYTES, PfnRuns
 from hotremove.pins.pin import Pin
 
@@ -23,6 +32,8 @@ from hotremove.pins.pin import Pin
 DEADLINE = 120.0
 # Seconds that pages may be missing from the page table of who has pinned them.
 _ABSENT = 5.0
+# How often pages are locked until some wait in a batch: whatever ends on the CPU works it off.
+_LOCK_TRIES = 10
 
 
 # Kinds of memory whose pages belong to a file and outlive the mapping.
@@ -33,7 +44,11 @@ class PinRefused(OSError):
     """The kernel refused a pin; `errno` and the call are its own."""
 
 
-class PinHangs(AssertionError):
+class HolderStuck(AssertionError):
+    """The holder waits in the kernel, where no signal reaches it, and does not come back."""
+
+
+class PinHangs(HolderStuck):
     """The kernel is still pinning long after it should have pinned or refused: a livelock."""
 
 
@@ -79,24 +94,21 @@ class Buffer:
         read_only: bool = False,
         prefer: bool = False,
         file: str | None = None,
-        locked: bool = False,
         cpu: int | None = None,
     ) -> None:
         """Map `size` bytes bound to `node`, or only preferring it.
 
-        `file` is what the kind `file` maps, `locked` has pages locked as they are faulted in
-        (MLOCK_ONFAULT), `cpu` is the only CPU that the holder runs on.
+        `file` is what the kind `file` maps, `cpu` is the only CPU that the holder runs on.
 
         Raises:
             PinRefused: the kernel does not give the memory.
         """
-        words = ["taskset", f"{1 << cpu:x}"] if cpu is not None else []
-        words += ["holder", "--memory", kind, "--bytes", str(size)]
+        words = ["holder", "--memory", kind, "--bytes", str(size)]
         words += ["--node", str(node)] if node is not None else []
         words += ["--file", file] if file is not None else []
         words += ["--prefer"] if prefer else []
         words += ["--faulted"] if faulted else []
-        words += ["--lock-on-fault"] if locked else []
+        words += ["--cpu", str(cpu)] if cpu is not None else []
         words += ["--read-only"] if read_only else []
         self.guest = guest
         self.size = size
@@ -125,7 +137,7 @@ class Buffer:
         return self.start_pin(path, label, long_term, **keys)()
 
     def start_pin(
-        self, path: str, label: str, long_term: bool = True, **keys: object
+        self, path: str, label: str, long_term: bool = True, **keys: Any
     ) -> Callable[[], Pin]:
         """Begin to pin as `pin` does; what it returns waits for the pin, and raises as `pin`."""
         words = [f"{key}={value}" for key, value in keys.items() if value is not None]
@@ -145,8 +157,10 @@ class Buffer:
                 size=size,
                 calls=int(answer["calls"]),
                 seconds=float(answer["seconds"]),
-                frames=self._frames_of(size),
+                frames=self._frames_of(size, int(keys.get("offset") or 0)),
                 counted=delta(before, read_counters(self.guest.control, self.node or 0)),
+                ended=float(answer["ended"]),
+                zero_pages=self.zero_pages() if self.read_only else 0,
             )
             self.pins.append(pin)
             return pin
@@ -159,11 +173,12 @@ class Buffer:
             self._ask("unpin")
         self.pins.clear()
 
-    def frames(self) -> PfnRuns:
-        """The page frames the range is made of now, from /proc/PID/pagemap."""
-        return PfnRuns.of(self._ask("pages")["runs"])
+    def frames(self, offset: int = 0, size: int = 0) -> PfnRuns:
+        """The page frames of `size` bytes (0: to the end) as they are now, from pagemap."""
+        part = f" offset={offset}" + (f" bytes={size}" if size else "")
+        return PfnRuns.of(self._ask(f"pages{part}")["runs"])
 
-    def _frames_of(self, size: int) -> PfnRuns:
+    def _frames_of(self, size: int, offset: int) -> PfnRuns:
         """As `frames`, once all of `size` pinned bytes are in the page table.
 
         A page that another tries to migrate is not, until that fails; nor is one of a file that
@@ -174,7 +189,7 @@ class Buffer:
 
         def all_there() -> bool:
             nonlocal found
-            found = self.frames()
+            found = self.frames(offset, size)
             complete = found.pages * PAGE_BYTES >= wanted
             if not complete:
                 self.touch()
@@ -182,10 +197,6 @@ class Buffer:
 
         wait_until(all_there, _ABSENT)
         return found
-
-    def first_frame(self) -> int:
-        """The page frame of its first page, which has to be there."""
-        return int(self._ask("pages")["runs"][0][0])
 
     def touch(self) -> None:
         """Read each page."""
@@ -252,14 +263,48 @@ class Buffer:
         return Child(self, int(self._ask("fork")["pid"]))
 
     def move_to_cpu(self, cpu: int) -> None:
-        """Let the holder run on one CPU only."""
-        self.guest.control.check(f"taskset -p {1 << cpu:x} {self.pid}")
+        """Let the holder run on another CPU only.
+
+        It moves by itself: a program that ends on the CPU it leaves would work off what waits there
+        (mm/mmap.c, exit_mmap()).
+        """
+        self._ask(f"cpu {cpu}")
+
+    def lock_and_move(self, here: int, there: int) -> None:
+        """On one CPU, lock its pages as they are faulted in anew (MLOCK_ONFAULT); then move.
+
+        The pages are a file's, so that they are on an LRU list when they are locked. They have to
+        wait in the first CPU's batch when the holder has moved; anything that ends on that CPU
+        meanwhile works the batch off, and it is tried again.
+
+        Raises:
+            NotApplicable: the kernel locks them at once, or only when it comes upon them.
+            HotremoveError: they are on no LRU list, as the row needs them.
+        """
+        flags: list[FlagRun] = []
+        for _ in range(_LOCK_TRIES):
+            self.move_to_cpu(here)
+            self._ask("lock")
+            self.move_to_cpu(there)
+            flags = self._ask("flags")["runs"]
+            if count_lock_pending(flags):
+                return
+        if off := count_off_list(flags):
+            raise HotremoveError(f"{off} pages of {self} are being locked, but are on no LRU list")
+        raise NotApplicable(
+            f"no page waits in a CPU's batch to be locked, by {_LOCK_TRIES} tries: "
+            f"{count_locked(flags)} of {self.size // PAGE_BYTES} are locked"
+        )
 
     def status(self) -> Counters:
         """The holder's /proc/PID/status sizes in bytes: VmPin, VmLck, VmRSS."""
         text = self.guest.control.read(f"/proc/{self.pid}/status")
         sizes = [line.split() for line in text.splitlines() if line.endswith(" kB")]
         return Counters({name.rstrip(":"): int(size) * 1024 for name, size, _ in sizes})
+
+    def zero_pages(self) -> int:
+        """How many of its present pages are the shared zero page."""
+        return count_zero_pages(self._ask("flags")["runs"])
 
     def huge_bytes(self) -> int:
         """How much of it is made of transparent huge pages, bytes."""
@@ -270,11 +315,14 @@ class Buffer:
         """End the holder, which releases its memory and its pins.
 
         Raises:
+            HolderStuck: the kernel does not let it end.
             DeadlineExceeded: it does not end.
         """
         self.guest.control.close_input(self._job)
         if self.guest.control.wait(self._job, DEADLINE) is None:
-            raise DeadlineExceeded(f"the holder, pid {self.pid}, did not end in {DEADLINE:g} s")
+            raise self._stuck("the holder's end") or DeadlineExceeded(
+                f"the holder, pid {self.pid}, did not end in {DEADLINE:g} s"
+            )
         self.pins.clear()
 
     def _ask(self, command: str) -> Mapping[str, Any]:
@@ -293,30 +341,45 @@ class Buffer:
             raise PinRefused(answer["errno"], f"{answer['call']}: {answer['message']}")
         return answer
 
-    def _in_kernel(self) -> bool:
-        """Whether the holder has used the CPU inside the kernel for most of the deadline."""
-        numbers = self.guest.control.read(f"/proc/{self.pid}/stat").rpartition(")")[2].split()
-        # In clock ticks of 10 ms; the state is field 3 of proc_pid_stat(5), so stime is number 12.
-        return int(numbers[12]) > DEADLINE * 50
+    def require_running(self) -> None:
+        """Make sure that the holder lives, and so has what it pinned.
+
+        Raises:
+            GuestLost: it has ended, which nobody asked it to.
+            PinRefused: the kernel's OOM killer ended it.
+        """
+        if not self._job.running:
+            raise self._silent("pins")
 
     def __str__(self) -> str:
         return f"pid {self.pid}, {self.size >> 20} MiB of {self.kind} memory on node {self.node}"
 
     def _silent(self, command: str) -> Exception:
         """Why the holder did not answer: it ended, or it hangs in the kernel."""
-        if self._job.running and command.startswith("pin ") and self._in_kernel():
-            return PinHangs(
-                f"`{command}` goes on after {DEADLINE:g} s, in the kernel all the time: {self}"
-            )
         if self._job.running:
-            return DeadlineExceeded(f"`{command}` did not return in the guest in {DEADLINE:g} s")
+            return self._stuck(command) or DeadlineExceeded(
+                f"`{command}` did not return in the guest in {DEADLINE:g} s"
+            )
         done = self._job.completed()
-        if done.ending == "signal" and "Out of memory: Killed process" in self.guest.dmesg():
+        if done.ending == "signal" and is_killed_for_memory(self.guest.dmesg(), self.pid):
             return PinRefused(
                 errno.ENOMEM, f"`{command}`: the kernel's OOM killer ended the holder"
             )
         ending = f"{done.ending} {done.status}"
         return GuestLost(f"the holder ended at `{command}` ({ending}): {done.complaint}")
+
+    def _stuck(self, command: str) -> Exception | None:
+        """What shows that the kernel has the holder and does not give it back."""
+        control = self.guest.control
+        state = process_state(control, self.pid)
+        if sleeps_for_good(control, self.pid):
+            where = where_in_kernel(control, self.pid)
+            told = f"`{command}` is in state D after {DEADLINE:g} s {where}".rstrip()
+            return HolderStuck(f"{told}: {self}")
+        if command.startswith("pin ") and state and state.kernel_seconds > DEADLINE / 2:
+            told = f"`{command}` goes on after {DEADLINE:g} s, in the kernel all the time"
+            return PinHangs(f"{told}: {self}")
+        return None
 
 
 def _about(command: str, seed: int, offset: int, size: int) -> str:
@@ -339,6 +402,15 @@ class Child:
     def mismatches(self, seed: int) -> int:
         """Bytes that differ from the pattern `seed`."""
         return int(self._parent._ask(f"child verify {seed}")["mismatches"])
+
+    def require_shared(self) -> None:
+        """Make sure that it shares all pages with the holder, copy-on-write.
+
+        Raises:
+            HotremoveError: it does not.
+        """
+        if self.frames() != self._parent.frames():
+            raise HotremoveError(f"the child, pid {self.pid}, does not share {self._parent}")
 
     def frames(self) -> PfnRuns:
         """The page frames that the range is made of for the child."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from hotremove.observe.counters import Counters
 from hotremove.observe.pagemap import PAGE_BYTES, PfnRuns
+from hotremove.observe.span import Span
 
 MIB = 1 << 20
 
@@ -30,6 +31,8 @@ class Pin:
         seconds: how long they took, on the guest's clock.
         frames: the page frames right after the pin, from pagemap.
         counted: how the counters of the memory's node, and the machine's migrations, changed.
+        zero_pages: how many of its pages are the shared zero page.
+        ended: when the calls had returned, on the guest's CLOCK_MONOTONIC, seconds.
     """
 
     path: str
@@ -41,6 +44,22 @@ class Pin:
     seconds: float
     frames: PfnRuns
     counted: Counters
+    ended: float = 0.0
+    zero_pages: int = 0
+
+    @property
+    def counted_pages(self) -> int:
+        """Pages by which `nr_foll_pin_acquired` is ahead of `_released` for as long as it is held.
+
+        The shared zero page is not counted from c8070b787519 on, and not held (mm/gup.c), nor is
+        what was not taken with FOLL_PIN.
+        """
+        return self.pages - self.zero_pages if self.long_term else 0
+
+    @property
+    def span(self) -> Span:
+        """When it was being taken, on the guest's CLOCK_MONOTONIC, seconds."""
+        return self.ended - self.seconds, self.ended
 
     @property
     def pages(self) -> int:

@@ -5,13 +5,16 @@ from __future__ import annotations
 
 import errno
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import combinations, starmap
 from random import Random
 
 from hotremove.errors import CapabilityAbsent
 from hotremove.guest.capability import refusal, require
 from hotremove.guest.hostdev import RDMA_DRIVERS
 from hotremove.guest.machine import Guest
+from hotremove.observe.span import overlap
 from hotremove.pins.buffer import Buffer, PinRefused
 from hotremove.pins.path import PinPath
 from hotremove.pins.pin import Pin
@@ -27,6 +30,31 @@ _SET_UP = (
     "ip link add rdma0 type dummy && ip addr add 192.0.2.1/24 dev rdma0 && "
     f"ip link set rdma0 up && rxe_link {DEVICE} rdma0"
 )
+
+
+@dataclass(frozen=True)
+class AtOnce:
+    """What came of pins that were begun at once.
+
+    Attributes:
+        made: those that were made.
+        refused: the buffers that were refused for a page that another held.
+        raced: whether two were under way at a time: one was refused for another, or by their times.
+    """
+
+    made: tuple[Pin, ...]
+    refused: tuple[Buffer, ...]
+    raced: bool
+    again: Callable[[Buffer], Pin]
+
+    def pins(self) -> Iterator[Pin]:
+        """Those that were made, to be looked at first; then the refused ones, made alone.
+
+        Raises:
+            PinRefused: one is refused again.
+        """
+        yield from self.made
+        yield from map(self.again, self.refused)
 
 
 class Rdma(PinPath):
@@ -84,16 +112,11 @@ class Rdma(PinPath):
         """Begin to register the buffer; what it returns waits for the end, and raises as `pin`."""
         return buffer.start_pin("rdma", _LABEL, device=self.device)
 
-    def pin_at_once(
-        self, buffers: Sequence[Buffer], chance: Random
-    ) -> tuple[list[Pin], list[Buffer]]:
+    def pin_at_once(self, buffers: Sequence[Buffer], chance: Random) -> AtOnce:
         """Register each buffer by its own process, begun within some milliseconds of each other.
 
         A page that one of them looks at cannot be migrated by another at that moment; the kernel
         gives up after some tries, with -ENOMEM (mm/gup.c, migrate_longterm_unpinnable_folios()).
-
-        Returns:
-            The pins, and the buffers that were refused so; each of them can be pinned now.
 
         Raises:
             PinRefused: ibv_reg_mr's errno, where it is another one.
@@ -103,7 +126,10 @@ class Rdma(PinPath):
             begun.append(self.begin(buffer))
             time.sleep(chance.uniform(0, _APART))
         tried = list(zip(buffers, [_try(finish) for finish in begun], strict=True))
-        return [pin for _, pin in tried if pin], [buffer for buffer, pin in tried if not pin]
+        made = tuple(pin for _, pin in tried if pin)
+        refused = tuple(buffer for buffer, pin in tried if not pin)
+        met = any(starmap(overlap, combinations((pin.span for pin in made), 2)))
+        return AtOnce(made, refused, bool(refused) or met, self.pin)
 
     def pin_on_demand(self, buffer: Buffer) -> Pin:
         """Register the buffer as a region whose pages are looked up when the device uses them.

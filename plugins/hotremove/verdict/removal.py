@@ -5,20 +5,26 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from hotremove.errors import NotApplicable
 from hotremove.observe.counters import Counters, delta
 from hotremove.observe.pagedump import PageDump
 from hotremove.observe.pagemap import PfnRuns
 from hotremove.pins.pin import Pin
-from hotremove.verdict.explain import explain_refusal, explain_stuck
+from hotremove.verdict.explain import explain_page, explain_refusal, explain_stuck
 from hotremove.verdict.outcome import Outcome
+from hotremove.verdict.page import frames_of_dump
 
 
 class UnexpectedOutcome(AssertionError):
     """A removal ended in another way than the scenario asks for; the text is the evidence."""
 
-    def __init__(self, removal: Removal, wanted: Outcome) -> None:
+    def __init__(self, removal: Removal, wanted: str) -> None:
         super().__init__(f"{removal} (expected: {wanted})")
         self.removal = removal
+
+
+class PinsLost(AssertionError):
+    """The kernel counts fewer pinned pages than are pinned: it let go of them by itself."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +44,10 @@ class Removal:
         migrates_pins: whether the kernel knows the migration reason `longterm_pin`, so has the fix.
         reasons: why offlining failed, each time it did, in the kernel's words.
         remark: what the mechanism itself said: an errno, ACPI's message, the guest's death.
+        zone: the zone that the memory is in, as sysfs names it.
+        lost_pins: page references of pins that the kernel no longer counts after it, though the
+            scenario holds them still.
+        raced: whether what was to happen meanwhile did, where a race was asked for.
     """
 
     mechanism: str
@@ -53,6 +63,9 @@ class Removal:
     migrates_pins: bool
     remark: str = ""
     reasons: tuple[str, ...] = ()
+    zone: str = "Movable"
+    lost_pins: int = 0
+    raced: bool = False
 
     @property
     def counted(self) -> Counters:
@@ -67,9 +80,18 @@ class Removal:
 
     def pin_of(self, dump: PageDump) -> Pin | None:
         """The pin that a dumped page belongs to."""
-        if dump.pfn is None:
-            return None
-        return next((pin for pin in self.pins if dump.pfn in pin.frames), None)
+        folio = frames_of_dump(dump)
+        return next((pin for pin in self.pins if folio & pin.frames), None)
+
+    @property
+    def suspect(self) -> Pin | None:
+        """The pin with most pages in the memory; None if none has any."""
+        inside = [pin for pin in self.pins if pin.frames & self.frames]
+        return max(inside, key=self.pages_inside, default=None)
+
+    def pages_inside(self, pin: Pin | None) -> int:
+        """How many pages of a pin lie in the memory."""
+        return pin.frames.inside(self.frames) if pin else 0
 
     @property
     def shows_missing_fix(self) -> bool:
@@ -78,14 +100,33 @@ class Removal:
         return self.outcome in (Outcome.STUCK, Outcome.REFUSED) and held
 
     def expect(self, wanted: Outcome) -> None:
-        """Raise unless it ended as wanted.
+        """Raise unless it ended as wanted: removed with all pins held, stuck by one of them.
 
         Raises:
             UnexpectedOutcome: with what happened, why, and what to look at.
+            PinsLost: it was removed while the kernel let go of pins.
         """
         __tracebackhide__ = True
         if self.outcome is not wanted:
             raise UnexpectedOutcome(self, wanted)
+        if wanted is Outcome.REMOVED and self.lost_pins:
+            raise PinsLost(f"{self}, but {self.lost_pins} page references of pins went with it")
+        if wanted is Outcome.STUCK and self.pins and not self._holder:
+            raise UnexpectedOutcome(self, f"{wanted} by a pin of the scenario")
+
+    def expect_held_up(self) -> None:
+        """Require that a pin of the scenario held it up.
+
+        Raises:
+            NotApplicable: it was removed under the pin, which this kernel moves out of the way.
+            UnexpectedOutcome: it was refused, or stuck by something else.
+            PinsLost: it was removed while the kernel let go of pins.
+        """
+        __tracebackhide__ = True
+        if self.outcome is Outcome.REMOVED:
+            self.expect(Outcome.REMOVED)
+            raise NotApplicable(f"the kernel removed the memory under this pin: {self}")
+        self.expect(Outcome.STUCK)
 
     def expect_reason(self, wanted: str) -> None:
         """Require that the kernel gave this reason for not offlining the memory.
@@ -102,19 +143,34 @@ class Removal:
         if self.outcome is Outcome.REMOVED:
             return f"removed: node {self.node} gave its memory back in {self.seconds:.2f} s"
         if self.outcome is Outcome.STUCK:
-            return f"stuck: {self._why()}"
+            return f"stuck: {self._why_stuck()}"
         if self.outcome is Outcome.REFUSED:
-            return f"refused: {explain_refusal(self.mechanism, self.remark, self.reasons)}"
+            return f"refused: {self._why_refused()}"
         return f"guest-died: {self.remark}"
 
-    def _why(self) -> str:
-        blocking = self.blocking
-        pin = self.pin_of(blocking) if blocking else None
+    @property
+    def _holder(self) -> Pin | None:
+        """The pin that holds the blocking page; without a dump, the suspect."""
+        return self.pin_of(self.blocking) if self.blocking else self.suspect
+
+    @property
+    def _place(self) -> str:
+        return f"node {self.node}'s ZONE_{self.zone.upper()}"
+
+    def _why_stuck(self) -> str:
+        blocking, pin = self.blocking, self._holder
         return explain_stuck(
             f"{self.mechanism} did not end in {self.deadline:g} s",
-            self.node,
+            self._place,
             blocking,
-            pin or next(iter(self.pins), None),
+            pin,
+            self.pages_inside(pin),
             self.counted,
             self.migrates_pins,
         )
+
+    def _why_refused(self) -> str:
+        page = ""
+        if self.blocking:
+            page = explain_page(self._place, self.blocking, self.pin_of(self.blocking))
+        return explain_refusal(self.mechanism, self.remark, self.reasons, page)
