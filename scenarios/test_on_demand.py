@@ -37,7 +37,7 @@ def test_a_region_that_is_not_on_demand_is_accounted(map_on_node, rdma):
 
 
 @pytest.mark.wide
-@pytest.mark.scenario(29, "data through an on-demand region, nothing removed")
+@pytest.mark.scenario(76, "data through an on-demand region, nothing removed")
 def test_data_through_an_on_demand_region(map_on_node, rdma, traffic):
     data = traffic(rdma, map_on_node(0, MIB))
     rdma.pin_on_demand(data.buffer)

@@ -30,7 +30,7 @@ class Change:
         breaks: rows that fail with it.
         until: hash of the change that mends what it breaks.
         mended: first releases of series whose own change mends what it breaks; a mainline
-            release among them stands for all from there on.
+            release among them stands for all from there on. Without either nothing mends it yet.
         tells: how it shows from inside a guest.
         stays: its bug shows by long-term pins that stay in ZONE_MOVABLE, and by nothing else.
         report: pattern of what the kernel itself reports of its bug; empty where it is silent.
