@@ -95,7 +95,8 @@ class _Finder:
             self._follow(chunk, at, hit)
             self.before = chunk[hit - 1] if hit else self.before
             self._take(self.base + hit + 1, chunk[hit], hit=True)
-            self._forget(self.base + hit + 1)
+            if (self.base + hit + 1) % _OFTEN == 0:
+                self._forget(self.base + hit + 1)
             at = hit + 1
         self._follow(chunk, at, len(chunk))
         self.before = chunk[-1]
@@ -103,6 +104,7 @@ class _Finder:
 
     def _follow(self, chunk: list[str], start: int, end: int) -> None:
         """Lines that begin nothing: give them to the unfinished reports, as long as there are."""
+        rules = self.rules
         for at in range(start, end):
             if not self.growing:
                 return
@@ -112,15 +114,18 @@ class _Finder:
                 # As _take() does, without its calls: most lines of a report come this way.
                 record, self.last, seconds, text = plain
                 if reports := self.growing.get(self.last) or self._asked(text):
-                    self._extend(Entry(number, record, text, seconds, self.last), reports)
+                    entry = Entry(number, record, text, seconds, self.last)
+                    over = [one for one in reports if not one.take(entry, rules)]
+                    if over:
+                        self._close(over)
             else:
                 self._take(number, raw, hit=False)
-            self._forget(number)
+            if number % _OFTEN == 0:
+                self._forget(number)
 
     def _forget(self, number: int) -> None:
-        """Close, every now and then, what has had no line for long."""
-        if number % _OFTEN == 0:
-            self._close([one for one in self._unfinished() if one.is_forgotten(number)])
+        """Close what has had no line for long."""
+        self._close([one for one in self._unfinished() if one.is_forgotten(number)])
 
     def _hits(self, chunk: list[str]) -> list[int]:
         """Which lines of the stretch hold a text that a report may begin with, in order."""
