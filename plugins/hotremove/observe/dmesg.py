@@ -26,6 +26,7 @@ MOST = 10_000
 _CHUNK = 4096  # lines searched at once
 _BLOCK = 1 << 18  # bytes read at once
 _OFTEN = 256  # lines after which forgotten reports are looked for
+_KNOWN = 512  # texts of which the rule is remembered
 _MIXED = 3  # reports that a new one may be mixed with
 _LONGEST_RECORD = 4096  # characters; printk's own limit is about 1,000 (LOG_LINE_MAX)
 
@@ -76,6 +77,7 @@ class _Finder:
         base: lines in the stretches before this one.
         before: the line before the present one.
         last: caller of the last line that carried a prefix; lines without one are its.
+        classified: rules of lines seen lately, by text and whether the kernel's stamp was there.
         margin: blanks that every line of an indented log without stamps begins with.
     """
 
@@ -86,6 +88,7 @@ class _Finder:
     base: int = 0
     before: str = ""
     last: str | None = None
+    classified: dict[tuple[str, bool], Rule | None] = field(default_factory=dict)
     margin: str = ""
 
     def read(self, chunk: list[str]) -> None:
@@ -156,7 +159,7 @@ class _Finder:
         if line.stamped:
             self.last = line.caller
         entry = Entry(number, record, line.text, line.seconds, line.caller)
-        rule = self.rules.classify(line) if hit else None
+        rule = self._rule_of(line) if hit else None
         if shared and not rule and not line.stamped and not line.text[:1].isspace():
             return  # a program's words on the same line: its prompt, its name before each line
         if rule:
@@ -164,6 +167,15 @@ class _Finder:
             self._trigger(entry, rule, self._reports_of(entry))
         else:
             self._continue(entry)
+
+    def _rule_of(self, line: LogLine) -> Rule | None:
+        """The rule that a line of the kernel's matches; many begin with the same words."""
+        known = (line.text, line.stamped)
+        if known not in self.classified:
+            if len(self.classified) >= _KNOWN:
+                self.classified.clear()
+            self.classified[known] = self.rules.classify(line)
+        return self.classified[known]
 
     def _without_margin(self, line: LogLine, *, hit: bool) -> LogLine:
         """The line of a log that is indented as a whole, by as much as its report's first line."""
