@@ -61,18 +61,20 @@ def make_log(size: int, share: float, form: Callable[[float, str], str]) -> byte
     parts: list[bytes] = []
     written, clock = 0, 0.0
     while written < size:
-        said = [chance.choice(ORDINARY) for _ in range(quiet)]
+        said: list[tuple[float | None, str]] = [
+            (None, chance.choice(ORDINARY)) for _ in range(quiet)
+        ]
         said += chance.choice(splats) if share else []
-        for text in said:
-            clock += 0.0001
+        for seconds, text in said:
+            clock = clock + 0.0001 if seconds is None else seconds
             parts.append(form(clock, text).encode())
             written += len(parts[-1]) + 1
     return b"\n".join(parts)[:size]
 
 
-def _messages(log: Path) -> list[str]:
+def _messages(log: Path) -> list[tuple[float | None, str]]:
     lines = log.read_text(encoding="utf-8", errors="replace").split("\n")[1:]
-    return [parse_line(line).text for line in lines]
+    return [(line.seconds, line.text) for line in map(parse_line, lines)]
 
 
 def measure(log: bytes, options: list[str]) -> tuple[float, float]:

@@ -29,7 +29,7 @@ _LONGEST_WAIT = 16 * _STRETCH  # lines of one entry
 # none where a single rare character tells: the searches are what a plain log pays.
 _Need = Callable[[str, Set[str]], bool]
 _WRAPPINGS: tuple[tuple[_Need, Callable[[list[str]], list[str]]], ...] = (
-    (lambda text, _: "#0" in text, decode_syslog),
+    (lambda text, _: "#01" in text or "#033" in text, decode_syslog),
     (lambda text, _: "\x1b" in text, strip_colours),
     (lambda text, _: "[0m" in text or "^[[" in text, strip_pasted_colours),
     (
@@ -41,7 +41,7 @@ _WRAPPINGS: tuple[tuple[_Need, Callable[[list[str]], list[str]]], ...] = (
         unquote,
     ),
     (lambda text, _: "{" in text and '{"' in text, read_json_lines),
-    (lambda text, _: "{" in text and '"' in text, read_objects),
+    (lambda text, _: "{" in text and ('"MESSAGE"' in text or '"msg":' in text), read_objects),
     (lambda text, _: "MESSAGE" in text, read_fields),
     (
         lambda text, _: (

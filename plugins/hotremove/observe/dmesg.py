@@ -26,6 +26,7 @@ MOST = 10_000
 _CHUNK = 4096  # lines searched at once
 _BLOCK = 1 << 18  # bytes read at once
 _OFTEN = 256  # lines after which forgotten reports are looked for
+_KNOWN = 512  # texts of which the rule is remembered
 _MIXED = 3  # reports that a new one may be mixed with
 _LONGEST_RECORD = 4096  # characters; printk's own limit is about 1,000 (LOG_LINE_MAX)
 
@@ -76,6 +77,7 @@ class _Finder:
         base: lines in the stretches before this one.
         before: the line before the present one.
         last: caller of the last line that carried a prefix; lines without one are its.
+        classified: rules of lines seen lately, by text and whether the kernel's stamp was there.
         margin: blanks that every line of an indented log without stamps begins with.
     """
 
@@ -86,6 +88,7 @@ class _Finder:
     base: int = 0
     before: str = ""
     last: str | None = None
+    classified: dict[tuple[str, bool], Rule | None] = field(default_factory=dict)
     margin: str = ""
 
     def read(self, chunk: list[str]) -> None:
@@ -95,7 +98,8 @@ class _Finder:
             self._follow(chunk, at, hit)
             self.before = chunk[hit - 1] if hit else self.before
             self._take(self.base + hit + 1, chunk[hit], hit=True)
-            self._forget(self.base + hit + 1)
+            if (self.base + hit + 1) % _OFTEN == 0:
+                self._forget(self.base + hit + 1)
             at = hit + 1
         self._follow(chunk, at, len(chunk))
         self.before = chunk[-1]
@@ -103,6 +107,7 @@ class _Finder:
 
     def _follow(self, chunk: list[str], start: int, end: int) -> None:
         """Lines that begin nothing: give them to the unfinished reports, as long as there are."""
+        rules = self.rules
         for at in range(start, end):
             if not self.growing:
                 return
@@ -112,15 +117,18 @@ class _Finder:
                 # As _take() does, without its calls: most lines of a report come this way.
                 record, self.last, seconds, text = plain
                 if reports := self.growing.get(self.last) or self._asked(text):
-                    self._extend(Entry(number, record, text, seconds, self.last), reports)
+                    entry = Entry(number, record, text, seconds, self.last)
+                    over = [one for one in reports if not one.take(entry, rules)]
+                    if over:
+                        self._close(over)
             else:
                 self._take(number, raw, hit=False)
-            self._forget(number)
+            if number % _OFTEN == 0:
+                self._forget(number)
 
     def _forget(self, number: int) -> None:
-        """Close, every now and then, what has had no line for long."""
-        if number % _OFTEN == 0:
-            self._close([one for one in self._unfinished() if one.is_forgotten(number)])
+        """Close what has had no line for long."""
+        self._close([one for one in self._unfinished() if one.is_forgotten(number)])
 
     def _hits(self, chunk: list[str]) -> list[int]:
         """Which lines of the stretch hold a text that a report may begin with, in order."""
@@ -151,7 +159,7 @@ class _Finder:
         if line.stamped:
             self.last = line.caller
         entry = Entry(number, record, line.text, line.seconds, line.caller)
-        rule = self.rules.classify(line) if hit else None
+        rule = self._rule_of(line) if hit else None
         if shared and not rule and not line.stamped and not line.text[:1].isspace():
             return  # a program's words on the same line: its prompt, its name before each line
         if rule:
@@ -159,6 +167,15 @@ class _Finder:
             self._trigger(entry, rule, self._reports_of(entry))
         else:
             self._continue(entry)
+
+    def _rule_of(self, line: LogLine) -> Rule | None:
+        """The rule that a line of the kernel's matches; many begin with the same words."""
+        known = (line.text, line.stamped)
+        if known not in self.classified:
+            if len(self.classified) >= _KNOWN:
+                self.classified.clear()
+            self.classified[known] = self.rules.classify(line)
+        return self.classified[known]
 
     def _without_margin(self, line: LogLine, *, hit: bool) -> LogLine:
         """The line of a log that is indented as a whole, by as much as its report's first line."""
