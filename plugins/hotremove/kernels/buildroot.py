@@ -199,7 +199,7 @@ def _mmdebstrap(environment: AptEnvironment, packages: Sequence[str]) -> list[st
     options = [f"--aptopt={option}" for option in environment.options]
     options += [f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in _LEFT_OUT]
     include = f"--include={','.join((*_TOOLS, *packages))}"
-    first = [tool("mmdebstrap", "mmdebstrap"), "--variant=apt", "--format=tar", "--quiet", include]
+    first = [tool("mmdebstrap", "mmdebstrap"), "--variant=apt", "--format=tar", include]
     return [*first, *options, environment.suite, "-", "-"]
 
 
