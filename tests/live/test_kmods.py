@@ -30,6 +30,7 @@ def nightly(*kernel: str):
         nightly("debian:trixie-backports"),
         nightly("debian:forky"),
         nightly("debian-source:bookworm"),
+        nightly("debian-source:trixie"),
         nightly(DEBUG),
     ],
 )

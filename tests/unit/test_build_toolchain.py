@@ -13,6 +13,16 @@ from hotremove.errors import Blocked, HostProblem
 from hotremove.kernels.buildroot import refusal
 from hotremove.kernels.kernel import HeadersSource, Kernel
 
+# mmdebstrap's own words around apt's.
+UNMET = """I: running apt-get update...
+W: Download is performed unsandboxed as root as file /var/tmp/x/lists couldn't be accessed
+The following packages have unmet dependencies:
+ linux-headers-1-amd64 : Depends: linux-kbuild-1 but it is not installable
+E: Unable to correct problems, broken packages.
+E: setup failed: E: apt-get -o Dir::Bin::dpkg=env --yes install make linux-headers-1-amd64 failed
+E: mmdebstrap failed to run
+"""
+
 
 def kernel(headers):
     return Kernel("x", "6.1.0", "6.1.0", Path("/none"), None, headers=headers)
@@ -52,6 +62,9 @@ def test_what_mmdebstrap_says_is_told():
     assert "no longer has linux-headers-1-amd64 in sid" in str(refusal("sid", log))
     assert "cannot do that" in str(refusal("sid", "W: x\nE: cannot do that\n"))
     assert "no reason given" in str(refusal("sid", ""))
+    assert str(refusal("sid", UNMET)).endswith("Depends: linux-kbuild-1 but it is not installable")
+    failed = UNMET.replace("Depends", "Suggests")
+    assert str(refusal("sid", failed)).endswith(": Unable to correct problems, broken packages.")
     full = refusal("sid", "E: write failed (28: No space left on device)")
     assert isinstance(full, HostProblem)
 

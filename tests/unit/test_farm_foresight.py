@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is said of modules that cannot be built, and that nobody tries to build them twice."""
 
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -69,6 +70,11 @@ def test_nothing_is_said_where_no_row_needs_modules_or_nothing_is_in_the_way(far
     assert list(foresight.obstacles(farm, ITEMS)) == []
     monkeypatch.setattr(farms, "find_obstacle", None)
     assert list(foresight.obstacles(farm, [ITEMS[0], ITEMS[3]])) == []
+
+
+def test_nothing_is_said_to_somebody_who_does_without(farm, no_headers):
+    farm.options = replace(farm.options, without=("modules",))
+    assert list(foresight.obstacles(farm, ITEMS)) == []
 
 
 def test_with_the_fix_turned_off_every_row_needs_a_module():

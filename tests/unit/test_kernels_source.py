@@ -43,7 +43,7 @@ bzImage: .config
 	@mkdir -p arch/x86/boot include/config include/linux scripts
 	@cp image arch/x86/boot/bzImage
 	@echo %s >include/config/kernel.release
-	@touch include/linux/module.h scripts/host.o
+	@touch include/linux/module.h scripts/host.o scripts/host.c scripts/module-common.c
 	@date +%%N >include/linux/built.h
 """
 
@@ -183,6 +183,7 @@ def test_a_kernel_is_built_once_and_kept_without_its_tree(
         "Makefile",
         "built.h",
         "kernel.release",
+        "module-common.c",
         "module.h",
     ]
     assert spec.resolve("debian-source:bookworm", cache) == kernel

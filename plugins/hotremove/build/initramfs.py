@@ -15,7 +15,7 @@ from hotremove.build.modules import ModuleClosure, ModuleIndex, lay_out
 from hotremove.build.sources import source_folder
 from hotremove.build.workloads import build_workloads
 from hotremove.cache import Cache, digest
-from hotremove.errors import HostProblem
+from hotremove.errors import Blocked, HostProblem
 from hotremove.kernels import inspect
 from hotremove.kernels.kernel import Kernel
 from hotremove.progress import waiting
@@ -92,8 +92,10 @@ class BootImage:
         options = config or self.kernel.config
         inspect.require(options, wanted)
         gone = [module for module in wanted.modules if module in self.absent]
+        complaint = f"the kernel's files hold no module {', '.join(gone)}"
+        if gone and options:
+            raise Blocked(f"{capability}: {complaint}, which its configuration has: give all")
         if gone:
-            complaint = f"the kernel's files hold no module {', '.join(gone)}"
             raise inspect.refusal(options, wanted, complaint)
 
 

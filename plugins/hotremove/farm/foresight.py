@@ -13,8 +13,11 @@ from hotremove.verdict.row import Row
 
 
 def obstacles(farm: Farm, items: Iterable[pytest.Item]) -> Iterator[str]:
-    """A line for each kernel whose modules cannot be had, with the rows that need them."""
-    wanting = list(filter(wants_modules, items))
+    """A line for each kernel whose modules cannot be had, with the rows that need them.
+
+    There is none where somebody asked to do without modules.
+    """
+    wanting = [] if "modules" in farm.options.without else list(filter(wants_modules, items))
     for kernel in farm.kernels:
         rows = [row_of(item) for item in wanting if kernel_of(item) == kernel]
         why = farm.obstacle_to_modules(kernel) if rows else None

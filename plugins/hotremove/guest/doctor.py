@@ -16,6 +16,7 @@ from hotremove.errors import HotremoveError
 from hotremove.guest.plan import find_emulator
 from hotremove.guest.reaper import abandoned
 from hotremove.guest.stable import Stable
+from hotremove.kernels.buildroot import find_obstacle
 from hotremove.tool import find_tool
 
 _GIB = 1 << 30
@@ -41,6 +42,7 @@ def examine(cache: Cache) -> Iterator[Finding]:
     yield _tool("cpio", "cpio", needed=True)
     yield _tool("depmod", "kmod", needed=True)
     yield _tool("mmdebstrap", "mmdebstrap", needed=False, use="building kernel modules")
+    yield _build_roots()
     yield _try("cache", lambda: _cache(cache))
     yield _kvm()
     yield _left_over()
@@ -72,6 +74,12 @@ def _tool(name: str, package: str, needed: bool, use: str = "") -> Finding:
         return Finding(name, True, found)
     told = f"missing{f' (for {use})' if use else ''}: apt-get install {package}"
     return Finding(name, not needed, told)
+
+
+def _build_roots() -> Finding:
+    """Rows that need modules are blocked where none can be entered; the others run."""
+    obstacle = find_obstacle()
+    return Finding("build roots", not obstacle, obstacle or "can be entered")
 
 
 def _cache(cache: Cache) -> str:

@@ -31,6 +31,9 @@ _LEFT_OUT = ("doc", "man", "locale", "info", "lintian")
 # trixie's gcc-14-x86-64-linux-gnu, which backported headers ask for, calls plain `as`.
 _TOOLS = ("make", "binutils")
 _COMPILER = re.compile(r"(?:gcc-\d+|binutils)")
+# What mmdebstrap says itself: which step failed, by its whole command, where apt has said why.
+_ITS_OWN = re.compile(r"I: |E: (?:setup failed|mmdebstrap)|W: Download is performed unsandboxed")
+_UNMET = re.compile(r"^ (\S+ : Depends: .*)", re.MULTILINE)
 _UNLOCATED = re.compile(r"E: Unable to locate package (\S+)")
 # Shows the machine's /dev and /proc (objtool reads its limits) and folders, given in pairs before
 # `--`, in the root.
@@ -199,7 +202,7 @@ def _mmdebstrap(environment: AptEnvironment, packages: Sequence[str]) -> list[st
     options = [f"--aptopt={option}" for option in environment.options]
     options += [f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in _LEFT_OUT]
     include = f"--include={','.join((*_TOOLS, *packages))}"
-    first = [tool("mmdebstrap", "mmdebstrap"), "--variant=apt", "--format=tar", "--quiet", include]
+    first = [tool("mmdebstrap", "mmdebstrap"), "--variant=apt", "--format=tar", include]
     return [*first, *options, environment.suite, "-", "-"]
 
 
@@ -209,6 +212,7 @@ def refusal(suite: str, log: str) -> Blocked | HostProblem:
         return no_space(f"making a build root of {suite}")
     if missing := _UNLOCATED.search(log):
         return Blocked(f"the mirror no longer has {missing[1]} in {suite}")
-    errors = [line for line in log.splitlines() if line.startswith("E:")]
-    reason = (errors or log.splitlines() or ["no reason given"])[0].removeprefix("E: ")
-    return Blocked(f"no build root of {suite} can be made: {reason}")
+    if unmet := _UNMET.search(log):
+        return Blocked(f"no build root of {suite} can be made: {unmet[1]}")
+    says = [line for line in log.splitlines() if not _ITS_OWN.match(line)]
+    return Blocked(f"no build root of {suite} can be made: {apt.first_error(chr(10).join(says))}")

@@ -197,4 +197,4 @@ def _built(
         return entry.Provenance(request.source, found.version, suite, kbuild.PACKAGES)
 
     content = (found.key, root.compiler(), request.suffix, kconfig.render(wishes))
-    return entry.get(cache, digest(SCHEME, *content), stage, spec)
+    return entry.get(cache, digest(SCHEME, kbuild.LAYOUT, *content), stage, spec)

@@ -33,7 +33,7 @@ class Capability:
     Attributes:
         name: what a reader calls it, a plural or a mass noun.
         requires: options, `A|B` when either will do.
-        modules: drivers that are modules in some kernels, without which there is nothing to set up.
+        modules: drivers that can be modules, without which there is nothing to set up.
     """
 
     name: str
@@ -103,7 +103,7 @@ CAPABILITIES = (
         ("vfio_pci", "vfio_iommu_type1", "vfio"),
     ),
     Capability("io_uring pins", ("IO_URING",)),
-    Capability("udmabuf pins", ("UDMABUF",), ("udmabuf",)),
+    Capability("udmabuf pins", ("UDMABUF",)),
     Capability("hugetlb pins", ("HUGETLBFS",)),
     Capability("pins of huge pages", ("TRANSPARENT_HUGEPAGE",)),
     Capability("ext4 files", ("EXT4_FS", "BLK_DEV_LOOP"), ("loop", "ext4")),

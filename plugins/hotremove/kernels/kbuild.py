@@ -40,6 +40,9 @@ PACKAGES = (
 )
 """What the kernel's build needs, in a build root of its suite."""
 
+LAYOUT = "2"
+"""Of what is kept of a build; kernels that were kept otherwise are built again."""
+
 CCACHE_SIZE = "2G"
 
 # Where the build root sees the source archive, the tree, the compiler's cache and the result. The
@@ -55,7 +58,13 @@ _RELEASE = "include/config/kernel.release"
 # What a module's build reads of a tree, as a package of headers has it.
 _HEADER_FOLDERS = ("include", "scripts", f"{_ARCH.folder}/include", "tools/objtool")
 _HEADER_FILES = ("Makefile*", "Kconfig*", "Kbuild*", "*.lds", "*.sh", "*.pl")
-_HEADER_EXTRA = (".config", "Module.symvers", f"{_ARCH.folder}/kernel/macros.s")
+# scripts/module-common.c becomes a part of every module (6.13, and stable kernels: 6.12.118).
+_HEADER_EXTRA = (
+    ".config",
+    "Module.symvers",
+    f"{_ARCH.folder}/kernel/macros.s",
+    "scripts/module-common.c",
+)
 _LEFTOVERS = (".o", ".cmd", ".c", ".a", ".d")
 
 
