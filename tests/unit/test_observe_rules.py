@@ -20,9 +20,9 @@ def test_each_rule_has_an_example() -> None:
     assert [rule.name for rule in RULES.rules if not rule.examples] == []
 
 
-def test_joins_name_kinds_that_exist() -> None:
-    joins = {kind for rule in RULES.rules for kind in rule.joins} - {"*", "cut-here"}
-    assert joins <= RULES.kinds
+def test_joins_name_kinds_and_rules_that_exist() -> None:
+    joins = {joined for rule in RULES.rules for joined in rule.joins} - {"*", "cut-here"}
+    assert joins <= RULES.kinds | {rule.name for rule in RULES.rules}
 
 
 def test_the_kinds_people_look_for_have_rules() -> None:

@@ -27,6 +27,7 @@ _CHUNK = 4096  # lines searched at once
 _BLOCK = 1 << 18  # bytes read at once
 _OFTEN = 256  # lines after which forgotten reports are looked for
 _MIXED = 3  # reports that a new one may be mixed with
+_NEAR = 8  # lines between what belongs together
 _LONGEST_RECORD = 4096  # characters; printk's own limit is about 1,000 (LOG_LINE_MAX)
 
 
@@ -133,10 +134,18 @@ class _Finder:
 
     def finish(self) -> Reports:
         """The log is at its end, and with it every report."""
-        self._close(self._unfinished())
+        self._close([one for one in self._unfinished() if not self._is_torso(one)])
         reports = Reports(sorted(self.done, key=lambda report: (report.start, report.end)))
         reports.left_out = sum(max(count - MOST, 0) for count in self.counted.values())
         return reports
+
+    def _is_torso(self, last: Growing) -> bool:
+        """Whether the log ends where something began that only goes on from another report."""
+        if not last.is_nameless or last.kept > 1:
+            return False
+        ends = [one.end for one in self.done]
+        ends += [one.entries[one.kept - 1].number for one in self._unfinished() if one is not last]
+        return any(0 <= last.entries[0].number - end <= _NEAR for end in ends)
 
     def _take(self, number: int, raw: str, *, hit: bool) -> None:
         records = split_records(raw) if raw != SKIPPED else []
@@ -201,9 +210,14 @@ class _Finder:
             taker.adopt(rule, entry)
             self._extend(entry, others)
             return
+        if rule.inner and any(one.embraces(rule) for one in others):
+            for one in others:
+                one.has_dump |= one.embraces(rule)
+            self._extend(entry, others)
+            return
         begun = Growing.begin(rule, entry)
-        if not begun.fails and any(one.fails and not one.ended for one in others):
-            self._extend(entry, others)  # a note does not break a splat in two
+        if (rule.single or not begun.fails) and any(one.fails and not one.ended for one in others):
+            self._extend(entry, others)  # a line or a note does not break a splat in two
             self._emit(begun)
         elif rule.single:
             self._emit(begun)
@@ -245,7 +259,7 @@ class _Finder:
             self._emit(one)
 
     def _emit(self, report: Growing) -> None:
-        if self.rules.suppress.match(report.title):
+        if not report.is_real or self.rules.suppress.match(report.title):
             return
         finished = report.finished(self.rules)
         self.counted[finished.fingerprint] += 1

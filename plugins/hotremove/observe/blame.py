@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where it happened: which functions of a report a developer would name, and its fingerprint."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from hotremove.observe.calltrace import FUNCTION, Stack, bare, has_frames, read_stacks
+from hotremove.observe.rules import Rules
+
+_OFFSET = r"\+0x[0-9a-f]+/0x[0-9a-f]+"
+_IN_TITLE = re.compile(rf"\b{FUNCTION}(?:{_OFFSET}| \S+:\d+ \[inline\])")
+_RACE = re.compile(rf"BUG: KCSAN: \S+ in {FUNCTION}(?: / {FUNCTION})?")
+# Functions that a report names outside of a stack.
+_NAMED = re.compile(
+    rf".*?\bat: (?:\[<[0-9a-f]+>\] )?{FUNCTION}{_OFFSET}"  # lockdep: who takes or holds the lock
+    rf"|caller is (?:\[<[0-9a-f]+>\] )?{FUNCTION}{_OFFSET}"  # lib/smp_processor_id.c
+    rf"|\s+last function: {FUNCTION}"  # kernel/workqueue.c
+)
+_OWNER = re.compile(rf"(?:INFO: )?(?:Allocated|Freed) in {FUNCTION}{_OFFSET}")
+_STALLED_CPU = re.compile(r"(?:rcu: )?\s*(\d+)-[\w.!?]*:? ?\(|.*\bCPU#(\d+) stuck")
+_STALLED_TASK = re.compile(r"\bP(\d+)\b")
+_VARIABLE = re.compile(r"0x[0-9a-f]+|\b[0-9a-f]{6,}\b|'[^']*'|\"[^\"]*\"|\d+")
+_LENGTH = 3
+_STALLS = frozenset({"rcu-stall", "soft-lockup", "hard-lockup"})
+_OWNED = frozenset({"slab", "bad-page"})
+"""Kinds where who had the object or page says more than who found it."""
+
+
+@dataclass(frozen=True)
+class Blame:
+    """Where it happened.
+
+    Attributes:
+        place: the function that the report names, or where the processor was.
+        trace: functions of the stack that tells it, innermost first.
+        fingerprint: `kind:function:function`, the same from run to run.
+    """
+
+    place: str | None
+    trace: tuple[str, ...]
+    fingerprint: str
+
+
+def blame(kind: str, title: str, messages: Sequence[str], rules: Rules) -> Blame:
+    """Read out of a report where it happened.
+
+    Args:
+        kind: the report's kind.
+        title: its title.
+        messages: all its lines, without what the log puts before them.
+        rules: which functions say nothing.
+    """
+    stacks = read_stacks(messages, rules) if any(map(has_frames, messages)) else []
+    stack = _telling_stack(kind, stacks, messages, rules) or Stack()
+    named = [*_title_names(title), *_named(kind, messages)]
+    own = [*named, *stack.places]
+    telling = list(dict.fromkeys(_telling(kind, own, stack, stacks, rules)))
+    return Blame(
+        place=own[0] if own else None,
+        trace=tuple(stack.names),
+        fingerprint=":".join([kind, *(telling[:_LENGTH] or [_words(title)])]),
+    )
+
+
+def _telling(
+    kind: str, own: Sequence[str], stack: Stack, stacks: Sequence[Stack], rules: Rules
+) -> Iterator[str]:
+    """The functions that say something, those that say most first."""
+    here = (
+        _tell([*own, *_context(kind, stack.names, rules)], rules)
+        or list(own[:1])
+        or _tell([*stack.names, *stack.doubtful], rules)
+    )
+    if kind in _OWNED:
+        owners = [_tell(one.names, rules) for one in stacks if one.past]
+        yield from (here[:1] if kind == "bad-page" else [])
+        yield from (names[0] for names in owners if names)
+    yield from here
+
+
+def _context(kind: str, names: Sequence[str], rules: Rules) -> Sequence[str]:
+    """The functions down to the interrupt they ran in; a stall is what the interrupt cut short."""
+    if kind in _STALLS:
+        return names
+    entry = next((place for place, name in enumerate(names) if name in rules.interrupt), None)
+    return names[:entry]
+
+
+def _tell(names: Iterable[str], rules: Rules) -> list[str]:
+    return [name for name in names if name not in rules.noise]
+
+
+def _telling_stack(
+    kind: str, stacks: Sequence[Stack], messages: Sequence[str], rules: Rules
+) -> Stack | None:
+    """The stack of where it happened, out of all that the report shows."""
+    if kind in _STALLS:
+        return _stalled(stacks, messages, rules)
+    present = [one for one in stacks if not one.past]
+    order = sorted(present, key=lambda one: not (one.headed and (one.frames or one.doubtful)))
+    telling = (one for one in order if _tell([*one.places, *one.names, *one.doubtful], rules))
+    return next(telling, order[0] if order else None)
+
+
+def _stalled(stacks: Sequence[Stack], messages: Sequence[str], rules: Rules) -> Stack | None:
+    """The stack of what is stalled, not of who noticed it or waits for it."""
+    cpus = {int(one[1] or one[2]) for one in map(_STALLED_CPU.match, messages) if one}
+    pids = {int(pid) for message in messages[:8] for pid in _STALLED_TASK.findall(message)}
+    best, score = None, (-1, False)
+    for one in stacks:
+        names = [*one.places, *one.names]
+        tells = bool(_tell(names, rules))
+        bystands = any(name in rules.bystander for name in names)
+        rank = (tells + (tells and not bystands), one.cpu in cpus or one.pid in pids)
+        if rank > score:
+            best, score = one, rank
+    return best
+
+
+def _title_names(title: str) -> list[str]:
+    race = _RACE.match(title)
+    if race:
+        return [bare(name) for name in race.groups() if name]
+    found = _IN_TITLE.search(title)
+    return [bare(found[1])] if found else []
+
+
+def _named(kind: str, messages: Iterable[str]) -> list[str]:
+    """The first function that a line names on purpose; both owners of a slab object."""
+    if kind == "slab":
+        return [bare(one[1]) for one in map(_OWNER.match, messages) if one][:2]
+    if kind not in ("lockdep", "bug"):
+        return []
+    found = next(filter(None, map(_NAMED.match, messages)), None)
+    return [bare(next(filter(None, found.groups())))] if found else []
+
+
+def _words(title: str) -> str:
+    """The title without numbers, addresses and quoted names."""
+    words = re.findall(r"[A-Za-z_]+", _VARIABLE.sub(" ", title))
+    return "-".join(words[:12]).lower() or "unknown"
