@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import time
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ from hotremove.errors import HotremoveError
 from hotremove.farm.farm import Farm
 from hotremove.fixtures import Pinner
 from hotremove.guest.machine import Guest
+from hotremove.guest.topology import Topology
 from hotremove.kernels.kernel import Kernel
 from hotremove.memory.dimm import Dimm
 from hotremove.observe.dmesg import find_reports
@@ -53,8 +55,24 @@ FAULTS = {
     "two-at-once": f"for i in 1 2 3 4; do {SPLAT.format('warn')} & done; wait",
     "sysrq-crash": SYSRQ.format("c"),
     "sysrq-backtraces": SYSRQ.format("l"),
+    "usercopy": SPLAT.format("usercopy"),
+    "divide": SPLAT.format("divide"),
+    "oversized": SPLAT.format("oversized"),
+    "atomic": SPLAT.format("atomic"),
+    "slab-poison": SPLAT.format("slab_poison"),
+    "slab-overrun": SPLAT.format("slab_overrun"),
+    "slab-double-free": SPLAT.format("slab_double_free"),
+    "slab-remains": SPLAT.format("slab_remains"),
     "oom": "mkdir /m && mount -t tmpfs -o size=4g x /m && dd if=/dev/zero of=/m/f bs=1M",
 }
+
+
+@pytest.fixture
+def topology(request: pytest.FixtureRequest, topology: Topology) -> Topology:
+    """The guest's hardware, with SLUB's checks on for the faults that only they see."""
+    if not str(request.node.callspec.params.get("fault")).startswith("slab-"):
+        return topology
+    return replace(topology, name="slab-checks", cmdline="slub_debug=FZPU")
 
 
 @pytest.mark.parametrize("fault", FAULTS)

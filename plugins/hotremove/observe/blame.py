@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from hotremove.observe.calltrace import FUNCTION, Stack, bare, has_frames, read_stacks
 from hotremove.observe.rules import Rules
@@ -25,7 +26,7 @@ _STALLED_TASK = re.compile(r"\bP(\d+)\b")
 _VARIABLE = re.compile(r"0x[0-9a-f]+|\b[0-9a-f]{6,}\b|'[^']*'|\"[^\"]*\"|\d+")
 _LENGTH = 3
 _STALLS = frozenset({"rcu-stall", "soft-lockup", "hard-lockup"})
-_OWNED = frozenset({"slab", "bad-page"})
+_OWNED = frozenset({"slab", "bad-page", "page-dump"})
 """Kinds where who had the object or page says more than who found it."""
 
 
@@ -54,8 +55,10 @@ def blame(kind: str, title: str, messages: Sequence[str], rules: Rules) -> Blame
         rules: which functions say nothing.
     """
     stacks = read_stacks(messages, rules) if any(map(has_frames, messages)) else []
-    stack = _telling_stack(kind, stacks, messages, rules) or Stack()
     named = [*_title_names(title), *_named(kind, messages)]
+    if kind == "slab" and named and "overwritten" in title:
+        stacks = [one for one in stacks if one.past]  # who stumbled upon it has no part in it
+    stack = _telling_stack(kind, stacks, messages, rules) or Stack()
     own = [*named, *stack.places]
     telling = list(dict.fromkeys(_telling(kind, own, stack, stacks, rules)))
     return Blame(
@@ -74,10 +77,10 @@ def _telling(
         or list(own[:1])
         or _tell([*stack.names, *stack.doubtful], rules)
     )
-    if kind in _OWNED:
-        owners = [_tell(one.names, rules) for one in stacks if one.past]
-        yield from (here[:1] if kind == "bad-page" else [])
-        yield from (names[0] for names in owners if names)
+    owners = [_tell(one.names, rules)[:1] for one in stacks if one.past and kind in _OWNED]
+    if kind == "bad-page":
+        yield from here[:1]
+    yield from chain.from_iterable(owners)
     yield from here
 
 

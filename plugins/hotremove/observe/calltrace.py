@@ -30,7 +30,7 @@ _FRAME = re.compile(
 )
 _REGISTER = re.compile(
     r"\s*(?:RIP|EIP|IP|PC|NIP|epc|pc|ERA|Krnl PSW)\b[^+]*?"
-    rf"{FUNCTION}(?:\+0x[0-9a-f]+/0x[0-9a-f]+| \S+:\d+ \[inline\])"
+    rf"{FUNCTION}(?:\+0x[0-9a-f]+/0x[0-9a-f]+| \S+:\d+ \[inline\]| \([^()]+:\d)"
 )
 _REGISTERS = frozenset("REIPNepK")  # what a line of _REGISTER begins with
 _OWNER = re.compile(

@@ -144,7 +144,7 @@ class _Finder:
         if not last.is_nameless or last.kept > 1:
             return False
         ends = [one.end for one in self.done]
-        ends += [one.entries[one.kept - 1].number for one in self._unfinished() if one is not last]
+        ends += [one.last_number for one in self._unfinished() if one is not last]
         return any(0 <= last.entries[0].number - end <= _NEAR for end in ends)
 
     def _take(self, number: int, raw: str, *, hit: bool) -> None:
@@ -232,7 +232,10 @@ class _Finder:
             one.take(entry, self.rules)
             one.owed += 1
             begun.owed = one.owed
-        self._add_frame(begun, entry)
+        ends = [one.last_number for one in reports if one.ended]
+        ends += [one.end for one in self.done[-1:]]
+        if entry.number - 1 not in ends:  # it closed the one before
+            self._add_frame(begun, entry)
         self.growing[self.last] = [*mixed, begun]
 
     def _add_frame(self, begun: Growing, entry: Entry) -> None:

@@ -123,6 +123,11 @@ class Growing:
         return self.is_sure or self.has_trace
 
     @property
+    def last_number(self) -> int:
+        """The last line that is certain to belong to it."""
+        return self.entries[self.kept - 1].number
+
+    @property
     def fails(self) -> bool:
         """Whether it is a splat."""
         return self.rule.severity == "splat"
