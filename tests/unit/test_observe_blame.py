@@ -109,7 +109,7 @@ def test_where_the_processor_was_on_each_architecture(line: str) -> None:
     ],
 )
 def test_registers_that_name_no_function(line: str) -> None:
-    assert read_stacks([line], RULES) == []
+    assert list(read_stacks([line], RULES)) == []
 
 
 @pytest.mark.parametrize("function", UNDER_TEST)

@@ -21,10 +21,11 @@ _NAMED = re.compile(
     rf"|\s+last function: {FUNCTION}"  # kernel/workqueue.c
 )
 _OWNER = re.compile(rf"(?:INFO: )?(?:Allocated|Freed) in {FUNCTION}{_OFFSET}")
-_STALLED_CPU = re.compile(r"(?:rcu: )?\s*(\d+)-[\w.!?]*:? ?\(|.*\bCPU#(\d+) stuck")
+_STALLED_CPU = re.compile(r"(?:rcu: )?\s*(\d+)-[\w.!?]*:? ?\(")
 _STALLED_TASK = re.compile(r"\bP(\d+)\b")
 _VARIABLE = re.compile(r"0x[0-9a-f]+|\b[0-9a-f]{6,}\b|'[^']*'|\"[^\"]*\"|\d+")
 _LENGTH = 3
+_HEAD = 16  # lines at a report's beginning that name what is stalled
 _STALLS = frozenset({"rcu-stall", "soft-lockup", "hard-lockup"})
 _OWNED = frozenset({"slab", "bad-page", "page-dump"})
 """Kinds where who had the object or page says more than who found it."""
@@ -54,13 +55,18 @@ def blame(kind: str, title: str, messages: Sequence[str], rules: Rules) -> Blame
         messages: all its lines, without what the log puts before them.
         rules: which functions say nothing.
     """
-    stacks = read_stacks(messages, rules) if any(map(has_frames, messages)) else []
     named = [*_title_names(title), *_named(kind, messages)]
-    if kind == "slab" and named and "overwritten" in title:
-        stacks = [one for one in stacks if one.past]  # who stumbled upon it has no part in it
+    stacks = read_stacks(messages, rules) if any(map(has_frames, messages)) else iter(())
+    owners: list[Stack] = []
+    if kind in _OWNED:
+        everyone = list(stacks)
+        owners = [one for one in everyone if one.past]
+        # Who stumbles upon an overwritten object has no part in it.
+        found_later = kind == "slab" and bool(named or owners) and "overwritten" in title
+        stacks = iter([] if found_later else everyone)
     stack = _telling_stack(kind, stacks, messages, rules) or Stack()
     own = [*named, *stack.places]
-    telling = list(dict.fromkeys(_telling(kind, own, stack, stacks, rules)))
+    telling = list(dict.fromkeys(_telling(kind, own, stack, owners, rules)))
     return Blame(
         place=own[0] if own else None,
         trace=tuple(stack.names),
@@ -69,7 +75,7 @@ def blame(kind: str, title: str, messages: Sequence[str], rules: Rules) -> Blame
 
 
 def _telling(
-    kind: str, own: Sequence[str], stack: Stack, stacks: Sequence[Stack], rules: Rules
+    kind: str, own: Sequence[str], stack: Stack, owners: Sequence[Stack], rules: Rules
 ) -> Iterator[str]:
     """The functions that say something, those that say most first."""
     here = (
@@ -77,10 +83,9 @@ def _telling(
         or list(own[:1])
         or _tell([*stack.names, *stack.doubtful], rules)
     )
-    owners = [_tell(one.names, rules)[:1] for one in stacks if one.past and kind in _OWNED]
     if kind == "bad-page":
         yield from here[:1]
-    yield from chain.from_iterable(owners)
+    yield from chain.from_iterable(_tell(one.names, rules)[:1] for one in owners)
     yield from here
 
 
@@ -97,21 +102,35 @@ def _tell(names: Iterable[str], rules: Rules) -> list[str]:
 
 
 def _telling_stack(
-    kind: str, stacks: Sequence[Stack], messages: Sequence[str], rules: Rules
+    kind: str, stacks: Iterator[Stack], messages: Sequence[str], rules: Rules
 ) -> Stack | None:
     """The stack of where it happened, out of all that the report shows."""
     if kind in _STALLS:
         return _stalled(stacks, messages, rules)
-    present = [one for one in stacks if not one.past]
-    order = sorted(present, key=lambda one: not (one.headed and (one.frames or one.doubtful)))
-    telling = (one for one in order if _tell([*one.places, *one.names, *one.doubtful], rules))
-    return next(telling, order[0] if order else None)
+    present = [one for one in _until_told(stacks, rules) if not one.past]
+    if not present:
+        return None
+    # In this order: what says something, what a heading marks, what comes first.
+    return max(present, key=lambda one: (_tells(one, rules), one.headed))
 
 
-def _stalled(stacks: Sequence[Stack], messages: Sequence[str], rules: Rules) -> Stack | None:
+def _until_told(stacks: Iterable[Stack], rules: Rules) -> Iterator[Stack]:
+    """The stacks up to the first below a heading such as `Call Trace:` that says something."""
+    for one in stacks:
+        yield one
+        if one.headed and one.names and not one.past and _tells(one, rules):
+            return
+
+
+def _tells(stack: Stack, rules: Rules) -> bool:
+    return bool(_tell([*stack.places, *stack.names, *stack.doubtful], rules))
+
+
+def _stalled(stacks: Iterable[Stack], messages: Sequence[str], rules: Rules) -> Stack | None:
     """The stack of what is stalled, not of who noticed it or waits for it."""
-    cpus = {int(one[1] or one[2]) for one in map(_STALLED_CPU.match, messages) if one}
-    pids = {int(pid) for message in messages[:8] for pid in _STALLED_TASK.findall(message)}
+    named = messages[:_HEAD]
+    cpus = {int(one[1]) for one in map(_STALLED_CPU.match, named) if one}
+    pids = {int(pid) for message in named for pid in _STALLED_TASK.findall(message)}
     best, score = None, (-1, False)
     for one in stacks:
         names = [*one.places, *one.names]

@@ -10,7 +10,7 @@ arch/s390/kernel/dumpstack.c, arch/riscv/kernel/stacktrace.c, scripts/decode_sta
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -37,7 +37,6 @@ _OWNER = re.compile(
     r"(?:NMI backtrace for cpu |Task dump for CPU |CPU: ?)(?P<cpu>\d+)"
     r"|task:.*\bpid:(?P<pid>\d+)|\S+ +R +running task +\d+ +(?P<old_pid>\d+)"
 )
-_HINT = re.compile(r"\+0x|\.[chS]:\d| from ")
 _CLONE = re.compile(r"\.(?:isra|constprop|part|cold|llvm)(?:\.\d+)*|\.\d+$")
 _TOLERATED = 2
 
@@ -81,44 +80,68 @@ class Stack:
 
 def has_frames(message: str) -> bool:
     """Whether a line may name a function of a stack; quick, and True too often."""
-    return _HINT.search(message) is not None
+    return (
+        "+0x" in message
+        or ".c:" in message
+        or ".h:" in message
+        or ".S:" in message
+        or " from " in message
+    )
 
 
-def read_stacks(messages: Iterable[str], rules: Rules) -> list[Stack]:
-    """Every stack among these messages, in order.
+def read_stacks(messages: Iterable[str], rules: Rules) -> Iterator[Stack]:
+    """Every stack among these messages, in order, each when it is read to its end.
 
     A line of somebody else's between two frames is passed over; a blank one or two strange ones
     end a stack.
     """
     reader = _Reader(rules)
     for message in messages:
-        reader.read(message)
+        frame = _FRAME.match(message) if has_frames(message) else None
+        if frame:
+            reader.take_frame(frame)
+        else:
+            reader.read(message)
+            yield from reader.finished()
     reader.end()
-    return reader.stacks
+    yield from reader.finished()
 
 
 @dataclass(slots=True)
 class _Reader:
-    """What was read so far; `stack` is the one that the next frame belongs to."""
+    """What was read and not given out; `stack` is the one that the next frame belongs to.
+
+    Attributes:
+        inside: the stack has frames.
+        strangers: lines in a row since the last one that were none.
+    """
 
     rules: Rules
     stacks: list[Stack] = field(default_factory=list)
     stack: Stack = field(default_factory=Stack)
+    inside: bool = False
     strangers: int = 0
 
+    def finished(self) -> list[Stack]:
+        """The stacks that are read to their end and were not asked for before."""
+        stacks, self.stacks = self.stacks, []
+        return stacks
+
+    def take_frame(self, frame: re.Match[str]) -> None:
+        """One more function of the stack."""
+        self.inside, self.strangers = True, 0
+        (self.stack.doubtful if frame[1] else self.stack.frames).append(bare(frame[2]))
+
     def read(self, message: str) -> None:
-        """Take one more message."""
-        frame = _FRAME.match(message) if _HINT.search(message) else None
-        if frame:
-            self.strangers = 0
-            name = bare(frame[2])
-            (self.stack.doubtful if frame[1] else self.stack.frames).append(name)
-        elif not message or message.isspace():
+        """Take one more message that is no frame."""
+        if not message or message.isspace():
             self._doubt(_TOLERATED)
         elif "race" in message and self.rules.trace.match(message):
             self._begin_trace()
-        elif not self._read_registers(message) and not self._read_heading(message):
-            self._doubt(1, message)
+        elif self._read_registers(message) or self._read_heading(message):
+            pass
+        elif self.inside and not self.rules.between.match(message):
+            self._doubt(1)
 
     def end(self) -> None:
         """No more frames come for the present stack."""
@@ -126,18 +149,18 @@ class _Reader:
         if stack.frames or stack.doubtful or stack.places:
             self.stacks.append(stack)
         self.stack = Stack(cpu=stack.cpu, pid=stack.pid)
-        self.strangers = 0
+        self.inside, self.strangers = False, 0
 
     def _begin_trace(self) -> None:
-        if self.stack.frames or self.stack.doubtful:
+        if self.inside:
             self.end()
         self.stack.headed, self.stack.past = True, ""
         self.strangers = 0
 
-    def _doubt(self, weight: int, message: str = "") -> None:
+    def _doubt(self, weight: int) -> None:
         """A line that is no frame: the stack may be over."""
-        if self.stack.frames or self.stack.doubtful:
-            self.strangers += 0 if message and self.rules.between.match(message) else weight
+        if self.inside:
+            self.strangers += weight
             if self.strangers >= _TOLERATED:
                 past = self.stack.past if weight < _TOLERATED else ""
                 self.end()
@@ -150,8 +173,7 @@ class _Reader:
         found = _REGISTER.match(message)
         if found:
             name = bare(found[1])
-            inside = self.stack.frames or self.stack.doubtful
-            if not inside:
+            if not self.inside:
                 self.stack.places.append(name)
             elif not self.strangers:
                 self.stack.frames.append(name)

@@ -204,7 +204,8 @@ class _Finder:
 
     def _trigger(self, entry: Entry, rule: Rule, reports: list[Growing]) -> None:
         """A line that matches a rule: it continues a report, stands alone, or begins one."""
-        taker = next((one for one in reversed(reports) if one.accepts(rule)), None)
+        joinable = reversed(reports) if rule.joins else ()
+        taker = next((one for one in joinable if one.accepts(rule)), None)
         others = [one for one in reports if one is not taker]
         if taker:
             taker.adopt(rule, entry)

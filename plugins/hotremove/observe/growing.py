@@ -105,8 +105,10 @@ class Growing:
         """Whether a line that could begin a report of its own continues this one."""
         if (self.has_trace or self.ended) and not (rule.late or self.is_nameless):
             return False
-        mine = {self.rule.kind, self.rule.name}
-        return bool(mine & rule.joins) or ("*" in rule.joins and self.fails)
+        joins = rule.joins
+        if self.rule.kind in joins or self.rule.name in joins:
+            return True
+        return "*" in joins and self.fails
 
     def embraces(self, rule: Rule) -> bool:
         """Whether such a line, which could stand alone, is one more line of this report."""
@@ -173,8 +175,6 @@ class Growing:
             return True
         if not self.has_trace:
             self._learn(text, rules)
-        if self.rule.inner and text.startswith(_REASON):
-            self.title = _title(text)
         if self._belongs(text, rules):
             self.kept, self.strangers = len(self.entries), 0
             return True
@@ -209,6 +209,8 @@ class Growing:
         first = self.is_nameless and len(self.entries) == 2
         if first and not rules.body.match(text):
             self.title = _title(text)  # what WARN() was told to say
+        elif self.rule.inner and text.startswith(_REASON):
+            self.title = _title(text)
         self.has_trace = rules.trace.match(text) is not None
 
     def _add(self, entry: Entry) -> None:
