@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
+import time
+
 import pytest
 from golden_tools import golden_tool
 
@@ -88,6 +90,7 @@ REGISTERS = [
     "PC is at try_grab_folio+0x5c/0x830",
     "NIP [c0000000003a1c2c] try_grab_folio+0x5c/0x830",
     "epc : try_grab_folio+0x5c/0x830",
+    "ERA: 9000000000223644 try_grab_folio+0x64/0x2c0",
     "Krnl PSW : 0704c00180000000 00000001a0f5c2a4 (try_grab_folio+0x64/0x2c0)",
     "RIP: 0010:try_grab_folio mm/gup.c:99 [inline]",
     "RIP: 0010:try_grab_folio (mm/gup.c:99 mm/gup.c:120)",
@@ -110,6 +113,15 @@ def test_where_the_processor_was_on_each_architecture(line: str) -> None:
 )
 def test_registers_that_name_no_function(line: str) -> None:
     assert list(read_stacks([line], RULES)) == []
+
+
+@pytest.mark.parametrize(
+    "line", ["pc " + "a" * 4000, " " + "a." * 2000, "at: " * 1000, " [<" * 900]
+)
+def test_long_lines_take_no_long_time(line: str) -> None:
+    begun = time.process_time()
+    assert blame("lockdep", "a title", [line + "+0x"] * 300, RULES).trace == ()
+    assert time.process_time() - begun < 3  # seconds; a search that is not linear takes minutes
 
 
 @pytest.mark.parametrize("function", UNDER_TEST)

@@ -29,7 +29,7 @@ _FRAME = re.compile(
     r")"
 )
 _REGISTER = re.compile(
-    r"\s*(?:RIP|EIP|IP|PC|NIP|epc|pc|ERA|Krnl PSW)\b[^+]*?"
+    r"\s*(?:RIP|EIP|IP|PC|NIP|epc|pc|ERA|Krnl PSW)\b[^+]*?(?<![\w.$])"
     rf"{FUNCTION}(?:\+0x[0-9a-f]+/0x[0-9a-f]+| \S+:\d+ \[inline\]| \([^()]+:\d)"
 )
 _REGISTERS = frozenset("REIPNepK")  # what a line of _REGISTER begins with
