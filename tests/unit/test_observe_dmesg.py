@@ -121,6 +121,12 @@ def test_a_line_of_its_own_does_not_end_a_report() -> None:
     assert kinds(WAITING) == [("leak", 1, 1)]
 
 
+def test_a_harmless_warning_does_not_end_a_report() -> None:
+    harmless = "[    1.000003] WARNING: the mand mount option is being deprecated"
+    (report,) = find_reports([*HUNG[:3], harmless, HUNG[3]])
+    assert (report.fingerprint, report.end) == ("hung-task:f", 5)
+
+
 def test_lines_without_a_time_do_not_end_a_report_of_lines_with_one() -> None:
     lines = WARNING.splitlines()
     assert kinds(*lines[:3], *["a program says so"] * 20, *lines[3:]) == [("warning", 1, 25)]

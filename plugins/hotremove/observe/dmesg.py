@@ -226,6 +226,10 @@ class _Finder:
             self._begin(begun, entry, reports)
 
     def _begin(self, begun: Growing, entry: Entry, reports: list[Growing]) -> None:
+        if not begun.is_sure:  # it may be nothing: what is open goes on
+            self._extend(entry, reports)
+            self.growing[self.last] = [*self._reports_of(entry), begun]
+            return
         mixed = [one for one in reports if one.mixes_with(entry)][-_MIXED:]
         # A processor that was asked for its backtrace has a report of its own now: not closed.
         self._close([o for o in reports if o not in mixed and o.caller == entry.caller])
