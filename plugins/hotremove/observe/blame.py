@@ -56,7 +56,9 @@ def blame(kind: str, title: str, messages: Sequence[str], rules: Rules) -> Blame
         rules: which functions say nothing.
     """
     named = [*_title_names(title), *_named(kind, messages)]
-    stacks = read_stacks(messages, rules) if any(map(has_frames, messages)) else iter(())
+    if not named and not any(map(has_frames, messages)):
+        return Blame(None, (), f"{kind}:{_words(title)}")  # most notes
+    stacks = read_stacks(messages, rules)
     owners: list[Stack] = []
     if kind in _OWNED:
         everyone = list(stacks)

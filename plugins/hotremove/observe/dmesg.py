@@ -204,16 +204,12 @@ class _Finder:
 
     def _trigger(self, entry: Entry, rule: Rule, reports: list[Growing]) -> None:
         """A line that matches a rule: it continues a report, stands alone, or begins one."""
-        joinable = reversed(reports) if rule.joins else ()
-        taker = next((one for one in joinable if one.accepts(rule)), None)
+        if rule.inner and self._embrace(entry, rule, reports):
+            return
+        taker = next((one for one in reversed(reports) if one.accepts(rule)), None)
         others = [one for one in reports if one is not taker]
         if taker:
             taker.adopt(rule, entry)
-            self._extend(entry, others)
-            return
-        if rule.inner and any(one.embraces(rule) for one in others):
-            for one in others:
-                one.has_dump |= one.embraces(rule)
             self._extend(entry, others)
             return
         begun = Growing.begin(rule, entry)
@@ -224,6 +220,15 @@ class _Finder:
             self._emit(begun)
         else:
             self._begin(begun, entry, reports)
+
+    def _embrace(self, entry: Entry, rule: Rule, reports: list[Growing]) -> bool:
+        """A line that begins a page dump: part of what is open, or nothing of the kind."""
+        within = [one for one in reports if one.embraces(rule)]
+        for one in within:
+            one.has_dump = True
+        if within:
+            self._extend(entry, reports)
+        return bool(within)
 
     def _begin(self, begun: Growing, entry: Entry, reports: list[Growing]) -> None:
         if not begun.is_sure:  # it may be nothing: what is open goes on
