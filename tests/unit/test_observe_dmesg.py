@@ -35,7 +35,12 @@ def test_golden(log: Path) -> None:
 FAULTS = {log.stem.split("-5.10.262")[0] for log in GOLDEN.glob("real-*-5.10.262.log")}
 
 
-@pytest.mark.parametrize("fault", sorted(FAULTS - {"real-oom"}))
+# Who runs out of memory is chance; from 6.1 on the compiler knows the size that usercopy checks,
+# and a task that slept while atomic is told once more when it dies.
+DIFFERENT = {"real-oom", "real-usercopy", "real-atomic"}
+
+
+@pytest.mark.parametrize("fault", sorted(FAULTS - DIFFERENT))
 def test_a_fault_has_one_fingerprint_on_every_kernel(fault: str) -> None:
     found = {
         log.stem: {report["fingerprint"] for report in REFRESH.found(log)["reports"]}

@@ -20,9 +20,9 @@ _NAMED = re.compile(
     rf"|caller is (?:\[<[0-9a-f]+>\] )?{FUNCTION}{_OFFSET}"  # lib/smp_processor_id.c
     rf"|\s+last function: {FUNCTION}"  # kernel/workqueue.c
 )
-_OWNER = re.compile(rf"(?:INFO: )?(?:Allocated|Freed) in {FUNCTION}{_OFFSET}")
 _STALLED_CPU = re.compile(r"(?:rcu: )?\s*(\d+)-[\w.!?]*:? ?\(")
 _STALLED_TASK = re.compile(r"\bP(\d+)\b")
+_FOUND_LATER = re.compile(r"^BUG \S.*: .*(?:overwritten|corrupt)")
 _VARIABLE = re.compile(r"0x[0-9a-f]+|\b[0-9a-f]{6,}\b|'[^']*'|\"[^\"]*\"|\d+")
 _LENGTH = 3
 _HEAD = 16  # lines at a report's beginning that name what is stalled
@@ -64,8 +64,7 @@ def blame(kind: str, title: str, messages: Sequence[str], rules: Rules) -> Blame
         everyone = list(stacks)
         owners = [one for one in everyone if one.past]
         # Who stumbles upon an overwritten object has no part in it.
-        found_later = kind == "slab" and bool(named or owners) and "overwritten" in title
-        stacks = iter([] if found_later else everyone)
+        stacks = iter([] if owners and _FOUND_LATER.search(title) else everyone)
     stack = _telling_stack(kind, stacks, messages, rules) or Stack()
     own = [*named, *stack.places]
     telling = list(dict.fromkeys(_telling(kind, own, stack, owners, rules)))
@@ -87,7 +86,7 @@ def _telling(
     )
     if kind == "bad-page":
         yield from here[:1]
-    yield from chain.from_iterable(_tell(one.names, rules)[:1] for one in owners)
+    yield from chain.from_iterable(_tell([*one.places, *one.names], rules)[:1] for one in owners)
     yield from here
 
 
@@ -153,9 +152,7 @@ def _title_names(title: str) -> list[str]:
 
 
 def _named(kind: str, messages: Iterable[str]) -> list[str]:
-    """The first function that a line names on purpose; both owners of a slab object."""
-    if kind == "slab":
-        return [bare(one[1]) for one in map(_OWNER.match, messages) if one][:2]
+    """The first function that a line names on purpose."""
     if kind not in ("lockdep", "bug"):
         return []
     found = next(filter(None, map(_NAMED.match, messages)), None)

@@ -37,6 +37,7 @@ _OWNER = re.compile(
     r"(?:NMI backtrace for cpu |Task dump for CPU |CPU: ?)(?P<cpu>\d+)"
     r"|task:.*\bpid:(?P<pid>\d+)|\S+ +R +running task +\d+ +(?P<old_pid>\d+)"
 )
+_IN = re.compile(rf".* in {FUNCTION}\+0x[0-9a-f]+/0x[0-9a-f]+ ")
 _CLONE = re.compile(r"\.(?:isra|constprop|part|cold|llvm)(?:\.\d+)*|\.\d+$")
 _TOLERATED = 2
 
@@ -54,7 +55,8 @@ class Stack:
     Attributes:
         frames: those the kernel is sure of.
         doubtful: those it marks `?`, which were only found on the stack.
-        places: where the processor was, from the registers above the stack.
+        places: where the processor was, from the registers above the stack; for one that tells of
+            the past, the function that its heading names.
         headed: a line such as `Call Trace:` stands above it.
         past: the line above it when it tells of something that was before: who allocated it.
         cpu: the processor it is of, when the report says so.
@@ -152,9 +154,9 @@ class _Reader:
         self.inside, self.strangers = False, 0
 
     def _begin_trace(self) -> None:
-        if self.inside:
+        if self.inside or self.stack.past:
             self.end()
-        self.stack.headed, self.stack.past = True, ""
+        self.stack.headed = True
         self.strangers = 0
 
     def _doubt(self, weight: int) -> None:
@@ -184,6 +186,9 @@ class _Reader:
         if self.rules.past.match(message):
             self.end()
             self.stack.past = message.strip()
+            named = _IN.match(message)
+            if named:
+                self.stack.places.append(bare(named[1]))
             return True
         owner = _OWNER.match(message)
         if not owner:
