@@ -4,6 +4,7 @@
  * a fault, and seconds where it takes some, to debugfs' splat/provoke; splat/faults lists them.
  * Most leave the guest in a state that is good for nothing else.
  */
+#include <linux/bottom_half.h>
 #include <linux/debugfs.h>
 #include <linux/gfp.h>
 #include <linux/irqflags.h>
@@ -26,6 +27,9 @@
 #define NON_CANONICAL 0x1234567890abcdefUL
 /* Above PAGE_ALLOC_COSTLY_ORDER. */
 #define BLOCK_ORDER 5
+#define OBJECT_SIZE 64
+/* Above MAX_ORDER on every kernel. */
+#define OVERSIZED (1UL << 30)
 
 static DEFINE_MUTEX(first_lock);
 static DEFINE_MUTEX(second_lock);
@@ -170,6 +174,82 @@ static void splat_use_after_free(unsigned int seconds)
 	*freed = 1;
 }
 
+/* Copies more of an object to user space than there is of it; where to does not matter. */
+static void splat_usercopy(unsigned int seconds)
+{
+	void *object = kmalloc(OBJECT_SIZE, GFP_KERNEL);
+	volatile size_t size = 4 * OBJECT_SIZE;
+
+	if (object && copy_to_user((void __user *)PAGE_SIZE, object, size))
+		pr_info("splat: nobody minded\n");
+	kfree(object);
+}
+
+static void splat_divide(unsigned int seconds)
+{
+	volatile int zero = 0;
+
+	pr_info("splat: %d\n", OBJECT_SIZE / zero);
+}
+
+/* More than the page allocator gives in one piece. */
+static void splat_oversized(unsigned int seconds)
+{
+	volatile size_t size = OVERSIZED;
+
+	kfree(kmalloc(size, GFP_KERNEL));
+}
+
+/* Preemption is no count of its own on every kernel; what runs softirqs is. */
+static void splat_atomic(unsigned int seconds)
+{
+	local_bh_disable();
+	schedule_timeout_uninterruptible(1);
+	local_bh_enable();
+}
+
+/* The next four are seen by SLUB's checks, which slub_debug=FZPU turns on. */
+static struct kmem_cache *object_cache(void)
+{
+	return kmem_cache_create("splat_objects", OBJECT_SIZE, 0, SLAB_HWCACHE_ALIGN, NULL);
+}
+
+static void splat_slab_poison(unsigned int seconds)
+{
+	struct kmem_cache *cache = object_cache();
+	char *volatile object = kmem_cache_alloc(cache, GFP_KERNEL);
+
+	kmem_cache_free(cache, object);
+	object[OBJECT_SIZE / 2] = 0;
+	kmem_cache_free(cache, kmem_cache_alloc(cache, GFP_KERNEL));
+}
+
+static void splat_slab_overrun(unsigned int seconds)
+{
+	struct kmem_cache *cache = object_cache();
+	char *volatile object = kmem_cache_alloc(cache, GFP_KERNEL);
+
+	object[OBJECT_SIZE] = 0;
+	kmem_cache_free(cache, object);
+}
+
+static void splat_slab_double_free(unsigned int seconds)
+{
+	struct kmem_cache *cache = object_cache();
+	void *volatile object = kmem_cache_alloc(cache, GFP_KERNEL);
+
+	kmem_cache_free(cache, object);
+	kmem_cache_free(cache, object);
+}
+
+static void splat_slab_remains(unsigned int seconds)
+{
+	struct kmem_cache *cache = object_cache();
+
+	if (kmem_cache_alloc(cache, GFP_KERNEL))
+		kmem_cache_destroy(cache);
+}
+
 /* All the memory there is, page by page, until the OOM killer takes the one who asked for it. */
 static void splat_oom(unsigned int seconds)
 {
@@ -223,6 +303,14 @@ static const struct fault {
 	{"bad_page", splat_bad_page},
 	{"page_leak", splat_page_leak},
 	{"use_after_free", splat_use_after_free},
+	{"usercopy", splat_usercopy},
+	{"divide", splat_divide},
+	{"oversized", splat_oversized},
+	{"atomic", splat_atomic},
+	{"slab_poison", splat_slab_poison},
+	{"slab_overrun", splat_slab_overrun},
+	{"slab_double_free", splat_slab_double_free},
+	{"slab_remains", splat_slab_remains},
 	{"oom", splat_oom},
 	{"deaf_offline", splat_deaf_offline, 60},
 };

@@ -12,17 +12,19 @@ from __future__ import annotations
 
 import time
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from hotremove.errors import HotremoveError
 from hotremove.farm.farm import Farm
-from hotremove.fixtures import Pinner
 from hotremove.guest.machine import Guest
+from hotremove.guest.topology import Topology
 from hotremove.kernels.kernel import Kernel
 from hotremove.memory.dimm import Dimm
 from hotremove.observe.dmesg import find_reports
+from hotremove.pins.path import PinPath
 from hotremove.scenario import MIB
 
 pytestmark = pytest.mark.hotremove
@@ -53,8 +55,24 @@ FAULTS = {
     "two-at-once": f"for i in 1 2 3 4; do {SPLAT.format('warn')} & done; wait",
     "sysrq-crash": SYSRQ.format("c"),
     "sysrq-backtraces": SYSRQ.format("l"),
+    "usercopy": SPLAT.format("usercopy"),
+    "divide": SPLAT.format("divide"),
+    "oversized": SPLAT.format("oversized"),
+    "atomic": SPLAT.format("atomic"),
+    "slab-poison": SPLAT.format("slab_poison"),
+    "slab-overrun": SPLAT.format("slab_overrun"),
+    "slab-double-free": SPLAT.format("slab_double_free"),
+    "slab-remains": SPLAT.format("slab_remains"),
     "oom": "mkdir /m && mount -t tmpfs -o size=4g x /m && dd if=/dev/zero of=/m/f bs=1M",
 }
+
+
+@pytest.fixture
+def topology(request: pytest.FixtureRequest, topology: Topology) -> Topology:
+    """The guest's hardware, with SLUB's checks on for the faults that only they see."""
+    if not str(request.node.callspec.params.get("fault")).startswith("slab-"):
+        return topology
+    return replace(topology, name="slab-checks", cmdline="slub_debug=FZPU")
 
 
 @pytest.mark.parametrize("fault", FAULTS)
@@ -74,7 +92,7 @@ def test_provoke(guest: Guest, farm: Farm, kernel: Kernel, fault: str) -> None:
 @pytest.mark.parametrize("memory", ["anon", "thp", "hugetlb2m", "shmem"])
 @pytest.mark.pins("vmsplice", "rdma")
 def test_provoke_page_dumps(
-    movable_dimm: Dimm, pinner: Pinner, kernel: Kernel, memory: str
+    movable_dimm: Dimm, pinner: PinPath, kernel: Kernel, memory: str
 ) -> None:
     """Offline pinned memory, which the kernel tries again and again, and keep the page dumps."""
     guest = movable_dimm.guest

@@ -1,4 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
+import re
+from pathlib import Path
+
 import pytest
 
 from hotremove.errors import UsageProblem
@@ -6,6 +9,7 @@ from hotremove.observe.logline import LogLine
 from hotremove.observe.rules import Rule, default_rules, make_rules
 
 RULES = default_rules()
+LOGS = Path(__file__).parents[2] / "docs" / "logs.md"
 EXAMPLES = [(rule, example) for rule in RULES.rules for example in rule.examples]
 MINIMAL = "[[rule]]\nname = 'a'\nkind = 'warning'\nneedle = ['x']\nmatch = ['x']\n"
 
@@ -20,15 +24,25 @@ def test_each_rule_has_an_example() -> None:
     assert [rule.name for rule in RULES.rules if not rule.examples] == []
 
 
-def test_joins_name_kinds_that_exist() -> None:
-    joins = {kind for rule in RULES.rules for kind in rule.joins} - {"*", "cut-here"}
-    assert joins <= RULES.kinds
+def test_joins_name_kinds_and_rules_that_exist() -> None:
+    joins = {joined for rule in RULES.rules for joined in rule.joins} - {"*", "cut-here"}
+    assert joins <= RULES.kinds | {rule.name for rule in RULES.rules}
 
 
 def test_the_kinds_people_look_for_have_rules() -> None:
     expected = """panic oops bug warning kasan kfence kcsan ubsan lockdep rcu-stall soft-lockup
-        hard-lockup hung-task oom bad-page refcount list-corruption memory-hotplug vfio rdma acpi"""
+        hard-lockup hung-task oom bad-page refcount list-corruption memory-hotplug vfio rdma acpi
+        kmsan slab leak atomic-sleep iommu hardware memory-failure page-allocation page-dump"""
     assert set(expected.split()) <= RULES.kinds
+
+
+def test_each_kind_is_documented_with_what_it_does() -> None:
+    rows = re.findall(r"^\| (`.*?) \| (yes|no) \|", LOGS.read_text("utf-8"), re.MULTILINE)
+    told = {kind: fails for names, fails in rows for kind in re.findall(r"`([\w-]+)`", names)}
+    severities = {rule.kind: rule.severity for rule in RULES.rules if rule.kind != "cut-here"}
+    assert told == {
+        kind: "yes" if severity == "splat" else "no" for kind, severity in severities.items()
+    }
 
 
 def test_user_space_starts_no_report() -> None:

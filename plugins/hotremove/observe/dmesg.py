@@ -28,6 +28,7 @@ _BLOCK = 1 << 18  # bytes read at once
 _OFTEN = 256  # lines after which forgotten reports are looked for
 _KNOWN = 512  # texts of which the rule is remembered
 _MIXED = 3  # reports that a new one may be mixed with
+_NEAR = 8  # lines between what belongs together
 _LONGEST_RECORD = 4096  # characters; printk's own limit is about 1,000 (LOG_LINE_MAX)
 
 
@@ -141,10 +142,18 @@ class _Finder:
 
     def finish(self) -> Reports:
         """The log is at its end, and with it every report."""
-        self._close(self._unfinished())
+        self._close([one for one in self._unfinished() if not self._is_torso(one)])
         reports = Reports(sorted(self.done, key=lambda report: (report.start, report.end)))
         reports.left_out = sum(max(count - MOST, 0) for count in self.counted.values())
         return reports
+
+    def _is_torso(self, last: Growing) -> bool:
+        """Whether the log ends where something began that only goes on from another report."""
+        if not last.is_nameless or last.kept > 1:
+            return False
+        ends = [one.end for one in self.done]
+        ends += [one.last_number for one in self._unfinished() if one is not last]
+        return any(0 <= last.entries[0].number - end <= _NEAR for end in ends)
 
     def _take(self, number: int, raw: str, *, hit: bool) -> None:
         records = split_records(raw) if raw != SKIPPED else []
@@ -212,6 +221,8 @@ class _Finder:
 
     def _trigger(self, entry: Entry, rule: Rule, reports: list[Growing]) -> None:
         """A line that matches a rule: it continues a report, stands alone, or begins one."""
+        if rule.inner and self._embrace(entry, rule, reports):
+            return
         taker = next((one for one in reversed(reports) if one.accepts(rule)), None)
         others = [one for one in reports if one is not taker]
         if taker:
@@ -219,15 +230,28 @@ class _Finder:
             self._extend(entry, others)
             return
         begun = Growing.begin(rule, entry)
-        if not begun.fails and any(one.fails and not one.ended for one in others):
-            self._extend(entry, others)  # a note does not break a splat in two
+        if (rule.single or not begun.fails) and any(one.fails and not one.ended for one in others):
+            self._extend(entry, others)  # a line or a note does not break a splat in two
             self._emit(begun)
         elif rule.single:
             self._emit(begun)
         else:
             self._begin(begun, entry, reports)
 
+    def _embrace(self, entry: Entry, rule: Rule, reports: list[Growing]) -> bool:
+        """A line that begins a page dump: part of what is open, or nothing of the kind."""
+        within = [one for one in reports if one.embraces(rule)]
+        for one in within:
+            one.has_dump = True
+        if within:
+            self._extend(entry, reports)
+        return bool(within)
+
     def _begin(self, begun: Growing, entry: Entry, reports: list[Growing]) -> None:
+        if not begun.is_sure:  # it may be nothing: what is open goes on
+            self._extend(entry, reports)
+            self.growing[self.last] = [*self._reports_of(entry), begun]
+            return
         mixed = [one for one in reports if one.mixes_with(entry)][-_MIXED:]
         # A processor that was asked for its backtrace has a report of its own now: not closed.
         self._close([o for o in reports if o not in mixed and o.caller == entry.caller])
@@ -235,7 +259,10 @@ class _Finder:
             one.take(entry, self.rules)
             one.owed += 1
             begun.owed = one.owed
-        self._add_frame(begun, entry)
+        ends = [one.last_number for one in reports if one.ended]
+        ends += [one.end for one in self.done[-1:]]
+        if entry.number - 1 not in ends:  # it closed the one before
+            self._add_frame(begun, entry)
         self.growing[self.last] = [*mixed, begun]
 
     def _add_frame(self, begun: Growing, entry: Entry) -> None:
@@ -262,7 +289,7 @@ class _Finder:
             self._emit(one)
 
     def _emit(self, report: Growing) -> None:
-        if self.rules.suppress.match(report.title):
+        if not report.is_real or self.rules.suppress.match(report.title):
             return
         finished = report.finished(self.rules)
         self.counted[finished.fingerprint] += 1

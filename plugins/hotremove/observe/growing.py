@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from hotremove.observe.calltrace import call_trace, fingerprint, place
+from hotremove.observe.blame import blame
 from hotremove.observe.report import Report
 from hotremove.observe.rules import Rule, Rules
 
@@ -38,6 +38,7 @@ FORGOTTEN = 200
 _BREATH = 1.0  # seconds of kernel time between lines of reports that are mixed
 _SILENCE = 10.0  # seconds of kernel time after which a report is over
 _LONGEST_TITLE = 300  # characters
+_REASON = "page dumped because: "
 
 
 @dataclass(slots=True, eq=False)
@@ -53,6 +54,8 @@ class Growing:
         owed: marks of an end still to come before it has ended: one, and one more for each report
             that a log without callers mixes with it. Registers or a panic may follow the last.
         asks_processors: it makes other processors print their backtraces.
+        has_dump: a page dump is part of it.
+        is_sure: something else than a call trace shows that it is a report.
     """
 
     rule: Rule
@@ -68,6 +71,8 @@ class Growing:
     owed: int = 1
     panicked: bool = False
     asks_processors: bool = False
+    has_dump: bool = False
+    is_sure: bool = True
 
     @classmethod
     def begin(cls, rule: Rule, entry: Entry) -> Growing:
@@ -82,6 +87,8 @@ class Growing:
             clock=entry.seconds,
             kept=1,
             panicked=rule.kind == "panic",
+            has_dump=rule.inner,
+            is_sure=not rule.traced,
         )
 
     def put_before(self, entry: Entry) -> None:
@@ -96,10 +103,31 @@ class Growing:
 
     def accepts(self, rule: Rule) -> bool:
         """Whether a line that could begin a report of its own continues this one."""
-        nameless = self.rule.kind == "cut-here"
-        if (self.has_trace or self.ended) and not (rule.late or nameless):
+        if (self.has_trace or self.ended) and not (rule.late or self.is_nameless):
             return False
-        return self.rule.kind in rule.joins or ("*" in rule.joins and self.fails)
+        joins = rule.joins
+        if self.rule.kind in joins or self.rule.name in joins:
+            return True
+        return "*" in joins and self.fails
+
+    def embraces(self, rule: Rule) -> bool:
+        """Whether such a line, which could stand alone, is one more line of this report."""
+        return rule.inner and not self.ended and (self.fails or not self.has_dump)
+
+    @property
+    def is_nameless(self) -> bool:
+        """Whether nothing tells yet what it is."""
+        return self.rule.kind == "cut-here"
+
+    @property
+    def is_real(self) -> bool:
+        """Whether it is a report at all."""
+        return self.is_sure or self.has_trace
+
+    @property
+    def last_number(self) -> int:
+        """The last line that is certain to belong to it."""
+        return self.entries[self.kept - 1].number
 
     @property
     def fails(self) -> bool:
@@ -132,8 +160,10 @@ class Growing:
         self.kept, self.strangers = len(self.entries), 0
         if rule.rank > self.rule.rank:
             self.rule, self.title = rule, _title(entry.text)
-        self.ends, self.owed = rule, max(self.owed, 1)
+        if not rule.single:
+            self.ends, self.owed = rule, max(self.owed, 1)
         self.panicked |= rule.kind == "panic"
+        self.is_sure |= not rule.traced
 
     def take(self, entry: Entry, rules: Rules) -> bool:
         """Take a line that begins nothing; False when the report turns out to be over."""
@@ -148,24 +178,24 @@ class Growing:
         if self._belongs(text, rules):
             self.kept, self.strangers = len(self.entries), 0
             return True
-        self.strangers += 1
+        if self.seconds is None or entry.seconds is not None:
+            self.strangers += 1  # else a program's line in a log where the kernel's have times
         return self.strangers <= self.ends.slack
 
     def finished(self, rules: Rules) -> Report:
         """The report, without the strangers at its end."""
         kept = self.entries[: self.kept]
         messages = [entry.text for entry in kept]
-        kind = "warning" if self.rule.kind == "cut-here" else self.rule.kind
-        trace = call_trace(messages, rules)
-        blamed = place(self.title, messages)
+        kind = "warning" if self.is_nameless else self.rule.kind
+        blamed = blame(kind, self.title, messages, rules)
         return Report(
             kind=kind,
             severity=self.rule.severity,
             title=self.title,
-            fingerprint=fingerprint(kind, self.title, blamed, trace, rules),
+            fingerprint=blamed.fingerprint,
             text="\n".join(entry.record for entry in kept),
-            trace=trace,
-            place=blamed,
+            trace=blamed.trace,
+            place=blamed.place,
             start=kept[0].number,
             end=kept[-1].number,
             caller=self.caller,
@@ -176,9 +206,11 @@ class Growing:
 
     def _learn(self, text: str, rules: Rules) -> None:
         """What only the lines before a call trace tell."""
-        first = self.rule.kind == "cut-here" and len(self.entries) == 2
+        first = self.is_nameless and len(self.entries) == 2
         if first and not rules.body.match(text):
             self.title = _title(text)  # what WARN() was told to say
+        elif self.rule.inner and text.startswith(_REASON):
+            self.title = _title(text)
         self.has_trace = rules.trace.match(text) is not None
 
     def _add(self, entry: Entry) -> None:

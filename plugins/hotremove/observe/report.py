@@ -16,8 +16,9 @@ class Report:
         title: the line that says it best, without timestamp.
         fingerprint: the same for the same fault in another run; `kind:function:function`.
         text: its lines as they stand in the log, those of other printk callers left out.
-        trace: functions of the first call trace, innermost first, without clone suffixes.
-        place: the function it blames, when it names one.
+        trace: functions of the stack that tells where it happened, innermost first, without clone
+            suffixes.
+        place: the function that its lines or registers name, when they do.
         start: line of the log where it begins, counted from 1.
         end: last line, inclusive; lines of others may stand between.
         caller: thread (`T12`) or processor (`C0`) that printed it, when the log says so.

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
@@ -25,12 +25,16 @@ _KEYS: Mapping[str, type | tuple[type, ...]] = {
     "joins": list,
     "late": bool,
     "single": bool,
+    "inner": bool,
+    "traced": bool,
     "ends": str,
     "slack": int,
     "stamped": bool,
     "example": list,
 }
-_LISTS = ("body", "after", "noise", "frame", "trace", "between")
+_NAMES = ("noise", "bystander", "interrupt")
+_LISTS = ("body", "after", "frame", "trace", "between", "past", *_NAMES)
+_FLAGS = ("rank", "late", "single", "inner", "traced", "slack", "stamped")
 _EXCEPTIONS = ("not_start", "suppress")
 
 
@@ -42,6 +46,9 @@ class Rule:
         severity: `splat` fails a scenario, `note` only informs.
         needles: fixed texts; a line without any of them cannot match.
         slack: lines in a row that are no part of a report before it is over.
+        joins: kinds and names of rules whose open reports this line continues.
+        inner: it begins a report only where none is open that it may stand in.
+        traced: it is no report unless a call trace follows.
     """
 
     name: str
@@ -53,10 +60,26 @@ class Rule:
     joins: frozenset[str] = frozenset()
     late: bool = False
     single: bool = False
+    inner: bool = False
+    traced: bool = False
     ends: re.Pattern[str] | None = None
     slack: int = 3
     stamped: bool = False
     examples: tuple[str, ...] = ()
+
+
+class Names:
+    """Names of functions, given by regular expressions that match whole names.
+
+    What was asked once is remembered: a log has few functions and many frames.
+    """
+
+    def __init__(self, patterns: Iterable[str]) -> None:
+        match = _alternatives("names", patterns).fullmatch
+        self._has = lru_cache(maxsize=65536)(lambda name: match(name) is not None)
+
+    def __contains__(self, name: str) -> bool:
+        return self._has(name)
 
 
 @dataclass(frozen=True)
@@ -67,35 +90,45 @@ class Rules:
         rules: highest rank first.
         any_rule: every rule's expression as a group named `r` and its place in `rules`.
         unstamped_rule: the same without the rules that ask for a kernel timestamp.
+        inner_rule: the same of the rules that are marked `inner` only.
         prefilter: finds every line that can match a rule, anywhere in a text of many lines.
         body: lines that look like part of a report.
         after: lines that still belong to a report after the mark that ends it.
         frame: a rule drawn above the first line of a report.
         trace: the line above a call trace.
         between: lines inside a call trace that are no function.
+        past: lines above a stack that tells of what was before, as who allocated an object.
         not_start: lines that match a rule and yet start nothing.
         suppress: first lines of reports that are dropped.
-        noise: functions that say nothing about the place of a fault, whole names.
+        noise: functions that say nothing about the place of a fault.
+        bystander: functions of threads that wait for a stalled processor or are idle.
+        interrupt: functions by which an interrupt enters the kernel.
     """
 
     rules: tuple[Rule, ...]
     any_rule: re.Pattern[str]
     unstamped_rule: re.Pattern[str]
+    inner_rule: re.Pattern[str]
     prefilter: re.Pattern[str]
     body: re.Pattern[str]
     after: re.Pattern[str]
     frame: re.Pattern[str]
     trace: re.Pattern[str]
     between: re.Pattern[str]
+    past: re.Pattern[str]
     not_start: re.Pattern[str]
     suppress: re.Pattern[str]
-    noise: re.Pattern[str]
+    noise: Names
+    bystander: Names
+    interrupt: Names
 
     def classify(self, line: LogLine) -> Rule | None:
         """The rule of highest rank that the line matches; None when it begins no report."""
         if not line.kernel:
             return None
-        found = (self.any_rule if line.stamped else self.unstamped_rule).match(line.text)
+        any_rule = self.any_rule if line.stamped else self.unstamped_rule
+        # Lines of page dumps are many, and no other rule matches them.
+        found = self.inner_rule.match(line.text) or any_rule.match(line.text)
         if not found or not found.lastgroup or self.not_start.match(line.text):
             return None
         return self.rules[int(found.lastgroup[1:])]
@@ -130,15 +163,16 @@ def make_rules(texts: Iterable[tuple[str, str]]) -> Rules:
         for key in _EXCEPTIONS:
             lists.setdefault(key, []).extend(_exceptions(name, document, key))
     _check_names(rules)
-    patterns = {key: _alternatives(key, found) for key, found in lists.items() if key != "noise"}
-    whole = [f"(?:{noise})$" for noise in lists.get("noise", [])]
+    names: dict[str, Any] = {key: Names(lists.pop(key, [])) for key in _NAMES}
+    patterns: dict[str, Any] = {key: _alternatives(key, found) for key, found in lists.items()}
     ranked = tuple(sorted(rules, key=lambda rule: -rule.rank))
     return Rules(
         rules=ranked,
-        any_rule=_numbered(ranked, stamped=True),
-        unstamped_rule=_numbered(ranked, stamped=False),
+        any_rule=_numbered(ranked, lambda _: True),
+        unstamped_rule=_numbered(ranked, lambda rule: not rule.stamped),
+        inner_rule=_numbered(ranked, lambda rule: rule.inner),
         prefilter=re.compile(_trie(needle for rule in rules for needle in rule.needles)),
-        noise=_alternatives("noise", whole),
+        **names,
         **patterns,
     )
 
@@ -207,9 +241,7 @@ def _rule(file: str, table: Mapping[str, Any]) -> Rule:
         joins=frozenset(_strings(where, table, "joins")),
         ends=_alternatives(where, [table["ends"]]) if "ends" in table else None,
         examples=tuple(_strings(where, table, "example")),
-        **{
-            key: table[key] for key in ("rank", "late", "single", "slack", "stamped") & table.keys()
-        },
+        **{key: table[key] for key in _FLAGS if key in table},
     )
 
 
@@ -230,12 +262,10 @@ def _alternatives(where: str, patterns: Iterable[str]) -> re.Pattern[str]:
         raise UsageProblem(f"{where}: not a regular expression: {error}") from None
 
 
-def _numbered(rules: Iterable[Rule], *, stamped: bool) -> re.Pattern[str]:
-    """All rules in one expression; the first that matches is told by its group's name."""
+def _numbered(rules: Iterable[Rule], wanted: Callable[[Rule], bool]) -> re.Pattern[str]:
+    """The wanted rules in one expression; the first that matches is told by its group's name."""
     groups = [
-        f"(?P<r{place}>{rule.pattern.pattern})"
-        for place, rule in enumerate(rules)
-        if stamped or not rule.stamped
+        f"(?P<r{place}>{rule.pattern.pattern})" for place, rule in enumerate(rules) if wanted(rule)
     ]
     return re.compile("|".join(groups) or r"(?!)")
 
