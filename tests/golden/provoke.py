@@ -11,6 +11,7 @@ fail, for the kernel did complain. Run refresh.py afterwards.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -23,11 +24,19 @@ from hotremove.guest.machine import Guest
 from hotremove.kernels.kernel import Kernel
 from hotremove.memory.dimm import Dimm
 from hotremove.observe.dmesg import find_reports
+from hotremove.observe.pagedump import parse_dumps
 from hotremove.scenario import MIB
 
 pytestmark = pytest.mark.hotremove
 
 HEADER = "# SPDX-License-Identifier: Apache-2.0; provoked: {release}, {what}\n"
+# Swap on a loop device, and files whose memory comes from node 1.
+SWAP = (
+    "modprobe loop; truncate -s 64M /run/swap && mkswap /run/swap && losetup /dev/loop0 /run/swap"
+    " && swapon /dev/loop0 && mkdir /m && mount -t tmpfs -o size=64m,mpol=bind:1 x /m"
+)
+# Each read brings the pages beside it into the swap cache, and only its own into the file.
+READ_SOME = "for i in $(seq 0 8 2047); do dd if=/m/f of=/dev/null bs=4096 count=1 skip=$i; done"
 LONGEST = 20_000  # characters kept of a log
 QUICK = (
     "echo 2 >/proc/sys/kernel/watchdog_thresh;"
@@ -53,6 +62,10 @@ FAULTS = {
     "two-at-once": f"for i in 1 2 3 4; do {SPLAT.format('warn')} & done; wait",
     "sysrq-crash": SYSRQ.format("c"),
     "sysrq-backtraces": SYSRQ.format("l"),
+    "unmovable": "for m in 0 1 2 3; do"
+    " echo offline >/sys/devices/system/memory/memory$m/state; done",
+    "hwpoison": "for a in 0x1000000 0x1f000000; do"
+    " echo $a >/sys/devices/system/memory/hard_offline_page; done",
     "oom": "mkdir /m && mount -t tmpfs -o size=4g x /m && dd if=/dev/zero of=/m/f bs=1M",
 }
 
@@ -84,6 +97,30 @@ def test_provoke_page_dumps(
     keep_logs(guest, starts, f"{pin.path}-{memory}-{kernel.label}", f"{memory} under {pin.path}")
 
 
+def test_provoke_swap_cache(movable_dimm: Dimm, kernel: Kernel) -> None:
+    """Offline shmem that is partly in the swap cache: kernels from 6.16 on never end that."""
+    guest = movable_dimm.guest
+    guest.control.check(SWAP)
+    movable_dimm.map(8 * MIB, "file", file="/m/f").advise("pageout")
+    guest.control.check(READ_SOME, deadline=120)
+    starts = sizes(guest)
+    movable_dimm.offline(deadline=8)
+    keep_logs(guest, starts, f"swap-cache-{kernel.label}", "shmem in the swap cache, offlined")
+
+
+def test_provoke_hugetlb_without_room(
+    movable_dimm: Dimm, huge_pages: Callable[[int, int], None], kernel: Kernel
+) -> None:
+    """Offline huge pages that nobody pins, with no pool on the other node."""
+    guest = movable_dimm.guest
+    huge_pages(1, 16)
+    movable_dimm.map(32 * MIB, "hugetlb2m")
+    guest.control.check("echo 0 >/proc/sys/vm/nr_overcommit_hugepages")
+    starts = sizes(guest)
+    movable_dimm.offline(deadline=8)
+    keep_logs(guest, starts, f"hugetlb-no-room-{kernel.label}", "hugetlb without a pool elsewhere")
+
+
 def sizes(guest: Guest) -> tuple[int, int]:
     """How long console and /dev/kmsg are so far."""
     return guest.console.size(), guest.evidence.size()
@@ -94,7 +131,8 @@ def keep_logs(guest: Guest, starts: tuple[int, int], name: str, what: str) -> No
     logs = zip((guest.console, guest.evidence), ("", "-kmsg"), starts, strict=True)
     for log, suffix, start in logs:
         said = log.text(start)
-        if not find_reports(said.split("\n")):
+        lines = said.split("\n")
+        if not find_reports(lines) and not parse_dumps(lines):
             continue
         if len(said) > LONGEST:
             said = said[: said.rindex("\n", 0, LONGEST) + 1]
@@ -110,7 +148,7 @@ def wait_for_silence(guest: Guest, start: int, deadline: float = 60.0) -> None:
     while time.monotonic() < end and not guest.ended:
         if guest.console.size() != size:
             size, since = guest.console.size(), time.monotonic()
-        reported = find_reports(guest.console.text(start).split("\n"))
-        if reported and time.monotonic() - since > 2:
+        lines = guest.console.text(start).split("\n")
+        if (find_reports(lines) or parse_dumps(lines)) and time.monotonic() - since > 2:
             return
         time.sleep(0.2)

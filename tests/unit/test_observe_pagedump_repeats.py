@@ -1,9 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Pages that a kernel dumps again and again, and pages for which an offline was refused."""
 
-import pytest
+import json
+from pathlib import Path
 
-from hotremove.observe.pagedump import DumpedPages, group_alike
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hotremove.observe.pagedump import DumpedPages, group_alike, page_facts
 from hotremove.observe.pagedump.repeats import MOST_PAGES
 from hotremove.observe.pagedump.words import span
 
@@ -125,3 +130,31 @@ def test_dumps_of_callers_that_fell_silent_are_ended() -> None:
 )
 def test_span(seconds: float, words: str) -> None:
     assert span(seconds) == words
+
+
+LOGS = sorted((Path(__file__).parents[1] / "golden").glob("*page*.log"))
+PIECES = sorted({line for log in LOGS for line in log.read_text("utf-8").split("\n")})
+MARRED = st.tuples(st.sampled_from(PIECES), st.sampled_from(["-", "²", "0x", "9" * 50]))
+
+
+@settings(deadline=None, max_examples=150)
+@given(
+    st.lists(
+        st.one_of(
+            st.sampled_from(PIECES),
+            MARRED.map(lambda pair: pair[0].replace(":", f":{pair[1]}")),
+            st.tuples(st.sampled_from(PIECES), st.integers(0, 90)).map(lambda p: p[0][: p[1]]),
+            st.text(max_size=40),
+        ),
+        max_size=60,
+    )
+)
+def test_any_log_is_survived(lines: list[str]) -> None:
+    pages = DumpedPages()
+    assert list(pages.watch(lines)) == lines
+    for page in pages.pages:
+        assert 1 <= page.dump.start <= page.dump.end <= len(lines)
+        assert page.cause.words in page.explanation
+        assert json.dumps(page_facts(page))
+    assert sum(len(alike.pages) for alike in group_alike(pages.pages)) == len(pages.pages)
+    assert all(map(str, group_alike(pages.pages)))

@@ -127,6 +127,7 @@ def _driver(dump: PageDump) -> str:
         ("zsmalloc", "zsmalloc"),
         ("zs_", "zsmalloc"),
         ("balloon", "balloon"),
+        ("offline", "balloon"),  # none of the others that take pages away lets the kernel move them
     ):
         if trace in traces:
             return name

@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 
 from hotremove.observe.pagedump.owner import PageOwner
 
@@ -26,6 +27,8 @@ _DRIVERS = frozenset({"z3fold_aops", "zsmalloc_aops", "balloon_aops"})
 @dataclass(frozen=True)
 class PageDump:
     """One dumped page. Numbers are as printed; what the kernel did not print is None.
+
+    Dumps are equal that say the same, wherever they stand in the log.
 
     Attributes:
         refcount: references of the page, or of its head for a part of a large folio.
@@ -71,16 +74,16 @@ class PageDump:
     page_type: str | None = None
     owner: PageOwner | None = None
     uninitialised: bool = False
-    seconds: float | None = None
-    start: int = 0
-    end: int = 0
+    seconds: float | None = field(default=None, compare=False)
+    start: int = field(default=0, compare=False)
+    end: int = field(default=0, compare=False)
 
     @property
     def pages(self) -> int:
         """Base pages in the folio."""
-        return 1 << min(self.order, 30)
+        return 1 << max(0, min(self.order, 30))
 
-    @property
+    @cached_property
     def types(self) -> frozenset[str]:
         """Names of its page type: `slab`, `hugetlb`, `table`, `buddy`, `zsmalloc`."""
         found = _TYPE.match(self.page_type or "")
@@ -156,6 +159,6 @@ class PageDump:
         """The `node` or `zone` number, which %pGp prints from 5.12 on; None before."""
         for flag in self.flags:
             name, _, number = flag.partition("=")
-            if name == what and number.isdigit():
+            if name == what and number.isdecimal():
                 return int(number)
         return None

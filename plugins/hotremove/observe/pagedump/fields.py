@@ -40,8 +40,9 @@ _BITS: Mapping[int, Fields] = {
 }
 
 
+@lru_cache(maxsize=1024)
 def begins(text: str) -> Fields | None:
-    """What the first line of a dump says; None for any other line."""
+    """What the first line of a dump says; None for any other line. Never to be changed."""
     if not text.startswith("page:"):
         return None
     if _UNINITIALISED.match(text):

@@ -17,7 +17,7 @@ _MACHINERY = re.compile(
     r"|_*(?:vma_)?(?:alloc|free|folio_alloc|get_free|get_zeroed)_(?:frozen_)?(?:pages?|folio)\w*"
     r"|_*folio_alloc\w*|_*alloc_folio\w*|alloc_slab_page|allocate_slab|_*new_slab|_*slab_alloc\w*"
     r"|_*kmalloc\w*|kmem_cache_alloc\w*|_*reset_page_owner|free_unref_\w+|_*folio_put\w*"
-    r"|_*put_page|free_pcp_prepare)$"
+    r"|_*put_page|free_pcp_prepare|release_pages|free_pages_and_swap_cache)$"
 )
 
 

@@ -22,6 +22,7 @@ NEEDLES = (
 )
 """Texts one of which is in each line that begins a dump or says something of the next one."""
 
+_OWN_WORDS = frozenset({"slab", "table", "buddy", "hugetlb"})  # types that use the mapping's place
 _LONGEST_DUMP = 100  # lines, with stacks and interleaved strangers
 _LONGEST_RAW = 1 << 16  # characters of one line of the log
 _LONGEST_RECORD = 4096  # characters, as find_reports() has it
@@ -87,10 +88,10 @@ class _Open:
 def _completed(dump: PageDump, fields: Fields, mapping: Fields) -> PageDump:
     """With what follows from the lines together."""
     facts = dict(fields)
-    if not dump.types and "reserved" not in dump.flags and not dump.kind and not dump.cached:
-        facts.update(mapping)
-    elif dump.cached and not dump.kind:
+    if dump.cached and not dump.kind:
         facts["kind"] = "file"
+    elif not (dump.kind or dump.cached or "reserved" in dump.flags or dump.types & _OWN_WORDS):
+        facts.update(mapping)
     return PageDump(**facts, owner=dump.owner)
 
 

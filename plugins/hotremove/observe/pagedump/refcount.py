@@ -39,7 +39,7 @@ class RefcountSplit:
         cache: references of the page cache or the swap cache.
         private: the reference of buffers or of other data that a filesystem keeps with the page.
         isolation: the reference that hot-remove itself holds at that moment.
-        kernel: references of the kernel code that allocated the page for itself.
+        kernel: references of the kernel code that allocated the page for itself, or poisoned it.
         short_term: references left over: FOLL_GET users and what cannot be told from them.
         missing: references that should be there and are not; the counts changed while printed.
         exact: the dump prints enough to know the shares; otherwise they are a least.
@@ -81,7 +81,7 @@ def split_refcount(dump: PageDump) -> RefcountSplit:
     left = dump.refcount - sum(known.values())
     pins, pinned = _pins(dump, left)
     left -= pinned
-    kernel = max(left, 0) if dump.of_kernel else 0
+    kernel = _kernel_references(dump, max(left, 0))
     counts = {
         "pinned": pinned,
         **known,
@@ -153,6 +153,13 @@ def _has_private_data(dump: PageDump) -> bool:
     )
 
 
+def _kernel_references(dump: PageDump, left: int) -> int:
+    """All that is left of its own page; memory_failure() keeps one of a poisoned page."""
+    if dump.of_kernel:
+        return left
+    return min(left, 1) if "hwpoison" in dump.flags else 0
+
+
 def _pins(dump: PageDump, left: int) -> tuple[int, int]:
     """How many pins there are, and how many references they take."""
     if dump.pincount is not None:
@@ -170,7 +177,7 @@ def _parts(dump: PageDump, counts: dict[str, int], pins: int, *, exact: bool) ->
         "cache": "swap cache" if dump.in_swap_cache else "page cache",
         "private": "private data: buffers or a filesystem's own",
         "isolation": "isolation",
-        "kernel": "the kernel's own",
+        "kernel": "the kernel's own" if dump.of_kernel else "memory failure's own",
         "short_term": _short_term(counts["short_term"], exact=exact),
     }
     return tuple(Part(counts[name], words[name]) for name in words if counts[name])

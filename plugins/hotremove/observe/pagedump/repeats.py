@@ -25,6 +25,10 @@ _RANGE = re.compile(r"memory offlining \[mem (0x[0-9a-f]+)-(0x[0-9a-f]+)\] faile
 _PAGE_SHIFTS = (12, 14, 16)  # pages of 4, 16 and 64 KiB
 
 
+_Key = tuple[int | None, str]
+"""A page frame and the kind of its cause."""
+
+
 @dataclass(frozen=True)
 class DumpedPage:
     """A page and how often it was dumped.
@@ -56,7 +60,7 @@ class DumpedPage:
         if self.first is None or self.last is None or self.last < self.first:
             return f"{self.times} times"
         took = span(self.last - self.first)
-        return f"{self.times} times in {took}, the last at {self.last:g} s"
+        return f"{self.times} times in {took}, the last at {round(self.last, 1):.12g} s"
 
     @property
     def said(self) -> str:
@@ -85,9 +89,10 @@ class DumpedPages:
     """
 
     left_out: int = 0
-    _pages: dict[tuple[int | None, str], DumpedPage] = field(default_factory=dict)
+    _pages: dict[_Key, DumpedPage] = field(default_factory=dict)
+    _latest: dict[int | None, tuple[PageDump, _Key]] = field(default_factory=dict)
     _parser: DumpParser = field(default_factory=DumpParser)
-    _refusable: list[tuple[int | None, str]] = field(default_factory=list)
+    _refusable: list[_Key] = field(default_factory=list)
     _lines: int = 0
 
     @classmethod
@@ -127,17 +132,28 @@ class DumpedPages:
                 self._refuse(raw)
 
     def _add(self, dump: PageDump) -> None:
-        kind = cause_of(dump).kind
-        key = (dump.pfn, "" if kind in _PASSING else kind)
-        known = self._pages.get(key)
-        if known:
-            self._pages[key] = known.again(dump)
-        elif len(self._pages) >= MOST_PAGES:
+        key = self._key(dump)
+        known = self._pages.get(key) if key else None
+        if key is None:
             self.left_out += 1
+        elif known:
+            self._pages[key] = known.again(dump)
         else:
             self._pages[key] = DumpedPage(dump, first=dump.seconds, last=dump.seconds)
             if dump.reason == UNMOVABLE:
                 self._refusable.append(key)
+
+    def _key(self, dump: PageDump) -> _Key | None:
+        """What is told as one: a page held by one cause; None beyond the first `MOST_PAGES`."""
+        last = self._latest.get(dump.pfn)
+        if last and last[0] == dump:
+            return last[1]  # most are repeats, and finding the cause takes the most time
+        if last is None and len(self._pages) >= MOST_PAGES:
+            return None
+        kind = cause_of(dump).kind
+        key = (dump.pfn, "" if kind in _PASSING else kind)
+        self._latest[dump.pfn] = dump, key
+        return key if key in self._pages or len(self._pages) < MOST_PAGES else None
 
     def _refuse(self, raw: str) -> None:
         """An offline failed: the unmovable pages that were dumped for it get to know."""
