@@ -19,12 +19,12 @@ import pytest
 
 from hotremove.errors import HotremoveError
 from hotremove.farm.farm import Farm
-from hotremove.fixtures import Pinner
 from hotremove.guest.machine import Guest
 from hotremove.kernels.kernel import Kernel
 from hotremove.memory.dimm import Dimm
 from hotremove.observe.dmesg import find_reports
 from hotremove.observe.pagedump import parse_dumps
+from hotremove.pins.path import PinPath
 from hotremove.scenario import MIB
 
 pytestmark = pytest.mark.hotremove
@@ -87,7 +87,7 @@ def test_provoke(guest: Guest, farm: Farm, kernel: Kernel, fault: str) -> None:
 @pytest.mark.parametrize("memory", ["anon", "thp", "hugetlb2m", "shmem"])
 @pytest.mark.pins("vmsplice", "rdma")
 def test_provoke_page_dumps(
-    movable_dimm: Dimm, pinner: Pinner, kernel: Kernel, memory: str
+    movable_dimm: Dimm, pinner: PinPath, kernel: Kernel, memory: str
 ) -> None:
     """Offline pinned memory, which the kernel tries again and again, and keep the page dumps."""
     guest = movable_dimm.guest

@@ -40,6 +40,14 @@ def test_notes_do_not_fail_and_pages_are_explained(capsys: pytest.CaptureFixture
     assert "refcount 1026 = 1024 (1 long-term pin)" in shown
 
 
+def test_a_note_that_comes_again_has_one_row(capsys: pytest.CaptureFixture[str]) -> None:
+    dmesg("--notes", GOLDEN / "page-buffers.log")
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "13 informative" in shown
+    assert shown.count("migrating pfn 104c3a failed ret:1") == 1
+    assert "failed ret:1, 13 times in 10 min, the last at 1500 s" in shown
+
+
 def test_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert dmesg("--json", GOLDEN / "lockups.log", GOLDEN / "quiet.log") == 1
     first, second = json.loads(capsys.readouterr().out)

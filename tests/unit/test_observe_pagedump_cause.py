@@ -146,6 +146,7 @@ def test_what_fails_again_is_not_transient() -> None:
     assert again.kind == "unexplained"
     assert "it failed 2 times, so it is not transient" in again.words
     assert "transient" not in explain(CAUSES["pinned"], times=2)
+    assert "it failed 3 times: not transient" in cause_of(CAUSES["buffers"], times=3).words
 
 
 def test_what_is_no_user_s_is_said_to_be_none() -> None:

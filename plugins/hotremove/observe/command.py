@@ -19,7 +19,7 @@ from rich.table import Table
 from hotremove.errors import HotremoveError, UsageProblem
 from hotremove.observe.allowance import Allowance, Judged, judge, load_allowances
 from hotremove.observe.dmesg import find_reports, read_lines
-from hotremove.observe.pagedump import DumpedPages, count, group_alike, page_facts
+from hotremove.observe.pagedump import DumpedPages, count, group_alike, often, page_facts
 from hotremove.observe.report import Report
 from hotremove.observe.symbolise import DebugInfo, symbolise
 
@@ -145,7 +145,7 @@ def _show(results: Iterable[tuple[str, Judged, DumpedPages]], options: Namespace
     for name, judged, pages in results:
         shown = [(one, "") for one in judged.failing]
         shown += [(one, f" [dim](allowed: {escape(by.reason)})[/]") for one, by in judged.allowed]
-        shown += [(one, "") for one in judged.notes] if options.notes else []
+        shown += _summed_up(judged.notes) if options.notes else []
         shown.sort(key=lambda pair: (pair[0].start, pair[0].end))
         console.print(f"[bold]{escape(name)}[/]: {_summary(judged, pages)}")
         if shown:
@@ -157,6 +157,18 @@ def _show(results: Iterable[tuple[str, Judged, DumpedPages]], options: Namespace
         for kind, allowances in (("expired", judged.expired), ("unused", judged.unused)):
             for allowance in allowances:
                 console.print(f"  {kind} allowance: {escape(str(allowance))}")
+
+
+def _summed_up(notes: Iterable[Report]) -> list[tuple[Report, str]]:
+    """The first of the notes that say the same, and how often they came."""
+    alike: dict[tuple[str, str], list[Report]] = {}
+    for note in notes:
+        alike.setdefault((note.kind, note.title), []).append(note)
+    return [
+        (same[0], f", {times}" if times else "")
+        for same in alike.values()
+        for times in [often(len(same), same[0].seconds, same[-1].seconds)]
+    ]
 
 
 def _show_pages(console: Console, pages: DumpedPages, most: int | None) -> None:

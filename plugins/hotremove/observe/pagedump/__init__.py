@@ -14,7 +14,7 @@ from hotremove.observe.pagedump.owner import PageOwner
 from hotremove.observe.pagedump.reading import parse_dumps
 from hotremove.observe.pagedump.refcount import PIN_BIAS, Part, RefcountSplit, split_refcount
 from hotremove.observe.pagedump.repeats import DumpedPage, DumpedPages
-from hotremove.observe.pagedump.words import count
+from hotremove.observe.pagedump.words import count, often
 
 __all__ = [
     "PIN_BIAS",
@@ -30,6 +30,7 @@ __all__ = [
     "count",
     "explain",
     "group_alike",
+    "often",
     "page_facts",
     "parse_dumps",
     "split_refcount",

@@ -9,7 +9,7 @@ get_any_page() in mm/memory-failure.c; 5.10 to 7.2.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hotremove.observe.pagedump.dump import NO_MEMORY, UNMOVABLE, PageDump
 from hotremove.observe.pagedump.refcount import PIN_BIAS, RefcountSplit, split_refcount
@@ -30,6 +30,7 @@ _TYPES = {
     "unaccepted": ("free", "memory that the guest has not accepted yet: nobody holds it"),
 }
 _UNMOVABLE_FILES = {"secretmem_aops": "secretmem", "kvm_gmem_aops": "guest_memfd"}
+_SHORT = frozenset({"buffers", "writeback", "off-lru"})  # mostly over soon
 _NOT_HELD = "no user holds it and it is no page cache"
 
 
@@ -56,6 +57,8 @@ def cause_of(dump: PageDump, times: int = 1) -> Cause:
     split = split_refcount(dump)
     for look in _LOOKS:
         cause = look(dump, split)
+        if cause and cause.kind in _SHORT and times > 1:
+            return replace(cause, words=f"{cause.words}; it failed {times} times: not transient")
         if cause:
             return cause
     return _nothing(dump, split, times)
@@ -238,7 +241,7 @@ def _buffers(dump: PageDump, split: RefcountSplit) -> Cause | None:
     whose = "block-device page cache" if dump.aops == "def_blk_aops" else "page cache"
     words = (
         f"{whose} with private data (buffers): it moves when none of them is busy, as a mounted"
-        " filesystem, a journal or an open transaction keeps them; not transient, no pin"
+        " filesystem, a journal or an open transaction keeps them; no pin"
     )
     return Cause("buffers", words)
 

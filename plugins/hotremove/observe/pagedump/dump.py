@@ -144,8 +144,8 @@ class PageDump:
         """How many of the folio's pages page tables map; None where it was not printed."""
         if self.order == 0:
             return 1 if self.mapcount > 0 else 0
-        if self.nr_pages_mapped is None:
-            return None
+        if self.nr_pages_mapped is None or self.nr_pages_mapped < 0:
+            return None  # -1 with CONFIG_NO_PAGE_MAPCOUNT (6.15)
         if self.nr_pages_mapped >= _ENTIRELY_MAPPED or (self.entire_mapcount or 0) > 0:
             return self.pages
         return self.nr_pages_mapped
@@ -153,7 +153,7 @@ class PageDump:
     @property
     def mapped_by_entry(self) -> int:
         """Pages of the folio that entries of their own map, as far as it was printed."""
-        return (self.nr_pages_mapped or 0) & (_ENTIRELY_MAPPED - 1)
+        return max(self.nr_pages_mapped or 0, 0) & (_ENTIRELY_MAPPED - 1)
 
     def location(self, what: str) -> int | None:
         """The `node` or `zone` number, which %pGp prints from 5.12 on; None before."""

@@ -13,7 +13,7 @@ from hotremove.observe.pagedump.cause import Cause, cause_of
 from hotremove.observe.pagedump.dump import UNMOVABLE, PageDump
 from hotremove.observe.pagedump.explanation import say, title
 from hotremove.observe.pagedump.reading import NEEDLES, DumpParser
-from hotremove.observe.pagedump.words import span
+from hotremove.observe.pagedump.words import often
 
 MOST_PAGES = 10_000
 """Pages that are told apart; a log with more of them only counts the others."""
@@ -55,12 +55,7 @@ class DumpedPage:
     @property
     def often(self) -> str:
         """`3 times in 10 s, the last at 615 s`; empty for once."""
-        if self.times == 1:
-            return ""
-        if self.first is None or self.last is None or self.last < self.first:
-            return f"{self.times} times"
-        took = span(self.last - self.first)
-        return f"{self.times} times in {took}, the last at {round(self.last, 1):.12g} s"
+        return often(self.times, self.first, self.last)
 
     @property
     def said(self) -> str:
