@@ -144,9 +144,9 @@ def test_transient_is_said_only_where_nothing_says_otherwise(kind: str) -> None:
 def test_what_fails_again_is_not_transient() -> None:
     again = cause_of(CAUSES["transient"], times=2)
     assert again.kind == "unexplained"
-    assert "it failed 2 times, so it is not transient" in again.words
+    assert "it failed again and again, so it is not transient" in again.words
     assert "transient" not in explain(CAUSES["pinned"], times=2)
-    assert "it failed 3 times: not transient" in cause_of(CAUSES["buffers"], times=3).words
+    assert "it failed again and again: not transient" in cause_of(CAUSES["buffers"], times=3).words
 
 
 def test_what_is_no_user_s_is_said_to_be_none() -> None:

@@ -69,12 +69,18 @@ def test_a_page_held_by_another_cause_later_is_told_again() -> None:
 
 
 def test_pages_held_alike_are_told_together() -> None:
-    lines = [line for pfn in range(0x100, 0x105) for line in attempt(1, pfn)]
-    (alike,) = group_alike(DumpedPages.of([*lines, *attempt(3, 0x100)]).pages)
+    lines = [line for at in (1, 3) for pfn in range(0x100, 0x105) for line in attempt(at, pfn)]
+    (alike,) = group_alike(DumpedPages.of(lines).pages)
     assert str(alike).startswith(
-        "5 pages (file, def_blk_aops, node 1, zone 3), pfn 0x100 2 times in 2 s, the last at 3 s,"
-        " pfn 0x101, pfn 0x102 and 2 more: block-device page cache"
+        "5 pages (file, def_blk_aops, node 1, zone 3), pfn 0x100, pfn 0x101, pfn 0x102 and 2 more,"
+        " in all 10 times in 2 s, the last at 3 s: block-device page cache"
     )
+
+
+def test_pages_held_alike_that_came_once_each_are_not_counted() -> None:
+    lines = [line for pfn in (0x100, 0x101) for line in attempt(1, pfn)]
+    (alike,) = group_alike(DumpedPages.of(lines).pages)
+    assert "pfn 0x100, pfn 0x101: block-device" in str(alike)
 
 
 def test_the_lines_of_the_log_are_passed_on_as_they_are() -> None:

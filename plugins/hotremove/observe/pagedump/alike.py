@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from hotremove.observe.pagedump.explanation import name, traits
 from hotremove.observe.pagedump.repeats import DumpedPage
+from hotremove.observe.pagedump.words import often
 
 _NAMED = 3  # pages
 
@@ -23,12 +24,20 @@ class Alike:
         one = self.pages[0]
         if len(self.pages) == 1:
             return one.explanation
-        named = ", ".join(map(_told, self.pages[:_NAMED]))
+        named = ", ".join(name(page.dump) for page in self.pages[:_NAMED])
         left = len(self.pages) - _NAMED
         more = f" and {left} more" if left > 0 else ""
         kind = traits(one.dump)
         whose = f" ({kind})" if kind else ""
-        return f"{len(self.pages)} pages{whose}, {named}{more}: {one.said}"
+        return f"{len(self.pages)} pages{whose}, {named}{more}{self._often()}: {one.said}"
+
+    def _often(self) -> str:
+        times = sum(page.times for page in self.pages)
+        if times == len(self.pages):
+            return ""
+        starts = [page.first for page in self.pages if page.first is not None]
+        ends = [page.last for page in self.pages if page.last is not None]
+        return f", in all {often(times, min(starts, default=None), max(ends, default=None))}"
 
 
 def group_alike(pages: Iterable[DumpedPage]) -> list[Alike]:
@@ -37,8 +46,3 @@ def group_alike(pages: Iterable[DumpedPage]) -> list[Alike]:
     for page in pages:
         alike.setdefault((traits(page.dump), page.said), []).append(page)
     return [Alike(tuple(group)) for group in alike.values()]
-
-
-def _told(page: DumpedPage) -> str:
-    where = name(page.dump)
-    return f"{where} {page.often}" if page.often else where

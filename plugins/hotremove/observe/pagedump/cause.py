@@ -58,7 +58,7 @@ def cause_of(dump: PageDump, times: int = 1) -> Cause:
     for look in _LOOKS:
         cause = look(dump, split)
         if cause and cause.kind in _SHORT and times > 1:
-            return replace(cause, words=f"{cause.words}; it failed {times} times: not transient")
+            return replace(cause, words=f"{cause.words}; it failed again and again: not transient")
         if cause:
             return cause
     return _nothing(dump, split, times)
@@ -296,7 +296,7 @@ def _nothing(dump: PageDump, split: RefcountSplit, times: int) -> Cause:
         return Cause("unknown", "the dump does not say what was wrong")
     if times > 1:
         words = (
-            f"nothing that the dump shows holds it, but it failed {times} times, so it is not"
+            "nothing that the dump shows holds it, but it failed again and again, so it is not"
             " transient: look at its filesystem or driver"
         )
         return Cause("unexplained", words)
