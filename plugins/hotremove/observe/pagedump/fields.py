@@ -26,7 +26,7 @@ _FILE = re.compile(r"(?:mapping->)?a_?ops:(\S+)")
 _BARE_FILE = re.compile(r"(\w*(?:_aops|address_space_operations)\w*)(?: \[\w+\])?(?: name:.*)?$")
 _BARE_KIND = re.compile(r"(anon|ksm)$")
 _TYPE = re.compile(r"page_type: (.*)")
-_WORDS = re.compile(r"(raw|head): ((?:[0-9a-f]{8,16} ?){4,8})$")
+_WORDS = re.compile(r"(raw|head): ([0-9a-f]{8,16}(?: [0-9a-f]{8,16}){3,7})$")
 _FIELD = re.compile(r"(\w+):\s*(\S+)")
 
 _NO_MAPPING = frozenset({"", "0", "0000000000000000", "00000000", "(null)"})
