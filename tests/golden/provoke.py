@@ -22,6 +22,7 @@ from hotremove.farm.farm import Farm
 from hotremove.guest.machine import Guest
 from hotremove.kernels.kernel import Kernel
 from hotremove.memory.dimm import Dimm
+from hotremove.memory.normal_dimm import NormalDimm
 from hotremove.observe.dmesg import find_reports
 from hotremove.observe.pagedump import parse_dumps
 from hotremove.pins.path import PinPath
@@ -37,6 +38,11 @@ SWAP = (
 )
 # Each read brings the pages beside it into the swap cache, and only its own into the file.
 READ_SOME = "for i in $(seq 0 8 2047); do dd if=/m/f of=/dev/null bs=4096 count=1 skip=$i; done"
+# Their inodes are kernel memory.
+FILES = (
+    "mkdir /m && mount -t tmpfs -o nr_inodes=0 x /m && i=0;"
+    " while [ $i -lt 40000 ]; do : >/m/$i; i=$((i + 1)); done"
+)
 LONGEST = 20_000  # characters kept of a log
 QUICK = (
     "echo 2 >/proc/sys/kernel/watchdog_thresh;"
@@ -111,14 +117,26 @@ def test_provoke_swap_cache(movable_dimm: Dimm, kernel: Kernel) -> None:
 def test_provoke_hugetlb_without_room(
     movable_dimm: Dimm, huge_pages: Callable[[int, int], None], kernel: Kernel
 ) -> None:
-    """Offline huge pages that nobody pins, with no pool on the other node."""
+    """Offline more huge pages than the other memory has room for; nobody pins them."""
     guest = movable_dimm.guest
-    huge_pages(1, 16)
-    movable_dimm.map(32 * MIB, "hugetlb2m")
-    guest.control.check("echo 0 >/proc/sys/vm/nr_overcommit_hugepages")
+    huge_pages(1, 240)
+    movable_dimm.map(480 * MIB, "hugetlb2m")
     starts = sizes(guest)
-    movable_dimm.offline(deadline=8)
-    keep_logs(guest, starts, f"hugetlb-no-room-{kernel.label}", "hugetlb without a pool elsewhere")
+    movable_dimm.offline(deadline=30)
+    keep_logs(guest, starts, f"hugetlb-no-room-{kernel.label}", "hugetlb without room elsewhere")
+
+
+def test_provoke_kernel_pages(
+    normal_dimm: NormalDimm, huge_pages: Callable[[int, int], None], kernel: Kernel
+) -> None:
+    """Offline a DIMM in ZONE_NORMAL that the kernel took pages from, for want of other memory."""
+    guest = normal_dimm.guest
+    huge_pages(0, 1000)  # as many as there are
+    guest.control.check(FILES, deadline=120)
+    starts = sizes(guest)
+    for block in normal_dimm.blocks:
+        guest.control.run(f"echo offline >/sys/devices/system/memory/memory{block.index}/state")
+    keep_logs(guest, starts, f"kernel-pages-{kernel.label}", "kernel memory in a DIMM, offlined")
 
 
 def sizes(guest: Guest) -> tuple[int, int]:
@@ -128,15 +146,19 @@ def sizes(guest: Guest) -> tuple[int, int]:
 
 def keep_logs(guest: Guest, starts: tuple[int, int], name: str, what: str) -> None:
     """Write what was said since `starts` beside this file, if there is a report in it."""
+    release = guest.plan.image.kernel.release
+    if "page-owner" in release:
+        name = f"page-owner-{name}"
     logs = zip((guest.console, guest.evidence), ("", "-kmsg"), starts, strict=True)
     for log, suffix, start in logs:
         said = log.text(start)
         lines = said.split("\n")
         if not find_reports(lines) and not parse_dumps(lines):
+            print(said)
             continue
         if len(said) > LONGEST:
             said = said[: said.rindex("\n", 0, LONGEST) + 1]
-        header = HEADER.format(release=guest.plan.image.kernel.release, what=what)
+        header = HEADER.format(release=release, what=what)
         path = Path(__file__).with_name(f"real-{name}{suffix}.log")
         path.write_text(header + said, encoding="utf-8", newline="")
 
