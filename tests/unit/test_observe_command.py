@@ -171,6 +171,14 @@ PAGES = {
         "1 long-term pin (FOLL_PIN) of a THP, 511 of whose 512 pages are mapped",
         "an anonymous page that is not exclusive",
     ],
+    "real-unmovable-6.1.192-kmsg": [
+        "pfn 0x1fff7 (node 0, zone 1): reserved: allocated at boot",
+        "The offline of 0x18000000-0x1fffffff was refused for it.",
+    ],
+    "real-swap-cache-6.16.3": [
+        "pages (file, swap_aops, node 1, zone 3), pfn 0x1007ff, pfn 0x1007fe, pfn 0x1007fd and",
+        "in all 20 times in 5 s, the last at 13.6 s: a shmem page in the swap cache, no pin",
+    ],
     "page-old-formats": ["pfn 0x10a411 (anon): 1 long-term pin", "512 long-term pins"],
 }
 

@@ -57,7 +57,7 @@ def begins(text: str) -> Fields | None:
         "pfn": _number(fields.get("pfn")),
         "index": _number(fields.get("index")),
         **_mapping(fields.get("mapping", "")),
-        **_folio(fields),
+        **(_folio(fields) if "order" in fields or "compound_mapcount" in fields else {}),
     }
 
 

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,6 +26,7 @@ _OWN_WORDS = frozenset({"slab", "table", "buddy", "hugetlb"})  # types that use 
 _LONGEST_DUMP = 100  # lines, with stacks and interleaved strangers
 _LONGEST_RAW = 1 << 16  # characters of one line of the log
 _LONGEST_RECORD = 4096  # characters, as find_reports() has it
+_ANNOUNCING = ("migrating pfn ", "failed to isolate pfn ", "BUG: Bad page")
 _ATTEMPT = re.compile(r"migrating pfn ([0-9a-f]+) failed ret:(-?\d+)")
 _ISOLATION = re.compile(r"failed to isolate pfn ([0-9a-f]+)")
 _BAD_PAGE = re.compile(r"BUG: Bad page (?:state|cache) in process .{0,40} pfn:([0-9a-f]+)")
@@ -46,18 +47,20 @@ class _Open:
     """A dump of which more lines may come.
 
     Attributes:
+        start: its first line.
         fields: attributes of the `PageDump` so far.
         owner: what page_owner said below it.
         word: which line of words gave the mapping: the head's says more than a tail's.
     """
 
+    start: int
     fields: dict[str, Any]
     owner: OwnerReader = field(default_factory=OwnerReader)
     word: str = ""
 
     def take(self, text: str, number: int) -> bool:
         """Add what one more line says; False when the dump is over."""
-        if number - int(self.fields["start"]) > _LONGEST_DUMP:
+        if number - self.start > _LONGEST_DUMP:
             return False
         ended = "reason" in self.fields  # what follows is page_owner's, or 5.10's memory cgroup
         said = None if ended and not text.startswith("page->mem_cgroup:") else continues(text)
@@ -114,13 +117,13 @@ class DumpParser:
 
     def take(self, number: int, raw: str) -> list[PageDump]:
         """Read a line of the log; its number is counted from 1."""
+        plain = read_plain(raw) if len(raw) <= _LONGEST_RECORD else None
+        if plain:
+            return self._take_message(number, plain[1], plain[2], plain[3].strip())
         done: list[PageDump] = []
-        for caller, seconds, text in _messages(raw):
-            if text.startswith("page:") and (begun := begins(text)):
-                done += self._begin(begun, caller, seconds, number)
-            elif caller in self.open:
-                done += self._continue(text, caller, number)
-            self._announce(text, caller)
+        for record in split_records(raw[:_LONGEST_RAW]):
+            line = parse_record(record[:_LONGEST_RECORD])
+            done += self._take_message(number, line.caller, line.seconds, line.text.strip())
         return done
 
     def finish(self) -> list[PageDump]:
@@ -128,6 +131,15 @@ class DumpParser:
         done = [one.finished() for one in self.open.values()]
         self.open.clear()
         return done
+
+    def _take_message(
+        self, number: int, caller: str | None, seconds: float | None, text: str
+    ) -> list[PageDump]:
+        if text.startswith("page:") and (begun := begins(text)):
+            return self._begin(begun, caller, seconds, number)
+        if text.startswith(_ANNOUNCING):
+            self._announce(text, caller)
+        return self._continue(text, caller, number) if caller in self.open else []
 
     def _begin(
         self, begun: Fields, caller: str | None, seconds: float | None, number: int
@@ -138,7 +150,7 @@ class DumpParser:
         said = self.announced.pop(caller, {})
         fields = {**said, **begun, "seconds": seconds, "start": number, "end": number}
         fields["pfn"] = begun.get("pfn") or said.get("pfn")
-        self.open[caller] = _Open(fields)
+        self.open[caller] = _Open(number, fields)
         return done
 
     def _continue(self, text: str, caller: str | None, number: int) -> list[PageDump]:
@@ -156,21 +168,8 @@ class DumpParser:
         return [self.open.pop(caller).finished() for caller in old]
 
     def _announce(self, text: str, caller: str | None) -> None:
-        if text.startswith("migrating pfn ") and (found := _ATTEMPT.match(text)):
+        """What the next dump of this caller will be about."""
+        if found := _ATTEMPT.match(text):
             self.announced[caller] = {"pfn": int(found[1], 16), "ret": int(found[2])}
-        elif text.startswith(("failed to", "BUG: Bad")):
-            found = _ISOLATION.match(text) or _BAD_PAGE.match(text)
-            if found:
-                self.announced[caller] = {"pfn": int(found[1], 16)}
-
-
-def _messages(raw: str) -> Iterator[tuple[str | None, float | None, str]]:
-    """Caller, seconds and message of each record of a line."""
-    plain = read_plain(raw) if len(raw) <= _LONGEST_RECORD else None
-    if plain:
-        _, caller, seconds, text = plain
-        yield caller, seconds, text.strip()
-        return
-    for record in split_records(raw[:_LONGEST_RAW]):
-        line = parse_record(record[:_LONGEST_RECORD])
-        yield line.caller, line.seconds, line.text.strip()
+        elif found := _ISOLATION.match(text) or _BAD_PAGE.match(text):
+            self.announced[caller] = {"pfn": int(found[1], 16)}
