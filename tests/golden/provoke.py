@@ -38,6 +38,8 @@ SWAP = (
 )
 # Each read brings the pages beside it into the swap cache, and only its own into the file.
 READ_SOME = "for i in $(seq 0 8 2047); do dd if=/m/f of=/dev/null bs=4096 count=1 skip=$i; done"
+# Into the pool of huge pages, as many as there are.
+TAKE_NODE_0 = "echo 1000 >/sys/devices/system/node/node0/hugepages/hugepages-2048kB/nr_hugepages"
 # Their inodes are kernel memory.
 FILES = (
     "mkdir /m && mount -t tmpfs -o nr_inodes=0 x /m && i=0;"
@@ -126,13 +128,10 @@ def test_provoke_hugetlb_without_room(
     keep_logs(guest, starts, f"hugetlb-no-room-{kernel.label}", "hugetlb without room elsewhere")
 
 
-def test_provoke_kernel_pages(
-    normal_dimm: NormalDimm, huge_pages: Callable[[int, int], None], kernel: Kernel
-) -> None:
+def test_provoke_kernel_pages(normal_dimm: NormalDimm, kernel: Kernel) -> None:
     """Offline a DIMM in ZONE_NORMAL that the kernel took pages from, for want of other memory."""
     guest = normal_dimm.guest
-    huge_pages(0, 1000)  # as many as there are
-    guest.control.check(FILES, deadline=120)
+    guest.control.check(f"{TAKE_NODE_0}; {FILES}", deadline=120)
     starts = sizes(guest)
     for block in normal_dimm.blocks:
         guest.control.run(f"echo offline >/sys/devices/system/memory/memory{block.index}/state")

@@ -179,6 +179,15 @@ PAGES = {
         "pages (file, swap_aops, node 1, zone 3), pfn 0x1007ff, pfn 0x1007fe, pfn 0x1007fd and",
         "in all 20 times in 5 s, the last at 13.6 s: a shmem page in the swap cache, no pin",
     ],
+    "real-hugetlb-no-room-6.1.192": [
+        "in all 34 times in 15 s, the last at 19.9 s: a hugetlb page, and no free huge page",
+        "(-ENOMEM)",
+    ],
+    "real-page-owner-vmsplice-anon-6.1.192": [
+        "FOLL_GET as vmsplice takes",
+        "Allocated by __handle_mm_fault < handle_mm_fault",
+        "last freed by generic_online_page < online_pages",
+    ],
     "page-old-formats": ["pfn 0x10a411 (anon): 1 long-term pin", "512 long-term pins"],
 }
 

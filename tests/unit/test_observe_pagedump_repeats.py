@@ -68,6 +68,12 @@ def test_a_page_held_by_another_cause_later_is_told_again() -> None:
     assert [page.cause.kind for page in DumpedPages.of(lines).pages] == ["buffers", "foll-get"]
 
 
+def test_a_dump_that_is_cut_short_is_one_more_of_the_same() -> None:
+    (page,) = DumpedPages.of([*attempt(1), *attempt(2)[:3]]).pages
+    assert (page.times, page.last, page.cause.kind) == (2, 2, "buffers")
+    assert page.dump.reason == "migration failure"
+
+
 def test_pages_held_alike_are_told_together() -> None:
     lines = [line for at in (1, 3) for pfn in range(0x100, 0x105) for line in attempt(at, pfn)]
     (alike,) = group_alike(DumpedPages.of(lines).pages)

@@ -88,7 +88,8 @@ def split_refcount(dump: PageDump) -> RefcountSplit:
         "kernel": kernel,
         "short_term": max(left, 0) - kernel,
     }
-    exact = dump.order == 0 or dump.folio_mapcount is not None or dump.of_kernel
+    told = dump.order == 0 or dump.folio_mapcount is not None
+    exact = told or dump.of_kernel or dump.hugetlb  # those are mapped as a whole, if at all
     return RefcountSplit(
         refcount=dump.refcount,
         pins=pins,

@@ -70,9 +70,10 @@ class DumpedPage:
         return f"{title(self.dump)}{often}: {self.said}"
 
     def again(self, dump: PageDump) -> DumpedPage:
-        """With one more dump of it."""
+        """With one more dump of it; one that was cut short says less than those before."""
         first = dump.seconds if self.first is None else self.first
-        return replace(self, dump=dump, times=self.times + 1, first=first, last=dump.seconds)
+        kept = self.dump if dump.reason is None else dump
+        return replace(self, dump=kept, times=self.times + 1, first=first, last=dump.seconds)
 
 
 @dataclass(slots=True)
@@ -141,7 +142,7 @@ class DumpedPages:
     def _key(self, dump: PageDump) -> _Key | None:
         """What is told as one: a page held by one cause; None beyond the first `MOST_PAGES`."""
         last = self._latest.get(dump.pfn)
-        if last and last[0] == dump:
+        if last and (last[0] == dump or dump.reason is None):
             return last[1]  # most are repeats, and finding the cause takes the most time
         if last is None and len(self._pages) >= MOST_PAGES:
             return None
