@@ -88,7 +88,7 @@ class DumpedPages:
     _pages: dict[_Key, DumpedPage] = field(default_factory=dict)
     _latest: dict[int | None, tuple[PageDump, _Key]] = field(default_factory=dict)
     _parser: DumpParser = field(default_factory=DumpParser)
-    _refusable: list[_Key] = field(default_factory=list)
+    _refusable: dict[_Key, None] = field(default_factory=dict)
     _lines: int = 0
 
     @classmethod
@@ -102,8 +102,6 @@ class DumpedPages:
     @property
     def pages(self) -> tuple[DumpedPage, ...]:
         """Each page once, in the order in which they were dumped first."""
-        for dump in self._parser.finish():
-            self._add(dump)
         return tuple(self._pages.values())
 
     def watch(self, lines: Iterable[str]) -> Iterator[str]:
@@ -112,6 +110,7 @@ class DumpedPages:
         while chunk := list(islice(feed, _CHUNK)):
             self._read(chunk)
             yield from chunk
+        self._end_dumps()
 
     def _read(self, chunk: list[str]) -> None:
         text = "\n".join(chunk)
@@ -127,6 +126,10 @@ class DumpedPages:
             if _REFUSAL in raw:
                 self._refuse(raw)
 
+    def _end_dumps(self) -> None:
+        for dump in self._parser.finish():
+            self._add(dump)
+
     def _add(self, dump: PageDump) -> None:
         key = self._key(dump)
         known = self._pages.get(key) if key else None
@@ -137,7 +140,7 @@ class DumpedPages:
         else:
             self._pages[key] = DumpedPage(dump, first=dump.seconds, last=dump.seconds)
             if dump.reason == UNMOVABLE:
-                self._refusable.append(key)
+                self._refusable[key] = None
 
     def _key(self, dump: PageDump) -> _Key | None:
         """What is told as one: a page held by one cause; None beyond the first `MOST_PAGES`."""
@@ -153,16 +156,19 @@ class DumpedPages:
 
     def _refuse(self, raw: str) -> None:
         """An offline failed: the unmovable pages that were dumped for it get to know."""
-        for dump in self._parser.finish():
-            self._add(dump)
+        self._end_dumps()
         for record in split_records(raw):
             found = _RANGE.search(parse_record(record).text)
             if found:
                 self._name_range(int(found[1], 0), int(found[2], 0), f"{found[1]}-{found[2]}")
 
     def _name_range(self, start: int, end: int, name: str) -> None:
-        for key in self._refusable:
-            pfn = key[0]
-            if pfn is not None and any(start <= pfn << shift <= end for shift in _PAGE_SHIFTS):
-                self._pages[key] = replace(self._pages[key], refused=name)
-        self._refusable.clear()
+        inside = [key for key in self._refusable if _is_inside(key[0], start, end)]
+        for key in inside:
+            self._pages[key] = replace(self._pages[key], refused=name)
+            del self._refusable[key]
+
+
+def _is_inside(pfn: int | None, start: int, end: int) -> bool:
+    """Whether a page lies in a range of bytes, however large the machine's pages are."""
+    return pfn is not None and any(start <= pfn << shift <= end for shift in _PAGE_SHIFTS)
