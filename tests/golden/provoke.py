@@ -60,6 +60,10 @@ FAULTS = {
     "null": SPLAT.format("null"),
     "wild": SPLAT.format("wild"),
     "panic": SPLAT.format("panic"),
+    "unmovable": "for m in 0 1 2 3; do"
+    " echo offline >/sys/devices/system/memory/memory$m/state; done",
+    "hwpoison": "for a in 0x1000000 0x1f000000; do"
+    " echo $a >/sys/devices/system/memory/hard_offline_page; done",
     "soft-lockup": "echo 1 >/sys/module/rcupdate/parameters/rcu_cpu_stall_suppress; "
     + SPLAT.format("soft_lockup 12"),
     "rcu-stall": SPLAT.format("rcu_stall 9"),
@@ -70,10 +74,6 @@ FAULTS = {
     "two-at-once": f"for i in 1 2 3 4; do {SPLAT.format('warn')} & done; wait",
     "sysrq-crash": SYSRQ.format("c"),
     "sysrq-backtraces": SYSRQ.format("l"),
-    "unmovable": "for m in 0 1 2 3; do"
-    " echo offline >/sys/devices/system/memory/memory$m/state; done",
-    "hwpoison": "for a in 0x1000000 0x1f000000; do"
-    " echo $a >/sys/devices/system/memory/hard_offline_page; done",
     "oom": "mkdir /m && mount -t tmpfs -o size=4g x /m && dd if=/dev/zero of=/m/f bs=1M",
 }
 
