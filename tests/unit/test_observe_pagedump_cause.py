@@ -193,6 +193,15 @@ def test_a_page_unpinned_too_often(refcount: int) -> None:
     assert cause_of(dump).kind == ("freed" if refcount == -1 else "freed-pinned")
 
 
+@pytest.mark.parametrize(
+    "why", ["kasan: bad access detected", "VM_BUG_ON_FOLIO(folio_ref_count(folio) <= 0)"]
+)
+def test_a_free_page_that_was_used_was_not_freed_wrongly(why: str) -> None:
+    cause = cause_of(dumped(PLAIN, counts="refcount:0 mapcount:0", why=why))
+    assert cause.kind == "check"
+    assert cause.words.endswith(f"{why}; no reference of it was left")
+
+
 def test_freed_with_a_pin_names_both_counts() -> None:
     assert "(refcount 0, pincount 1): a pin was leaked or released twice" in (
         cause_of(CAUSES["freed-pinned"]).words

@@ -31,6 +31,7 @@ _TYPES = {
 }
 _UNMOVABLE_FILES = {"secretmem_aops": "secretmem", "kvm_gmem_aops": "guest_memfd"}
 _SHORT = frozenset({"buffers", "writeback", "off-lru"})  # mostly over soon
+_CHECKS = ("VM_", "kasan", "hwpoison")  # begin reasons that are not bad_page()'s
 _NOT_HELD = "no user holds it and it is no page cache"
 
 
@@ -85,7 +86,7 @@ def _freed(dump: PageDump, split: RefcountSplit) -> Cause | None:
     if dump.refcount <= -PIN_BIAS // 2:
         words = "unpinned more often than pinned: its refcount fell below 0 by a pin's 1024"
         return Cause("freed-pinned", words)
-    if dump.reason:
+    if dump.reason and not dump.reason.startswith(_CHECKS):
         return Cause("freed", f"freed in a state that it must not have: {dump.reason}")
     return None
 
@@ -266,7 +267,8 @@ def _not_on_lru(dump: PageDump, _: RefcountSplit) -> Cause | None:
 def _checked(dump: PageDump, _: RefcountSplit) -> Cause | None:
     if dump.in_hot_remove or not dump.reason:
         return None
-    return Cause("check", f"the kernel found what must not be: {dump.reason}")
+    free = "; no reference of it was left" if dump.freed else ""
+    return Cause("check", f"the kernel found what must not be: {dump.reason}{free}")
 
 
 _LOOKS: tuple[Callable[[PageDump, RefcountSplit], Cause | None], ...] = (
