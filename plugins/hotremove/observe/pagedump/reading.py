@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from hotremove.observe.logline import parse_record, read_plain, split_records
@@ -85,17 +85,16 @@ class _Open:
         fields = dict(self.fields)
         mapping = mapping_word(fields.pop("mapping_word", 0))
         dump = PageDump(**fields, owner=self.owner.owner())
-        return _completed(dump, fields, mapping)
+        return _completed(dump, mapping)
 
 
-def _completed(dump: PageDump, fields: Fields, mapping: Fields) -> PageDump:
+def _completed(dump: PageDump, mapping: Fields) -> PageDump:
     """With what follows from the lines together."""
-    facts = dict(fields)
-    if dump.cached and not dump.kind:
-        facts["kind"] = "file"
-    elif not (dump.kind or dump.cached or "reserved" in dump.flags or dump.types & _OWN_WORDS):
-        facts.update(mapping)
-    return PageDump(**facts, owner=dump.owner)
+    if dump.cached:
+        return dump if dump.kind else replace(dump, kind="file")
+    if not mapping or dump.kind or "reserved" in dump.flags or dump.types & _OWN_WORDS:
+        return dump
+    return replace(dump, **mapping)
 
 
 @dataclass(slots=True)

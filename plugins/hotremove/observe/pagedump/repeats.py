@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import islice
 
 from hotremove.observe.logline import parse_record, split_records
@@ -69,11 +69,28 @@ class DumpedPage:
         often = f", {self.often}" if self.often else ""
         return f"{title(self.dump)}{often}: {self.said}"
 
-    def again(self, dump: PageDump) -> DumpedPage:
-        """With one more dump of it; one that was cut short says less than those before."""
-        first = dump.seconds if self.first is None else self.first
-        kept = self.dump if dump.reason is None else dump
-        return replace(self, dump=kept, times=self.times + 1, first=first, last=dump.seconds)
+
+@dataclass(slots=True)
+class _Count:
+    """A page so far; its attributes are those of `DumpedPage`."""
+
+    dump: PageDump
+    times: int
+    first: float | None
+    last: float | None
+    refused: str = ""
+
+    def add(self, dump: PageDump) -> None:
+        """Count one more dump; one that was cut short says less than those before."""
+        self.times += 1
+        self.first = dump.seconds if self.first is None else self.first
+        self.last = dump.seconds
+        if dump.reason is not None:
+            self.dump = dump
+
+    def told(self) -> DumpedPage:
+        """The page as it is now."""
+        return DumpedPage(self.dump, self.times, self.first, self.last, self.refused)
 
 
 @dataclass(slots=True)
@@ -85,7 +102,7 @@ class DumpedPages:
     """
 
     left_out: int = 0
-    _pages: dict[_Key, DumpedPage] = field(default_factory=dict)
+    _pages: dict[_Key, _Count] = field(default_factory=dict)
     _latest: dict[int | None, tuple[PageDump, _Key]] = field(default_factory=dict)
     _parser: DumpParser = field(default_factory=DumpParser)
     _refusable: dict[_Key, None] = field(default_factory=dict)
@@ -102,7 +119,7 @@ class DumpedPages:
     @property
     def pages(self) -> tuple[DumpedPage, ...]:
         """Each page once, in the order in which they were dumped first."""
-        return tuple(self._pages.values())
+        return tuple(page.told() for page in self._pages.values())
 
     def watch(self, lines: Iterable[str]) -> Iterator[str]:
         """The lines of a log, unchanged, while their page dumps are read."""
@@ -136,9 +153,9 @@ class DumpedPages:
         if key is None:
             self.left_out += 1
         elif known:
-            self._pages[key] = known.again(dump)
+            known.add(dump)
         else:
-            self._pages[key] = DumpedPage(dump, first=dump.seconds, last=dump.seconds)
+            self._pages[key] = _Count(dump, 1, dump.seconds, dump.seconds)
             if dump.reason == UNMOVABLE:
                 self._refusable[key] = None
 
@@ -165,7 +182,7 @@ class DumpedPages:
     def _name_range(self, start: int, end: int, name: str) -> None:
         inside = [key for key in self._refusable if _is_inside(key[0], start, end)]
         for key in inside:
-            self._pages[key] = replace(self._pages[key], refused=name)
+            self._pages[key].refused = name
             del self._refusable[key]
 
 
