@@ -188,6 +188,14 @@ PAGES = {
         "Allocated by __handle_mm_fault < handle_mm_fault",
         "last freed by generic_online_page < online_pages",
     ],
+    "real-kernel-pages-6.16.3-kmsg": [
+        "pfn 0x100040 (slab, order 2, node 1, zone 2): a slab page",
+        "The offline of 0x100000000-0x107ffffff was refused for it.",
+    ],
+    "real-page-owner-kernel-pages-6.1.192-kmsg": [
+        "allocated by the kernel for itself by init_section_page_ext",
+        "last freed by generic_online_page",
+    ],
     "page-old-formats": ["pfn 0x10a411 (anon): 1 long-term pin", "512 long-term pins"],
 }
 

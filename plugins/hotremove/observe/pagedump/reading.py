@@ -24,6 +24,7 @@ NEEDLES = (
 
 _OWN_WORDS = frozenset({"slab", "table", "buddy", "hugetlb"})  # types that use the mapping's place
 _LONGEST_DUMP = 100  # lines, with stacks and interleaved strangers
+_MANY_CALLERS = 8  # whose dumps are looked through for those that have ended
 _LONGEST_RAW = 1 << 16  # characters of one line of the log
 _LONGEST_RECORD = 4096  # characters, as find_reports() has it
 _ANNOUNCING = ("migrating pfn ", "failed to isolate pfn ", "BUG: Bad page")
@@ -143,7 +144,7 @@ class DumpParser:
     def _begin(
         self, begun: Fields, caller: str | None, seconds: float | None, number: int
     ) -> list[PageDump]:
-        done = self._forget(number)
+        done = self._forget(number) if len(self.open) > _MANY_CALLERS else []
         if caller in self.open:
             done.append(self.open.pop(caller).finished())
         said = self.announced.pop(caller, {})
