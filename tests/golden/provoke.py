@@ -11,6 +11,7 @@ fail, for the kernel did complain. Run refresh.py afterwards.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -23,13 +24,29 @@ from hotremove.guest.machine import Guest
 from hotremove.guest.topology import Topology
 from hotremove.kernels.kernel import Kernel
 from hotremove.memory.dimm import Dimm
+from hotremove.memory.normal_dimm import NormalDimm
 from hotremove.observe.dmesg import find_reports
+from hotremove.observe.pagedump import parse_dumps
 from hotremove.pins.path import PinPath
 from hotremove.scenario import MIB
 
 pytestmark = pytest.mark.hotremove
 
 HEADER = "# SPDX-License-Identifier: Apache-2.0; provoked: {release}, {what}\n"
+# Swap on a loop device, and files whose memory comes from node 1.
+SWAP = (
+    "modprobe loop; truncate -s 64M /run/swap && mkswap /run/swap && losetup /dev/loop0 /run/swap"
+    " && swapon /dev/loop0 && mkdir /m && mount -t tmpfs -o size=64m,mpol=bind:1 x /m"
+)
+# Each read brings the pages beside it into the swap cache, and only its own into the file.
+READ_SOME = "for i in $(seq 0 8 2047); do dd if=/m/f of=/dev/null bs=4096 count=1 skip=$i; done"
+# Into the pool of huge pages, as many as there are.
+TAKE_NODE_0 = "echo 1000 >/sys/devices/system/node/node0/hugepages/hugepages-2048kB/nr_hugepages"
+# Their inodes are kernel memory.
+FILES = (
+    "mkdir /m && mount -t tmpfs -o nr_inodes=0 x /m && i=0;"
+    " while [ $i -lt 40000 ]; do : >/m/$i; i=$((i + 1)); done"
+)
 LONGEST = 20_000  # characters kept of a log
 QUICK = (
     "echo 2 >/proc/sys/kernel/watchdog_thresh;"
@@ -45,6 +62,10 @@ FAULTS = {
     "null": SPLAT.format("null"),
     "wild": SPLAT.format("wild"),
     "panic": SPLAT.format("panic"),
+    "unmovable": "for m in 0 1 2 3; do"
+    " echo offline >/sys/devices/system/memory/memory$m/state; done",
+    "hwpoison": "for a in 0x1000000 0x1f000000; do"
+    " echo $a >/sys/devices/system/memory/hard_offline_page; done",
     "soft-lockup": "echo 1 >/sys/module/rcupdate/parameters/rcu_cpu_stall_suppress; "
     + SPLAT.format("soft_lockup 12"),
     "rcu-stall": SPLAT.format("rcu_stall 9"),
@@ -102,6 +123,39 @@ def test_provoke_page_dumps(
     keep_logs(guest, starts, f"{pin.path}-{memory}-{kernel.label}", f"{memory} under {pin.path}")
 
 
+def test_provoke_swap_cache(movable_dimm: Dimm, kernel: Kernel) -> None:
+    """Offline shmem that is partly in the swap cache: kernels from 6.16 on never end that."""
+    guest = movable_dimm.guest
+    guest.control.check(SWAP)
+    movable_dimm.map(8 * MIB, "file", file="/m/f").advise("pageout")
+    guest.control.check(READ_SOME, deadline=120)
+    starts = sizes(guest)
+    movable_dimm.offline(deadline=8)
+    keep_logs(guest, starts, f"swap-cache-{kernel.label}", "shmem in the swap cache, offlined")
+
+
+def test_provoke_hugetlb_without_room(
+    movable_dimm: Dimm, huge_pages: Callable[[int, int], None], kernel: Kernel
+) -> None:
+    """Offline more huge pages than the other memory has room for; nobody pins them."""
+    guest = movable_dimm.guest
+    huge_pages(1, 240)
+    movable_dimm.map(480 * MIB, "hugetlb2m")
+    starts = sizes(guest)
+    movable_dimm.offline(deadline=30)
+    keep_logs(guest, starts, f"hugetlb-no-room-{kernel.label}", "hugetlb without room elsewhere")
+
+
+def test_provoke_kernel_pages(normal_dimm: NormalDimm, kernel: Kernel) -> None:
+    """Offline a DIMM in ZONE_NORMAL that the kernel took pages from, for want of other memory."""
+    guest = normal_dimm.guest
+    guest.control.check(f"{TAKE_NODE_0}; {FILES}", deadline=120)
+    starts = sizes(guest)
+    for block in normal_dimm.blocks:
+        guest.control.run(f"echo offline >/sys/devices/system/memory/memory{block.index}/state")
+    keep_logs(guest, starts, f"kernel-pages-{kernel.label}", "kernel memory in a DIMM, offlined")
+
+
 def sizes(guest: Guest) -> tuple[int, int]:
     """How long console and /dev/kmsg are so far."""
     return guest.console.size(), guest.evidence.size()
@@ -109,14 +163,19 @@ def sizes(guest: Guest) -> tuple[int, int]:
 
 def keep_logs(guest: Guest, starts: tuple[int, int], name: str, what: str) -> None:
     """Write what was said since `starts` beside this file, if there is a report in it."""
+    release = guest.plan.image.kernel.release
+    if "page-owner" in release:
+        name = f"page-owner-{name}"
     logs = zip((guest.console, guest.evidence), ("", "-kmsg"), starts, strict=True)
     for log, suffix, start in logs:
         said = log.text(start)
-        if not find_reports(said.split("\n")):
+        lines = said.split("\n")
+        if not find_reports(lines) and not parse_dumps(lines):
+            print(said)
             continue
         if len(said) > LONGEST:
             said = said[: said.rindex("\n", 0, LONGEST) + 1]
-        header = HEADER.format(release=guest.plan.image.kernel.release, what=what)
+        header = HEADER.format(release=release, what=what)
         path = Path(__file__).with_name(f"real-{name}{suffix}.log")
         path.write_text(header + said, encoding="utf-8", newline="")
 
@@ -128,7 +187,7 @@ def wait_for_silence(guest: Guest, start: int, deadline: float = 60.0) -> None:
     while time.monotonic() < end and not guest.ended:
         if guest.console.size() != size:
             size, since = guest.console.size(), time.monotonic()
-        reported = find_reports(guest.console.text(start).split("\n"))
-        if reported and time.monotonic() - since > 2:
+        lines = guest.console.text(start).split("\n")
+        if (find_reports(lines) or parse_dumps(lines)) and time.monotonic() - since > 2:
             return
         time.sleep(0.2)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from hotremove.observe.dmesg import find_reports, read_lines
-from hotremove.observe.pagedump import parse_dumps, split_refcount
+from hotremove.observe.pagedump import DumpedPages, parse_dumps, split_refcount
 
 KEYS = ("kind", "severity", "title", "fingerprint", "trace", "start", "end", "caller", "panicked")
 
@@ -20,9 +20,11 @@ def found(log: Path) -> dict[str, Any]:
         lines = list(read_lines(stream))
     reports = find_reports(lines)
     pages = Counter(str(split_refcount(dump)) for dump in parse_dumps(lines))
+    causes = Counter(page.cause.kind for page in DumpedPages.of(lines).pages)
     return {
         "reports": [{key: _plain(getattr(one, key)) for key in KEYS} for one in reports],
         "pages": dict(pages),
+        **({"causes": dict(causes)} if causes else {}),
     }
 
 

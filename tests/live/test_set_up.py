@@ -25,7 +25,9 @@ def test_a_set_up_that_fails_on_a_kernel_with_all_options_is_blocked(guest):
     guest.control.check("ip link add rdma0 type dummy; modprobe loop; rm /dev/loop0")
     with pytest.raises(Blocked, match=r"no rxe device: .*exists; the kernel has CONFIG_INFINIBAND"):
         Rdma(guest)
-    with pytest.raises(Blocked, match=r"no ext4 on a loop device: losetup: .*; the kernel has CONF"):
+    with pytest.raises(
+        Blocked, match=r"no ext4 on a loop device: losetup: .*; the kernel has CONF"
+    ):
         Filesystem(guest)
     module = "/lib/modules/*/kernel/lib/memory-notifier-error-inject.ko"
     guest.control.check(f"rm {module}")

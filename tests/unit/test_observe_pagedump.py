@@ -50,7 +50,10 @@ def test_old_generation_explained() -> None:
     assert str(split_refcount(only(OLD))) == (
         "refcount 1026 = 1024 (1 long-term pin) + 1 (mapping) + 1 (isolation)"
     )
-    assert explain(only(OLD)).startswith("page frame 0x100008 (anon): refcount 1026 = ")
+    assert explain(only(OLD)).startswith(
+        "pfn 0x100008 (anon): 1 long-term pin (FOLL_PIN): it stays until its owner unpins it."
+        " Its refcount 1026 = "
+    )
     assert "migrate_pages() returned 1: 1 page of its batch left" in explain(only(OLD))
 
 
@@ -103,7 +106,8 @@ page dumped because: migration failure
     dump = only(text)
     assert (dump.kind, dump.cached) == ("file", True)
     assert str(split_refcount(dump)).startswith(
-        "refcount 4 = 2 (page cache) + 1 (isolation) + 1 (short-term reference"
+        "refcount 4 = 1 (page cache) + 1 (private data: buffers or a filesystem's own)"
+        " + 1 (isolation) + 1 (short-term reference"
     )
 
 

@@ -54,7 +54,7 @@ def test_what_was_packed_comes_out(bundle: Path, tmp_path: Path):
     assert {p.relative_to(out): p.read_bytes() for p in out.rglob("*") if p.is_file()} == packed
     with opened(bundle) as source:
         assert source.record.results == read_record(run / "results.json")
-        assert source.cases[3].dumps
+        assert source.cases[3].pages
 
 
 def test_the_same_run_gives_the_same_bundle(bundle: Path, tmp_path: Path):

@@ -62,7 +62,7 @@ def test_each_cell_leads_to_its_test(run_dir: Path):
     (link,) = document.xpath('//table[@class="matrix"]//a[text()="fail (stuck)"]/@href')
     test = document.get_element_by_id(link[1:])
     assert test.get("open") is not None
-    assert "0x100009: page (anon): refcount 1026" in test.text_content()
+    assert "0x100009: a page (anon): 1 long-term pin (FOLL_PIN)" in test.text_content()
     assert [rect.get("class") for rect in test.iter("rect")][1::2] == [
         "start",
         "plug",

@@ -19,7 +19,7 @@ from rich.table import Table
 from hotremove.errors import HotremoveError, UsageProblem
 from hotremove.observe.allowance import Allowance, Judged, judge, load_allowances
 from hotremove.observe.dmesg import find_reports, read_lines
-from hotremove.observe.pagedump import explain, parse_dumps
+from hotremove.observe.pagedump import DumpedPages, count, group_alike, often, page_facts
 from hotremove.observe.report import Report
 from hotremove.observe.symbolise import DebugInfo, symbolise
 
@@ -32,7 +32,7 @@ FOUND = 1
 UNUSABLE = 2
 """Exit status when a file cannot be read or an option is wrong; the other files are read."""
 
-_MANY = 5  # page dumps explained
+_MANY = 20  # sorts of dumped pages explained, unless all is asked for
 _ROWS = 200  # reports shown one by one
 _COLOURS = {"splat": "bold red", "note": "yellow"}
 
@@ -78,7 +78,7 @@ def run(options: Namespace) -> int:
         except HotremoveError as error:
             status = _complain(error)  # and go on with the other files
     if options.json:
-        print(json.dumps([_as_json(name, judged) for name, judged, _ in results], indent=1))
+        print(json.dumps([_as_json(*result) for result in results], indent=1))
     else:
         _show(results, options)
     return status or (FOUND if any(judged.failing for _, judged, _ in results) else 0)
@@ -99,9 +99,9 @@ def _debug_info(options: Namespace) -> DebugInfo | None:
 
 def _examine(
     name: str, allowances: Sequence[Allowance], debug: DebugInfo | None, options: Namespace
-) -> tuple[str, Judged, list[str]]:
-    """The file's name, what was found in it, and what its page dumps say."""
-    reports = _read(name)
+) -> tuple[str, Judged, DumpedPages]:
+    """The file's name, what was found in it, and the pages that were dumped."""
+    reports, pages = _read(name)
     if debug:
         reports[:] = [replace(one, text=symbolise(one.text, debug)) for one in reports]
     judged = judge(
@@ -111,60 +111,82 @@ def _examine(
         kernel=options.kernel,
         scenario=options.scenario,
     )
-    texts = (line for one in reports for line in one.text.split("\n"))
-    return name, judged, list(dict.fromkeys(map(explain, parse_dumps(texts))))
+    return name, judged, pages
 
 
-def _read(name: str) -> list[Report]:
+def _read(name: str) -> tuple[list[Report], DumpedPages]:
+    pages = DumpedPages()
     try:
         if name == "-":
-            return find_reports(read_lines(sys.stdin.buffer))
+            return find_reports(pages.watch(read_lines(sys.stdin.buffer))), pages
         with Path(name).open("rb") as stream:
-            return find_reports(read_lines(stream))
+            return find_reports(pages.watch(read_lines(stream))), pages
     except OSError as error:
         raise UsageProblem(f"cannot read {name}: {error.strerror}") from None
 
 
-def _as_json(name: str, judged: Judged) -> dict[str, Any]:
+def _as_json(name: str, judged: Judged, pages: DumpedPages) -> dict[str, Any]:
     reasons = {id(report): str(by) for report, by in judged.allowed}
     reports = [*judged.failing, *(report for report, _ in judged.allowed), *judged.notes]
     reports.sort(key=lambda report: (report.start, report.end))
     return {
         "file": name,
         "reports": [{**asdict(one), "allowed": reasons.get(id(one))} for one in reports],
+        "pages": [page_facts(page) for page in pages.pages],
+        "pages_left_out": pages.left_out,
         "expired": [str(one) for one in judged.expired],
         "unused": [str(one) for one in judged.unused],
         "left_out": judged.left_out,
     }
 
 
-def _show(results: Iterable[tuple[str, Judged, list[str]]], options: Namespace) -> None:
+def _show(results: Iterable[tuple[str, Judged, DumpedPages]], options: Namespace) -> None:
     console = Console(highlight=False, soft_wrap=True)
     for name, judged, pages in results:
         shown = [(one, "") for one in judged.failing]
         shown += [(one, f" [dim](allowed: {escape(by.reason)})[/]") for one, by in judged.allowed]
-        shown += [(one, "") for one in judged.notes] if options.notes else []
+        shown += _summed_up(judged.notes) if options.notes else []
         shown.sort(key=lambda pair: (pair[0].start, pair[0].end))
-        console.print(f"[bold]{escape(name)}[/]: {_summary(judged)}")
+        console.print(f"[bold]{escape(name)}[/]: {_summary(judged, pages)}")
         if shown:
             Console(highlight=False).print(_table(shown))
         for report, _ in shown if options.full else ():
             console.print(f"\n[bold]{escape(report.title)}[/]")
             print(report.text)
-        for sentence in pages[:_MANY]:
-            console.print(f"  {escape(sentence)}")
-        if len(pages) > _MANY:
-            console.print(f"  and {len(pages) - _MANY} more page dumps")
+        _show_pages(console, pages, None if options.full else _MANY)
         for kind, allowances in (("expired", judged.expired), ("unused", judged.unused)):
             for allowance in allowances:
                 console.print(f"  {kind} allowance: {escape(str(allowance))}")
 
 
-def _summary(judged: Judged) -> str:
+def _summed_up(notes: Iterable[Report]) -> list[tuple[Report, str]]:
+    """The first of the notes that say the same, and how often they came."""
+    alike: dict[tuple[str, str], list[Report]] = {}
+    for note in notes:
+        alike.setdefault((note.kind, note.title), []).append(note)
+    return [
+        (same[0], f", {times}" if times else "")
+        for same in alike.values()
+        for times in [often(len(same), same[0].seconds, same[-1].seconds)]
+    ]
+
+
+def _show_pages(console: Console, pages: DumpedPages, most: int | None) -> None:
+    sorts = group_alike(pages.pages)
+    for alike in sorts[:most]:
+        console.print(f"  {escape(str(alike))}")
+    left = sum(len(alike.pages) for alike in sorts[most:]) if most else 0
+    if left or pages.left_out:
+        console.print(f"  and {count(left + pages.left_out, 'more page dump')}")
+
+
+def _summary(judged: Judged, pages: DumpedPages) -> str:
     counts = {"failing": judged.failing, "allowed": judged.allowed, "informative": judged.notes}
     said = [f"{len(found)} {word}" for word, found in counts.items() if found]
     if judged.left_out:
         said.append(f"{judged.left_out} more of the same")
+    if pages.pages:
+        said.append(count(len(pages.pages), "dumped page"))
     return ", ".join(said) if said else "nothing found"
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from hotremove.errors import DataProblem
 from hotremove.observe.dmesg import find_reports
-from hotremove.observe.pagedump import PageDump, parse_dumps
+from hotremove.observe.pagedump import DumpedPage, DumpedPages
 from hotremove.observe.report import Report
 from hotremove.observe.timeline import Moment
 from hotremove.report.record import Result
@@ -93,9 +93,9 @@ class Case:
         return tuple(find_reports(self.log.splitlines()))
 
     @cached_property
-    def dumps(self) -> tuple[PageDump, ...]:
+    def pages(self) -> tuple[DumpedPage, ...]:
         """The pages that the kernel dumped, each once, as dumped last."""
-        latest = {dump.pfn: dump for dump in parse_dumps(self.log.splitlines())}
+        latest = {page.dump.pfn: page for page in DumpedPages.of(self.log.splitlines()).pages}
         return tuple(latest.values())
 
     @cached_property

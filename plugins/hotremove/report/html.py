@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from hotremove.observe.pagedump import PageDump, explain
+from hotremove.observe.pagedump import PageDump
 from hotremove.observe.report import Report
 from hotremove.report import costs, coverage
 from hotremove.report.case import Attempt, Case
@@ -124,8 +124,9 @@ class View:
     def dumps(self) -> list[Held]:
         """What holds the dumped pages; pages that are held alike are told together."""
         alike: dict[str, list[PageDump]] = {}
-        for dump in self.case.dumps:
-            alike.setdefault(explain(replace(dump, pfn=None)), []).append(dump)
+        for page in self.case.pages:
+            unnamed = replace(page, dump=replace(page.dump, pfn=None))
+            alike.setdefault(unnamed.explanation, []).append(page.dump)
         return [Held(told, tuple(dumps)) for told, dumps in alike.items()][-_MOST_DUMPS:]
 
     @property

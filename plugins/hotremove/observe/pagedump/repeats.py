@@ -1,0 +1,191 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The pages of a log, each told once however often the kernel dumped it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+
+from hotremove.observe.logline import parse_record, split_records
+from hotremove.observe.pagedump.cause import Cause, cause_of
+from hotremove.observe.pagedump.dump import UNMOVABLE, PageDump
+from hotremove.observe.pagedump.explanation import say, title
+from hotremove.observe.pagedump.reading import NEEDLES, DumpParser
+from hotremove.observe.pagedump.words import often
+
+MOST_PAGES = 10_000
+"""Pages that are told apart; a log with more of them only counts the others."""
+
+_PASSING = frozenset({"transient", "changing"})  # what may change from one dump to the next
+_CHUNK = 4096  # lines searched at once
+_REFUSAL = "memory offlining [mem "
+_RANGE = re.compile(r"memory offlining \[mem (0x[0-9a-f]+)-(0x[0-9a-f]+)\] failed")
+_PAGE_SHIFTS = (12, 14, 16)  # pages of 4, 16 and 64 KiB
+
+
+_Key = tuple[int | None, str]
+"""A page frame and the kind of its cause."""
+
+
+@dataclass(frozen=True)
+class DumpedPage:
+    """A page and how often it was dumped.
+
+    Attributes:
+        dump: what was printed last.
+        times: how often it was printed.
+        first: time since boot of the first dump, seconds; None when the log does not say.
+        last: of the last one.
+        refused: the memory that did not go offline because of it, `0x150000000-0x157ffffff`.
+    """
+
+    dump: PageDump
+    times: int = 1
+    first: float | None = None
+    last: float | None = None
+    refused: str = ""
+
+    @property
+    def cause(self) -> Cause:
+        """What keeps it."""
+        return cause_of(self.dump, self.times)
+
+    @property
+    def often(self) -> str:
+        """`3 times in 10 s, the last at 615 s`; empty for once."""
+        return often(self.times, self.first, self.last)
+
+    @property
+    def said(self) -> str:
+        """What is known of it but for its name and how often it was dumped."""
+        refused = f" The offline of {self.refused} was refused for it." if self.refused else ""
+        return f"{say(self.dump, self.times)}{refused}"
+
+    @property
+    def explanation(self) -> str:
+        """What is known of it, in a few sentences."""
+        often = f", {self.often}" if self.often else ""
+        return f"{title(self.dump)}{often}: {self.said}"
+
+
+@dataclass(slots=True)
+class _Count:
+    """A page so far; its attributes are those of `DumpedPage`."""
+
+    dump: PageDump
+    times: int
+    first: float | None
+    last: float | None
+    refused: str = ""
+
+    def add(self, dump: PageDump) -> None:
+        """Count one more dump; one that was cut short says less than those before."""
+        self.times += 1
+        self.first = dump.seconds if self.first is None else self.first
+        self.last = dump.seconds
+        if dump.reason is not None:
+            self.dump = dump
+
+    def told(self) -> DumpedPage:
+        """The page as it is now."""
+        return DumpedPage(self.dump, self.times, self.first, self.last, self.refused)
+
+
+@dataclass(slots=True)
+class DumpedPages:
+    """Sums up the page dumps of a log, stretch by stretch; memory is bounded.
+
+    Attributes:
+        left_out: dumps of pages beyond the first `MOST_PAGES`.
+    """
+
+    left_out: int = 0
+    _pages: dict[_Key, _Count] = field(default_factory=dict)
+    _latest: dict[int | None, tuple[PageDump, _Key]] = field(default_factory=dict)
+    _parser: DumpParser = field(default_factory=DumpParser)
+    _refusable: dict[_Key, None] = field(default_factory=dict)
+    _lines: int = 0
+
+    @classmethod
+    def of(cls, lines: Iterable[str]) -> DumpedPages:
+        """The pages of a whole log."""
+        pages = cls()
+        for _ in pages.watch(lines):
+            pass
+        return pages
+
+    @property
+    def pages(self) -> tuple[DumpedPage, ...]:
+        """Each page once, in the order in which they were dumped first."""
+        return tuple(page.told() for page in self._pages.values())
+
+    def watch(self, lines: Iterable[str]) -> Iterator[str]:
+        """The lines of a log, unchanged, while their page dumps are read."""
+        feed = iter(lines)
+        while chunk := list(islice(feed, _CHUNK)):
+            self._read(chunk)
+            yield from chunk
+        self._end_dumps()
+
+    def _read(self, chunk: list[str]) -> None:
+        text = "\n".join(chunk)
+        if not self._parser.idle or any(needle in text for needle in (*NEEDLES, _REFUSAL)):
+            self._read_lines(chunk)
+        self._lines += len(chunk)
+
+    def _read_lines(self, chunk: list[str]) -> None:
+        for number, raw in enumerate(chunk, self._lines + 1):
+            if not self._parser.idle or any(needle in raw for needle in NEEDLES):
+                for dump in self._parser.take(number, raw):
+                    self._add(dump)
+            if _REFUSAL in raw:
+                self._refuse(raw)
+
+    def _end_dumps(self) -> None:
+        for dump in self._parser.finish():
+            self._add(dump)
+
+    def _add(self, dump: PageDump) -> None:
+        key = self._key(dump)
+        known = self._pages.get(key) if key else None
+        if key is None:
+            self.left_out += 1
+        elif known:
+            known.add(dump)
+        else:
+            self._pages[key] = _Count(dump, 1, dump.seconds, dump.seconds)
+            if dump.reason == UNMOVABLE:
+                self._refusable[key] = None
+
+    def _key(self, dump: PageDump) -> _Key | None:
+        """What is told as one: a page held by one cause; None beyond the first `MOST_PAGES`."""
+        last = self._latest.get(dump.pfn)
+        if last and (last[0] == dump or dump.reason is None):
+            return last[1]  # most are repeats, and finding the cause takes the most time
+        if last is None and len(self._pages) >= MOST_PAGES:
+            return None
+        kind = cause_of(dump).kind
+        key = (dump.pfn, "" if kind in _PASSING else kind)
+        self._latest[dump.pfn] = dump, key
+        return key if key in self._pages or len(self._pages) < MOST_PAGES else None
+
+    def _refuse(self, raw: str) -> None:
+        """An offline failed: the unmovable pages that were dumped for it get to know."""
+        self._end_dumps()
+        for record in split_records(raw):
+            found = _RANGE.search(parse_record(record).text)
+            if found:
+                self._name_range(int(found[1], 0), int(found[2], 0), f"{found[1]}-{found[2]}")
+
+    def _name_range(self, start: int, end: int, name: str) -> None:
+        inside = [key for key in self._refusable if _is_inside(key[0], start, end)]
+        for key in inside:
+            self._pages[key].refused = name
+            del self._refusable[key]
+
+
+def _is_inside(pfn: int | None, start: int, end: int) -> bool:
+    """Whether a page lies in a range of bytes, however large the machine's pages are."""
+    return pfn is not None and any(start <= pfn << shift <= end for shift in _PAGE_SHIFTS)
