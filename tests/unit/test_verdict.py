@@ -381,3 +381,16 @@ def test_the_catalogue_has_every_row_of_the_scenarios():
     text = "".join(path.read_text() for path in scenarios.glob("test_*.py"))
     assert {int(number) for number in re.findall(r"scenario\((\d+),", text)} == set(CATALOGUE)
     assert set(CATALOGUE) >= LONG_TERM
+
+
+def test_a_page_that_no_pin_holds_is_told_with_its_cause_and_its_owner():
+    owner = (
+        "page_owner tracks the page as allocated\n"
+        "page last allocated via order 0, migratetype Movable, gfp_mask 0x1(GFP_USER), pid 7, "
+        "tgid 7 (writer), ts 1, free_ts 0\n"
+        " post_alloc_hook+0x1/0x2\n shmem_alloc_folio+0x1/0x2\n shmem_write_begin+0x1/0x2\n"
+    )
+    dumps = tuple(parse_dumps((SWAPPED + owner).splitlines()))
+    told = str(make_removal(pins=(OUTSIDE,), dumps=dumps, migrates_pins=True))
+    assert "f183663901f2" in told
+    assert "shmem_alloc_folio" in told or "shmem_write_begin" in told

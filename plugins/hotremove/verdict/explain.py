@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from hotremove.observe.counters import Counters
-from hotremove.observe.pagedump import PageDump, count, split_refcount
+from hotremove.observe.pagedump import PageDump, cause_of, count, split_refcount
 from hotremove.pins.pin import Pin
 from hotremove.verdict.lineage import find_change
 from hotremove.verdict.page import describe_page
@@ -43,8 +43,9 @@ def explain_page(place: str, dump: PageDump, pin: Pin | None) -> str:
     split = split_refcount(dump)
     name = f"pfn {dump.pfn:#x}" if dump.pfn is not None else "a page"
     if pin is None:
+        owner = f"; {dump.owner}" if dump.owner and str(dump.owner) else ""
         what = f"is {describe_page(dump)}, which no pin of the scenario holds ({split})"
-        return f"{name} in {place} {what}"
+        return f"{name} in {place} {what}: {cause_of(dump).words}{owner}"
     holds = count(split.pins, "long-term pin") if split.pins else "a reference that is no pin"
     return f"{name} in {place} holds {holds} ({split}), held by {pin.holder}"
 
