@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A test of the farm does not skip: what it needs belongs to the machine (./lab test brings it).
 
+Nor is it tried again: what fails now and then is a fault, of the farm or of the test.
+
 Only what the account may not do, or may do too well, is left to another account. The reason then
 begins with ACCOUNT.
 """
@@ -12,6 +14,13 @@ from collections.abc import Generator
 import pytest
 
 ACCOUNT = "this account "
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """End the run if a test is to be tried again when it fails."""
+    again = [item.nodeid for item in items if item.get_closest_marker("flaky")]
+    if again:
+        raise pytest.UsageError(f"no test is tried again, and this would be: {again[0]}")
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)  # outside of the farm's own, which makes skips too

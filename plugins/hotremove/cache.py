@@ -18,7 +18,7 @@ import platformdirs
 from filelock import FileLock, Timeout
 
 from hotremove.errors import HostProblem, UsageProblem
-from hotremove.progress import waiting
+from hotremove.patience import ELSEWHERE, is_taken, wait_for_others
 
 ENVIRONMENT_VARIABLE = "HOTREMOVE_CACHE"
 
@@ -109,7 +109,8 @@ class Cache:
         with self.lock(kind, key), host_errors(f"writing to the cache at {self.root}"):
             if not entry.is_dir():
                 self._clear_abandoned(kind)
-                _build_aside(entry, build)
+                with ELSEWHERE.running():
+                    _build_aside(entry, build)
         return entry
 
     def directory(self, kind: str) -> Path:
@@ -138,12 +139,19 @@ class Cache:
         finally:
             lock.release()
 
-    def discard(self, kind: str, key: str) -> None:
-        """Remove an entry found to be damaged."""
+    def discard(self, kind: str, key: str, is_bad: Callable[[Path], bool]) -> bool:
+        """Remove an entry if it is bad; whether it was.
+
+        `is_bad` looks at it under its lock: another run may have made it again meanwhile. Readers
+        see it whole or not at all, and keep what they have opened.
+        """
         entry = self.path(kind, key)
-        if entry.is_dir():
-            with self.lock(kind, key):
-                shutil.rmtree(entry, ignore_errors=True)
+        with self.lock(kind, key):
+            if not entry.is_dir() or not is_bad(entry):
+                return False
+            aside = move_aside(entry)
+        shutil.rmtree(aside, ignore_errors=True)
+        return True
 
     def _clear_abandoned(self, kind: str) -> None:
         """Remove what builds that were killed left of entries that nobody makes now."""
@@ -165,12 +173,23 @@ class Cache:
             ) from error
 
 
+def move_aside(entry: Path) -> Path:
+    """Take an entry out of the cache at once, by a name that a later build clears away.
+
+    Raises:
+        FileNotFoundError: it is not there any more.
+    """
+    aside = entry.with_name(f".{entry.name}.aside-{os.getpid()}")
+    entry.rename(aside)
+    return aside
+
+
 def _acquire(lock: FileLock, kind: str) -> None:
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        with waiting(f"waiting for another run, which is making one of the cache's {kind}"):
-            lock.acquire()
+    wait_for_others(
+        lambda: is_taken(lock),
+        f"waiting for another run, which is making one of the cache's {kind}",
+        f"`fuser {lock.lock_file}` names its process, to look at or to end",
+    )
 
 
 def _build_aside(entry: Path, build: Callable[[Path], None]) -> None:

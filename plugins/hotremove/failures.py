@@ -9,18 +9,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
-from filelock import FileLock, Timeout
+from filelock import FileLock
 
 from hotremove.cache import digest
 from hotremove.errors import Blocked, CapabilityAbsent, HostProblem, HotremoveError, UsageProblem
-from hotremove.progress import waiting
+from hotremove.patience import is_taken, wait_for_others
 
 T = TypeVar("T")
 
 # What is kept, by the first of these that an error is; a dead guest is no failure to make one.
 _KINDS = (CapabilityAbsent, Blocked, UsageProblem, HostProblem)
-# Seconds a worker waits for another that makes the same: a kernel compiles in less than an hour.
-_PATIENCE = 4 * 3600.0
 
 
 class Failures:
@@ -84,14 +82,6 @@ def _error(name: str, reason: str) -> HotremoveError:
 
 
 def _acquire(lock: FileLock, what: str) -> None:
-    try:
-        lock.acquire(timeout=0)
-        return
-    except Timeout:
-        pass
-    try:
-        with waiting(f"waiting for another worker, which makes {what}"):
-            lock.acquire(timeout=_PATIENCE)
-    except Timeout as error:
-        told = f"another worker has been making {what} for {_PATIENCE / 3600:g} hours: end the run"
-        raise HostProblem(told) from error
+    wait_for_others(
+        lambda: is_taken(lock), f"waiting for another worker, which makes {what}", "end the run"
+    )

@@ -24,7 +24,7 @@ from hotremove.stash import BOOK, FARM, KEPT, PROBLEM, RESULTS
 from hotremove.termination import Termination
 
 # There before the command line is acted on.
-pytest_plugins = ["hotremove.farm.workers"]
+pytest_plugins = ["hotremove.farm.workers", "hotremove.timelimit"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
 
-from hotremove.cache import Cache
+from hotremove.cache import Cache, move_aside
 from hotremove.errors import UsageProblem
 
 if TYPE_CHECKING:
@@ -107,8 +107,7 @@ def remove(cache: Cache, entry: Entry) -> bool:
     lock = FileLock(cache.directory("locks") / f"{kind}-{key}.lock")
     try:
         with lock.acquire(timeout=0):
-            aside = entry.path.with_name(f".{key}.pruned-{os.getpid()}")
-            entry.path.rename(aside)
+            aside = move_aside(entry.path)
     except (Timeout, FileNotFoundError):
         return False
     shutil.rmtree(aside, ignore_errors=True)

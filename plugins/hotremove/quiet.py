@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 import pytest
 
 from hotremove.allowances import Terms, settle
-from hotremove.errors import GuestDied, HotremoveError
+from hotremove.errors import GuestDied, HotremoveError, LogNotWhole
 from hotremove.observe.report import Report
 from hotremove.stash import GUEST, SETTLED, TERMS
 from hotremove.verdict.outcome import Outcome
@@ -35,6 +35,7 @@ def settle_reports(item: pytest.Item) -> None:
     Raises:
         KernelSplat: something nobody allowed.
         AssertionError: something expected did not come.
+        LogNotWhole: records of its log are lost, and the rest has nothing that fails it.
         GuestDied, GuestLost: there is no guest any more, and nobody expected that.
     """
     __tracebackhide__ = True
@@ -44,7 +45,11 @@ def settle_reports(item: pytest.Item) -> None:
     terms = _terms(item)
     if not terms.expect_death:
         guest.check()
-    _settle(item, guest.console_reports() if terms.expect_death else guest.reports())
+    try:
+        _settle(item, guest.console_reports() if terms.expect_death else guest.reports())
+    except LogNotWhole as gap:
+        _settle(item, gap.reports)  # what is left of the log may be evidence
+        raise
 
 
 def _settle(item: pytest.Item, reports: Sequence[Report]) -> None:

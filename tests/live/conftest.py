@@ -12,17 +12,6 @@ import pytest
 from laboratory import Laboratory
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Give a live test a second try, which the summary reports as a rerun.
-
-    They make faults and wait for them in seconds on a machine that others may be using.
-    """
-    if config.pluginmanager.hasplugin("rerunfailures"):
-        for item in items:
-            if item.get_closest_marker("live"):
-                item.add_marker(pytest.mark.flaky(reruns=1))
-
-
 @pytest.fixture(scope="module")
 def module_laboratory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Laboratory]:
     """A laboratory whose runs several tests look at."""

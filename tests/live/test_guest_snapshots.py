@@ -145,8 +145,13 @@ def empty_record(image: Path) -> None:
 
 def stale_record(image: Path) -> None:
     """An image that libvirt does not take, though its checksum is right."""
-    record = json.loads((image.parent / "snapshot.json").read_text())
     image.write_bytes(b"no image" * 1000)
+    sign(image)
+
+
+def sign(image: Path) -> None:
+    """Make the checksum right."""
+    record = json.loads((image.parent / "snapshot.json").read_text())
     record["crc32"] = checksum(image)
     (image.parent / "snapshot.json").write_text(json.dumps(record))
 
@@ -166,13 +171,32 @@ def test_a_damaged_snapshot_is_made_again_and_costs_no_verdict(laboratory):
     laboratory.expect_nothing_left()
 
 
-def test_an_emulator_that_dies_while_it_restores_costs_no_verdict(laboratory):
-    laboratory.private_cache()
+def test_a_snapshot_from_which_no_guest_comes_up_is_made_again_once_a_boot_works(laboratory):
+    """Its checksum is right and libvirt reads it, so that only trying can tell."""
+    cache = laboratory.private_cache()
     laboratory.run(WORKS)
+    (image,) = cache.glob("snapshots/*/memory")
+    truncate(image)
+    sign(image)
+    run = laboratory.run(WORKS)
+    assert run.results["test_works"].verdict == "pass", run.text
+    assert "a saved guest is made again, as it does not come up: " in run.text
+    assert not image.exists()
+    assert "once, to be restored" in laboratory.run(WORKS).text
+    laboratory.expect_nothing_left()
+
+
+def test_an_emulator_that_dies_while_it_restores_costs_neither_verdict_nor_snapshot(laboratory):
+    cache = laboratory.private_cache()
+    laboratory.run(WORKS)
+    (image,) = cache.glob("snapshots/*/memory")
+    saved = image.stat().st_ino
     run = laboratory.start(WORKS)
     until(lambda: laboratory.emulators, 60, "a guest that is restored")
     for pid in laboratory.emulators:
         os.kill(pid, signal.SIGKILL)
     assert run.wait() == 0, run.text
     assert run.results["test_works"].verdict == "pass"
+    assert image.stat().st_ino == saved, "others may be restoring from it"
+    assert "once, to be restored" not in run.text
     laboratory.expect_nothing_left()

@@ -53,9 +53,34 @@ def test_what_a_killed_build_left_goes_with_the_next(tmp_path: Path) -> None:
 def test_a_discarded_entry_is_made_again(tmp_path: Path) -> None:
     cache = Cache(tmp_path)
     cache.get("kind", "key", write)
-    cache.discard("kind", "key")
+    assert cache.discard("kind", "key", lambda _entry: True)
     assert cache.find("kind", "key") is None
     assert cache.get("kind", "key", write).is_dir()
+
+
+def test_only_what_is_bad_is_discarded(tmp_path: Path) -> None:
+    cache = Cache(tmp_path)
+    entry = cache.get("kind", "key", write)
+    assert not cache.discard("kind", "key", lambda found: not (found / "file").is_file())
+    assert cache.find("kind", "key") == entry
+    assert not cache.discard("kind", "other", lambda _entry: True)
+
+
+def test_whoever_reads_a_discarded_entry_reads_on(tmp_path: Path) -> None:
+    """It goes as a whole: no reader finds a part of it, and what is open stays open."""
+    cache = Cache(tmp_path)
+    entry = cache.get("kind", "key", write)
+    seen = []
+
+    def look(path: Path, *_: object, **__: object) -> None:
+        seen.append((path.name, entry.exists(), (path / "file").read_text()))
+
+    with (entry / "file").open() as reader, pytest.MonkeyPatch.context() as patch:
+        patch.setattr("hotremove.cache.shutil.rmtree", look)
+        cache.discard("kind", "key", lambda _entry: True)
+        assert reader.read() == "made"
+    ((name, there, content),) = seen
+    assert (name.startswith(".key."), there, content) == (True, False, "made")
 
 
 def test_a_cache_below_a_file(tmp_path: Path) -> None:

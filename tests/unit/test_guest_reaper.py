@@ -65,6 +65,44 @@ def test_only_runs_whose_owner_is_gone_are_abandoned(temporary):
     assert reaper.abandoned() == [dead]
 
 
+def age(path):
+    """Make it look as if nobody had touched it for an hour."""
+    past = time.time() - 3600
+    os.utime(path, (past, past))
+
+
+def test_what_nobody_has_signed_is_none_of_ours(temporary):
+    """Somebody's results, or a folder of another program's that only begins alike."""
+    results = temporary / f"{reaper.PREFIX}results"
+    results.mkdir()
+    (results / "results.json").touch()
+    age(results)
+    assert reaper.ownerless() == []
+
+
+def test_what_is_left_of_a_run_that_could_not_sign_is_empty(temporary):
+    empty = temporary / f"{reaper.PREFIX}killed-at-once"
+    empty.mkdir()
+    assert reaper.ownerless() == []
+    age(empty)
+    assert reaper.ownerless() == [empty]
+
+
+def test_the_evidence_of_a_step_that_runs_is_spared(temporary, monkeypatch):
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    with reaper.temporary("bisect") as folder:
+        (run,) = temporary.iterdir()
+        assert folder.is_relative_to(run)
+        assert list(folder.iterdir()) == []
+        (folder / "results.json").touch()
+        age(run)
+        assert reaper.ownerless() == []
+        (run / reaper.OWNER).write_text(f"{a_dead_pid()} 1\n")
+        assert reaper.ownerless() == [run]
+    assert list(temporary.iterdir()) == []
+
+
 def test_a_pid_that_is_used_again_is_not_the_owner(temporary):
     directory = make_run(temporary, "reused", os.getpid())
     (directory / reaper.OWNER).write_text(f"{os.getpid()} 1\n")

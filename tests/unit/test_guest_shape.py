@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Topologies, domain XML, clock and accelerator: what needs no guest."""
 
+import os
 import re
 import time
 from pathlib import Path
@@ -87,7 +88,18 @@ def test_a_dimm_names_its_size_and_node():
     [
         ({"colour": "red"}, "colour"),
         ({"movable_node": 3}, "movable_node 3 is none of its 1 nodes"),
-        ({"movable_node": -1}, "movable_node -1"),
+        ({"movable_node": -1}, "movable_node = -1 is negative"),
+        ({"cpus": "2"}, "cpus = '2' is a text, not a whole number"),
+        ({"cpus": True}, "cpus = True is true or false, not a whole number"),
+        ({"max_mib": 1024.0}, "max_mib = 1024.0 is float, not a whole number"),
+        ({"iommu": 1}, "iommu = 1 is a whole number, not true or false"),
+        ({"description": 3}, "description = 3 is a whole number, not a text"),
+        ({"cmdline": ["quiet"]}, r"cmdline = \['quiet'\] is list, not a text"),
+        ({"endpoints": -1}, "endpoints = -1 is negative"),
+        ({"node": 512}, "`node` is a list of tables"),
+        ({"node": [512]}, "`node` is a list of tables"),
+        ({"node": [{"mib": "512"}]}, "mib = '512' is a text, not a whole number"),
+        ({"node": [{"mib": 512, "cpus": 0}]}, "cpus = 0 is a whole number, not a text"),
         ({"node": [{"mib": 512, "cpu": "0"}]}, "cpu"),
     ],
 )
@@ -151,12 +163,61 @@ def fake_emulator(path, body):
         ("echo 'x: Kernel panic - not syncing: VFS: Unable to mount root fs on'", None),
         ("echo 'qemu: failed to set MSR 0x10a' >&2; exit 1", "failed to set MSR 0x10a"),
         ("exit 3", "QEMU exited with status 3"),
-        ("echo SeaBIOS; exec sleep 60", "a kernel did not boot in 0.5 s (1 lines on its console)"),
     ],
 )
 def test_a_probe_says_what_an_accelerator_lacks(tmp_path, body, complaint):
     emulator = fake_emulator(tmp_path / "qemu", body)
     assert accelerator.try_boot(emulator, "kvm", Path("/k"), 0.5) == complaint
+
+
+def slow_emulator(tmp_path):
+    return fake_emulator(tmp_path / "qemu", "echo SeaBIOS; echo once >>$0.log; exec sleep 60")
+
+
+def test_a_probe_whose_time_is_over_says_nothing_of_the_accelerator(tmp_path):
+    with pytest.raises(TimeoutError, match=r"did not boot in 0.5 s \(1 lines on its console\)"):
+        accelerator.try_boot(slow_emulator(tmp_path), "kvm", Path("/k"), 0.5)
+
+
+@pytest.fixture
+def kvm(tmp_path, monkeypatch):
+    """A device that can be opened."""
+    device = tmp_path / "kvm"
+    device.touch()
+    monkeypatch.setattr(accelerator, "_DEVICE", device)
+    monkeypatch.setattr(accelerator, "PROBE_DEADLINE", 0.3)
+    monkeypatch.delenv("PYTEST_XDIST_TESTRUNUID", raising=False)
+
+
+@pytest.mark.usefixtures("kvm")
+def test_a_probe_whose_time_is_over_is_tried_again(tmp_path):
+    emulator, cache = slow_emulator(tmp_path), Cache(tmp_path / "cache")
+    for tries in (1, 2):
+        found = accelerator.choose("auto", emulator, Path("/k"), cache)
+        assert (found.kind, found.proven) == ("tcg", False)
+        assert found.reason.startswith("KVM was tried in vain: a kernel did not boot in 0.3 s")
+        assert (tmp_path / "qemu.log").read_text() == "once\n" * tries
+
+
+@pytest.mark.usefixtures("kvm")
+def test_the_workers_of_one_run_try_once(tmp_path, monkeypatch):
+    emulator, cache = slow_emulator(tmp_path), Cache(tmp_path / "cache")
+    for run, tries in (("one", 1), ("one", 1), ("two", 2)):
+        monkeypatch.setenv("PYTEST_XDIST_TESTRUNUID", run)
+        assert accelerator.choose("auto", emulator, Path("/k"), cache).kind == "tcg"
+        assert (tmp_path / "qemu.log").read_text() == "once\n" * tries
+
+
+@pytest.mark.usefixtures("kvm")
+def test_an_old_answer_is_asked_for_again(tmp_path):
+    emulator = fake_emulator(tmp_path / "qemu", "echo once >>$0.log; echo 'qemu: broken' >&2")
+    cache = Cache(tmp_path / "cache")
+    accelerator.choose("auto", emulator, Path("/k"), cache)
+    (known,) = (tmp_path / "cache/accelerators").glob("*.json")
+    old = time.time() - 7200
+    os.utime(known, (old, old))
+    accelerator.choose("auto", emulator, Path("/k"), cache)
+    assert (tmp_path / "qemu.log").read_text() == "once\n" * 2
 
 
 def test_a_probe_without_qemu_is_the_hosts_problem(tmp_path):

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import shlex
 import subprocess
 from pathlib import Path
@@ -15,6 +16,7 @@ from lxml import etree
 
 from hotremove.guest.domain import Boot, Channels, domain_xml
 from hotremove.guest.topology import load_topology
+from hotremove.kernels.buildroot import Buildroot, Command
 from hotremove.report.evidence import safe_name
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -22,6 +24,20 @@ SOURCES = sorted((ROOT / "plugins").rglob("*.py"))
 TOPOLOGIES = sorted(path.stem for path in (ROOT / "guests/topologies").glob("*.toml"))
 # Only these elements can be devices of a guest; none of them leads out of the machine.
 DEVICES = {"emulator", "controller", "memballoon", "serial", "channel", "memory", "iommu"}
+SHELLS = {"sh", "bash", "dash", "ash", "ksh", "zsh", "busybox"}
+# Who may start a shell on the host, and how: the user's own command, a script of ours without a
+# placeholder, a script of the kernel's that gets a log on its input.
+ALLOWED = {
+    "report/builds.py": ["['/bin/sh', '-c', command]"],
+    "kernels/buildroot.py": [
+        "[*_alone(), 'sh', '-c', _ENTER, str(self.root), *pairs, '--', *command.words]"
+    ],
+    "observe/symbolise.py": ["['bash', str(debug.script), str(debug.vmlinux), 'auto']"],
+}
+# Who waits for a process by other means: with a deadline of the user's, or not at all.
+BOUNDED_OTHERWISE = {
+    *("processes.py", "report/builds.py", "report/suite.py", "guest/run_directory.py"),
+}
 FORBIDDEN = {
     *("os.system", "os.popen", "subprocess.getoutput", "subprocess.getstatusoutput"),
     *("asyncio.create_subprocess_shell", "eval", "exec"),
@@ -44,8 +60,56 @@ def calls_of(source: Path):
             yield node
 
 
+def shells_of(source: Path):
+    """The commands of a file that a shell is told to run, as they are written."""
+    for node in ast.walk(ast.parse(source.read_text())):
+        if isinstance(node, ast.List | ast.Tuple) and any(map(is_shell, node.elts)):
+            yield ast.unparse(node)
+
+
+def is_shell(word: ast.expr) -> bool:
+    if not isinstance(word, ast.Constant) or str(word.value).startswith("#!"):
+        return False
+    return Path(str(word.value)).name in SHELLS
+
+
+def test_a_shell_runs_on_the_host_only_for_what_the_docs_name():
+    found = {
+        str(source.relative_to(ROOT / "plugins/hotremove")): list(shells_of(source))
+        for source in SOURCES
+    }
+    assert {file: commands for file, commands in found.items() if commands} == ALLOWED
+    safety = (ROOT / "docs/farm.md").read_text().partition("## Safety")[2].partition("\n## ")[0]
+    for named in ("bisect-step --build", "build root", "decode_stacktrace.sh"):
+        assert named in safety
+
+
+def test_what_is_done_in_a_build_root_is_no_part_of_its_script():
+    """It comes as words behind the script, which does not evaluate any of them."""
+    hostile = "$(reboot); `reboot`"
+    words = Buildroot(Path("/root of it"))._enter(Command([hostile], {}))
+    script = words[words.index("-c") + 1]
+    assert words[-1] == hostile
+    assert "reboot" not in script
+    assert "eval" not in script
+    unquoted = re.sub(r'"[^"]*"', "", script)
+    assert "$" not in unquoted
+
+
 @pytest.mark.parametrize("source", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_no_host_command_goes_through_a_shell(source):
+def test_each_program_has_a_bound(source):
+    file = str(source.relative_to(ROOT / "plugins/hotremove"))
+    for call in calls_of(source):
+        called = ast.unparse(call.func)
+        if called == "subprocess.run":
+            assert any(word.arg == "timeout" for word in call.keywords), ast.unparse(call)
+        if called == "subprocess.Popen":
+            assert file in BOUNDED_OTHERWISE, ast.unparse(call)
+        assert not called.startswith(("subprocess.check_", "subprocess.call"))
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_text_is_given_to_a_shell_by_python(source):
     for call in calls_of(source):
         called = ast.unparse(call.func)
         assert not any(word.arg == "shell" for word in call.keywords), ast.unparse(call)

@@ -6,11 +6,11 @@ from __future__ import annotations
 import os
 import shutil
 import struct
-import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from hotremove import processes
 from hotremove.build.modules import ModuleClosure, ModuleIndex, lay_out
 from hotremove.build.sources import source_folder
 from hotremove.build.workloads import build_workloads
@@ -203,7 +203,7 @@ def _build(parts: _Parts, target: Path) -> None:
 def _add_programs(parts: _Parts, root: Path) -> None:
     for program in (parts.busybox, *parts.programs):
         shutil.copy(program, root / "bin" / program.name)
-    listed = subprocess.run([parts.busybox, "--list"], capture_output=True, text=True, check=True)
+    listed = processes.run([parts.busybox, "--list"], "asking busybox for its applets")
     for applet in listed.stdout.split():
         if applet != "busybox":
             (root / "bin" / applet).symlink_to("busybox")
@@ -221,6 +221,10 @@ def _add_settings(parts: _Parts, root: Path) -> None:
     (root / "etc/hotremove/modules").write_text("\n".join(parts.loaded.names) + "\n")
 
 
+# Seconds; one or two.
+_PACKING = 600.0
+
+
 def archive(root: Path, image: Path) -> None:
     """Pack `root` so that equal trees give equal images: sorted, owned by root, without times.
 
@@ -234,6 +238,6 @@ def archive(root: Path, image: Path) -> None:
     options = ("-o", "-0", "-H", "newc", "--reproducible", "-R", "0:0", "--quiet")
     command = [tool("cpio", "cpio"), *options]
     with image.open("wb") as output:
-        done = subprocess.run(command, input=names, stdout=output, stderr=subprocess.PIPE, cwd=root)
+        done = processes.feed(command, f"packing {image}", names, _PACKING, stdout=output, cwd=root)
     if done.returncode:
         raise HostProblem(f"cpio failed: {done.stderr.decode().strip()}")

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from hotremove import processes
 from hotremove.build.sources import source_files, source_folder
 from hotremove.build.toolchain import Toolchain, find_toolchain
 from hotremove.cache import Cache, digest
@@ -121,7 +122,7 @@ def _compile(toolchain: Toolchain, kmods: Path, names: Sequence[str], target: Pa
 def _keep(module: Path, target: Path) -> None:
     """Without debug information a module is a tenth of the size, in every guest's memory."""
     kept = target / module.name
-    done = subprocess.run(["strip", "--strip-debug", "-o", kept, module], capture_output=True)
+    done = processes.run(["strip", "--strip-debug", "-o", kept, module], f"stripping {module.name}")
     if done.returncode:
         shutil.copyfile(module, kept)
 

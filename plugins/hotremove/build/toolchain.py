@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from hotremove import processes
 from hotremove.cache import Cache, digest
 from hotremove.errors import Blocked
 from hotremove.kernels import buildroot, debian, inspect
@@ -116,4 +117,4 @@ def _place(folder: Path) -> list[str]:
 
 def _run(command: list[str]) -> subprocess.CompletedProcess[str]:
     clean = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8"}
-    return subprocess.run(command, capture_output=True, text=True, errors="replace", env=clean)
+    return processes.run(command, "building kernel modules", buildroot.LIMIT, env=clean)

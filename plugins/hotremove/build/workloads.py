@@ -4,10 +4,10 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
+from hotremove import processes
 from hotremove.build.sources import source_files, source_folder
 from hotremove.cache import Cache, digest
 from hotremove.errors import HostProblem
@@ -27,6 +27,8 @@ _ARCHIVES = {
     "libnl-3.a": "libnl-3-dev",
     "libnl-route-3.a": "libnl-route-3-dev",
 }
+# Seconds; 10 on an idle machine.
+_COMPILING = 900.0
 _TOOLS = {"gcc": "gcc", "make": "make", "strip": "binutils"}
 
 
@@ -53,8 +55,7 @@ def build_workloads(cache: Cache) -> tuple[Path, ...]:
 
 
 def _compiler() -> str:
-    done = subprocess.run(["gcc", "-v"], capture_output=True, text=True, check=True)
-    return done.stderr
+    return processes.run(["gcc", "-v"], "asking the compiler for its version").stderr
 
 
 def require_packages() -> None:
@@ -76,7 +77,7 @@ def require_packages() -> None:
 def _has_archive(file: str) -> bool:
     """The compiler prints a full path for an archive it would link, the bare name otherwise."""
     asked = ["gcc", f"-print-file-name={file}"]
-    return "/" in subprocess.run(asked, capture_output=True, text=True, check=True).stdout
+    return "/" in processes.run(asked, f"looking for {file}").stdout
 
 
 def _make(folder: Path, programs: Sequence[str], target: Path) -> None:
@@ -84,12 +85,15 @@ def _make(folder: Path, programs: Sequence[str], target: Path) -> None:
     work = target / "work"
     shutil.copytree(folder, work, ignore=shutil.ignore_patterns("*.o", *programs))
     command = ["make", "-C", str(work), f"KMODS={source_folder('kmods')}", *programs]
-    done = subprocess.run(command, capture_output=True, text=True)
+    done = processes.run(command, "compiling the guest's programs", _COMPILING)
     if done.returncode:
         reason = _first_error(done.stderr)
         raise HostProblem(f"the guest's programs cannot be compiled ({folder.name}): {reason}")
     for program in programs:
-        subprocess.run(["strip", "-o", target / program, work / program], check=True)
+        strip = ["strip", "-o", str(target / program), str(work / program)]
+        done = processes.run(strip, f"stripping {program}")
+        if done.returncode:
+            raise HostProblem(f"{program} cannot be stripped: {done.stderr.strip()}")
     shutil.rmtree(work)
 
 

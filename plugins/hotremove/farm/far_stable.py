@@ -18,11 +18,12 @@ from hotremove.farm.reach import require_reachable
 from hotremove.farm.storage import Store
 from hotremove.farm.streams import FarChannels
 from hotremove.guest.accelerator import Accelerator
+from hotremove.guest.calls import CallOverdue
 from hotremove.guest.domain import Boot, Channels
 from hotremove.guest.hypervisor import Hypervisor
 from hotremove.guest.machine import Guest
 from hotremove.guest.plan import GuestPlan
-from hotremove.guest.stable import RESTORE_DEADLINE, Stable
+from hotremove.guest.stable import RESTORE_DEADLINE, RESTORES, Stable
 from hotremove.progress import waiting
 
 # The local copies of what hosts have saved: any host with the same versions can go on from them.
@@ -98,17 +99,34 @@ class FarStable(Stable):
             raise
 
     def _restored(self, plan: GuestPlan) -> Guest:
-        try:
-            return self._restore_far(plan, self._saved(plan))
-        except (GuestDied, GuestLost):
-            if not self.alive:
+        for _ in range(RESTORES):
+            name = self._saved(plan)
+            try:
+                return self._restore_far(plan, name)
+            except (GuestDied, CallOverdue):
                 raise
-            self._require_slot()
-            # A damaged snapshot must not cost a verdict: it is made again, once.
-            key = self._snapshot_key(plan)
-            self.store.remove(_volume(key))
-            self.cache.discard(KIND, key)
-            return self._restore_far(plan, self._saved(plan))
+            except GuestLost:
+                if not self.alive:
+                    raise
+                self._require_slot()
+                if self._is_damaged(name):
+                    self._remove_saved(plan, name)
+        guest = self.boot(plan)
+        self._remove_saved(plan, name)  # cannot be restored twice, where booting works
+        return guest
+
+    def _is_damaged(self, name: str) -> bool:
+        """Whether the host's libvirt cannot read a saved guest; nobody has its checksum."""
+        try:
+            self.hypervisor.saved_xml(self.store.path_of(name))
+        except GuestLost:
+            return True
+        return False
+
+    def _remove_saved(self, plan: GuestPlan, name: str) -> None:
+        """Have a saved guest made again: none but who holds the slot uses it."""
+        self.store.remove(name)
+        self.cache.discard(KIND, self._snapshot_key(plan), lambda _entry: True)
 
     def boot(self, plan: GuestPlan, gdb: int | None = None) -> Guest:
         """A guest booted from power-on."""
@@ -187,8 +205,7 @@ class FarStable(Stable):
             channels = FarChannels(self.hypervisor, domain, guest.channels)
             self._channels = channels
             guest.last_words = lambda: self._fetch_last_words(guest, channels)
-            with self.hypervisor.errors(GuestLost, "starting the guest's CPUs"):
-                domain.resume()
+            self.hypervisor.call(GuestLost, "starting the guest's CPUs", domain.resume, guest.name)
             if plan.errand:
                 guest.await_errand(plan.errand, deadline)
             guest.control.connect(deadline)

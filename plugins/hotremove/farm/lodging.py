@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 
 from hotremove.cache import Cache
@@ -12,7 +11,7 @@ from hotremove.farm.far_stable import FarStable, SlotTaken
 from hotremove.farm.hosts import Host
 from hotremove.farm.lease import Slot, slots_of, try_lease
 from hotremove.options import Options
-from hotremove.progress import waiting
+from hotremove.patience import wait_for_others
 
 # Seconds between two looks for a free slot.
 _PAUSE = 0.5
@@ -49,14 +48,22 @@ class Lodging:
         """Guests in a slot of a host that answers, once one is free.
 
         Raises:
-            HostProblem: no host answers.
+            HostProblem: no host answers, or others hold the slots for hours.
         """
-        stable = self.try_to_lease()
-        if not stable:
-            number = len(self._hopeful_slots())
-            with waiting(f"waiting for one of {number} slots, which others hold"):
-                while not (stable := self.try_to_lease()):
-                    time.sleep(_PAUSE)
+        stable: FarStable | None = None
+
+        def is_leased() -> bool:
+            nonlocal stable
+            stable = self.try_to_lease()
+            return stable is not None
+
+        wait_for_others(
+            is_leased,
+            f"waiting for one of {len(self._hopeful_slots())} slots, which others hold",
+            "`hotremove hosts` shows who has them",
+            _PAUSE,
+        )
+        assert stable
         return stable
 
     def try_to_lease(self) -> FarStable | None:

@@ -12,7 +12,9 @@ import json
 import os
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from hotremove.cache import digest
 from hotremove.errors import GuestLost, HotremoveError
@@ -52,11 +54,17 @@ def clear(hypervisor: Hypervisor, name: str, owned: Callable[[str], bool]) -> bo
     for domain in hypervisor.domains():
         if domain.name() != name:
             continue
-        # It may end meanwhile: a dead worker's guardian and its successor come at the same time.
-        with hypervisor.errors(GuestLost, "ending what a dead run left"), hypervisor.unless_gone():
-            if not owned(title_of(domain.XMLDesc(0))):
-                return False
-            domain.destroy()
+        end = partial(_end_if, domain, owned, hypervisor)
+        return hypervisor.call(GuestLost, "ending what a dead run left", end, name)
+    return True
+
+
+def _end_if(domain: Any, owned: Callable[[str], bool], hypervisor: Hypervisor) -> bool:
+    # It may end meanwhile: a dead worker's guardian and its successor come at the same time.
+    with hypervisor.unless_gone():
+        if not owned(title_of(domain.XMLDesc(0))):
+            return False
+        domain.destroy()
     return True
 
 

@@ -3,18 +3,14 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from itertools import islice
 from pathlib import Path
 
-from filelock import FileLock, Timeout
+from filelock import FileLock
 
-from hotremove.progress import waiting
-
-# Seconds between two looks for a free share.
-_PAUSE = 0.1
+from hotremove.patience import is_taken, wait_for_others
 
 
 class Room:
@@ -61,17 +57,16 @@ class Room:
             return count == 0
 
         with ExitStack() as turn:
-            if not is_enough():
-                with waiting("waiting for memory that other workers' guests have"):
-                    while not is_enough():
-                        time.sleep(_PAUSE)
+            wait_for_others(
+                is_enough,
+                "waiting for memory that other workers' guests have",
+                "look at their tests, or give this one fewer workers (-n)",
+            )
 
 
 def _try(lock: FileLock, held: ExitStack) -> bool:
     """Whether the lock was free; it is then held as long as `held`."""
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
+    if not is_taken(lock):
         return False
     held.callback(lock.release)
     return True

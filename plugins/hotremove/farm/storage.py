@@ -28,6 +28,8 @@ _PIECE = 1 << 20
 _BUSY = "has asynchronous jobs running"
 # Seconds; 100 MiB take one or two on a network of 1 Gbit/s.
 _PATIENCE = 120.0
+# Seconds that a step may take before the connection is given up; a slow line takes minutes.
+_TRANSFER = 1800.0
 
 
 class Store:
@@ -43,7 +45,7 @@ class Store:
         self._host = host
         self._cache = cache
         self._prefix = f"hotremove-{digest(machine(), str(cache.root))[:8]}-"
-        with hypervisor.errors(HostProblem, f"host {host}: storage pool {pool!r}"):
+        with self._errors(f"storage pool {pool!r}"):
             self._pool = hypervisor.connection.storagePoolLookupByName(pool)
             if not self._pool.isActive():
                 self._pool.create()
@@ -155,7 +157,7 @@ class Store:
         return None
 
     def _errors(self, what: str) -> Any:
-        return self._hypervisor.errors(HostProblem, f"host {self._host}: {what}")
+        return self._hypervisor.limited(HostProblem, f"host {self._host}: {what}", _TRANSFER)
 
 
 def volume_xml(name: str, size: int) -> str:

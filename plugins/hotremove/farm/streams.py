@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from hotremove.errors import GuestLost
+from hotremove.guest.calls import CALL
 from hotremove.guest.domain import CONTROL_PORT, EVIDENCE_PORT, Channels
 from hotremove.guest.hypervisor import Hypervisor
 
@@ -63,13 +64,13 @@ class FarChannels:
         return thread
 
     def _console(self, alias: str) -> Any:
-        with self._hypervisor.errors(GuestLost, f"opening {alias}"):
+        with self._hypervisor.limited(GuestLost, f"opening {alias}", CALL):
             stream = self._hypervisor.connection.newStream(0)
             self._domain.openConsole(alias, stream, 0)
             return stream
 
     def _channel(self, name: str) -> Any:
-        with self._hypervisor.errors(GuestLost, f"opening {name}"):
+        with self._hypervisor.limited(GuestLost, f"opening {name}", CALL):
             stream = self._hypervisor.connection.newStream(0)
             self._domain.openChannel(name, stream, 0)
             return stream

@@ -11,6 +11,7 @@ import json
 import os
 import platform
 import subprocess
+import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -21,6 +22,8 @@ from hotremove.progress import waiting
 CHOICES = ("auto", "kvm", "tcg")
 # A kernel without a root file system comes to its end in about 1 s under KVM.
 PROBE_DEADLINE = 6.0
+# How long a proven answer is believed, in seconds: what a host runs beside it changes.
+_AGE = 3600.0
 _DEVICE = Path("/dev/kvm")
 # The kernel ends by panic, for want of a root file system, and panic=-1 reboots: QEMU exits.
 _CMDLINE = "console=ttyS0 panic=-1"
@@ -29,10 +32,17 @@ _END = "Kernel panic - not syncing: VFS: Unable to mount root fs"
 
 @dataclass(frozen=True)
 class Accelerator:
-    """`kind` is `kvm` or `tcg`; `reason` says why, for the header."""
+    """What guests run under.
+
+    Attributes:
+        kind: `kvm` or `tcg`.
+        reason: why, for the header.
+        proven: whether the next run would find the same; a time that ran out proves nothing.
+    """
 
     kind: str
     reason: str
+    proven: bool = True
 
 
 def choose(wanted: str, emulator: str, kernel: Path, cache: Cache) -> Accelerator:
@@ -52,18 +62,39 @@ def choose(wanted: str, emulator: str, kernel: Path, cache: Cache) -> Accelerato
 
 def _remembered(emulator: str, kernel: Path, cache: Cache) -> Accelerator:
     key = _machine_key(emulator)
-    file = cache.directory("accelerators") / f"{key}.json"
+    answers = cache.directory("accelerators")
+    known = answers / f"{key}.json"
     with cache.lock("accelerators", key):  # of several workers one tries
-        if file.is_file():
-            try:
-                return Accelerator(**json.loads(file.read_text()))
-            except (ValueError, TypeError):
-                file.unlink(missing_ok=True)
+        for file in (known, _of_this_run(known)):
+            if found := _read(file):
+                return found
         found = probe(emulator, kernel)
-        aside = file.with_suffix(f".{os.getpid()}")
-        aside.write_text(json.dumps(asdict(found)))
-        aside.rename(file)
+        _write(known if found.proven else _of_this_run(known), found)
     return found
+
+
+def _of_this_run(file: Path) -> Path:
+    """Where the workers of one run keep what proves nothing; for a single process, nowhere."""
+    run = os.environ.get("PYTEST_XDIST_TESTRUNUID")
+    return file.with_suffix(f".{run}.json") if run else Path(os.devnull)
+
+
+def _read(file: Path) -> Accelerator | None:
+    """An answer that is not too old."""
+    try:
+        if time.time() - file.stat().st_mtime > _AGE:
+            return None
+        return Accelerator(**json.loads(file.read_text()))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def _write(file: Path, found: Accelerator) -> None:
+    if file == Path(os.devnull):
+        return
+    aside = file.with_suffix(f".{os.getpid()}")
+    aside.write_text(json.dumps(asdict(found)))
+    aside.rename(file)
 
 
 def _machine_key(emulator: str) -> str:
@@ -81,16 +112,20 @@ def probe(emulator: str, kernel: Path) -> Accelerator:
     if not os.access(_DEVICE, os.R_OK | os.W_OK):
         return Accelerator("tcg", "/dev/kvm is not accessible to this user")
     with waiting("trying KVM"):
-        complaint = try_boot(emulator, "kvm", kernel, PROBE_DEADLINE)
+        try:
+            complaint = try_boot(emulator, "kvm", kernel, PROBE_DEADLINE)
+        except TimeoutError as error:
+            return Accelerator("tcg", f"KVM was tried in vain: {error}", proven=False)
     if complaint is None:
         return Accelerator("kvm", "it booted a kernel")
     return Accelerator("tcg", f"KVM fails here: {complaint}")
 
 
 def try_boot(emulator: str, accelerator: str, kernel: Path, deadline: float) -> str | None:
-    """Boot `kernel` without a root file system; what went wrong in `deadline` seconds, or None.
+    """Boot `kernel` without a root file system; what went wrong, or None.
 
     Raises:
+        TimeoutError: it neither booted nor failed in `deadline` seconds.
         HostProblem: QEMU does not start at all.
     """
     command = _command(emulator, accelerator, kernel)
@@ -98,7 +133,8 @@ def try_boot(emulator: str, accelerator: str, kernel: Path, deadline: float) -> 
         done = subprocess.run(command, capture_output=True, timeout=deadline)
     except subprocess.TimeoutExpired as stopped:
         said = len((stopped.stdout or b"").splitlines())
-        return f"a kernel did not boot in {deadline:g} s ({said} lines on its console)"
+        told = f"a kernel did not boot in {deadline:g} s ({said} lines on its console)"
+        raise TimeoutError(told) from stopped
     except OSError as error:
         raise HostProblem(f"QEMU does not start: {error}") from error
     if _END in done.stdout.decode(errors="replace"):

@@ -8,19 +8,24 @@ import os
 import re
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from lxml import etree
 
 from hotremove.errors import GuestLost, HostProblem
+from hotremove.guest import reaper
+from hotremove.guest.calls import CALL, SAVE, CallOverdue, bounded
 from hotremove.guest.clock import CLOCK
 from hotremove.guest.lifeline import Lifeline
 from hotremove.guest.process import orphanage
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
+T = TypeVar("T")
 DeviceEventKind = Literal["removed", "refused"]
+# Arguments of a QEMU that libvirt asks what it can do; no guest runs in it.
+_PROBE = "none,accel="
 
 
 @dataclass(frozen=True)
@@ -89,10 +94,11 @@ class Hypervisor:
             self._connect()
 
     def _connect(self) -> None:
+        reach = self._reach if not self.embedded else lambda: self._libvirt.open(self.uri)
+        what = f"connecting to libvirt at {self.uri}"
         try:
-            with self.errors(HostProblem, f"libvirt at {self.uri}"):
-                self._connection = self._libvirt.open(self.uri) if self.embedded else self._reach()
-                self._listen()
+            self._connection = self.call(HostProblem, what, reach)
+            self.call(HostProblem, what, self._listen)
         except HostProblem as error:
             if not self.embedded or "no connection driver available" not in str(error):
                 raise
@@ -116,8 +122,7 @@ class Hypervisor:
             HostProblem: libvirt does not answer.
         """
         self._let_go()
-        with self.errors(HostProblem, "closing libvirt"):
-            self._connection.close()
+        self.call(HostProblem, "closing libvirt", self._connection.close)
 
     def _let_go(self) -> None:
         if self._lifeline:
@@ -128,24 +133,35 @@ class Hypervisor:
 
         Raises:
             HostProblem: libvirt or QEMU refuses it; the text is theirs.
+            CallOverdue: QEMU does not answer libvirt.
         """
         # The embedded driver has no autodestroy; the guardian stands in for it.
         flags = 0 if self.embedded else self._libvirt.VIR_DOMAIN_START_AUTODESTROY
         flags |= self._libvirt.VIR_DOMAIN_START_PAUSED if paused else 0
-        with self.errors(HostProblem, "starting a guest"):
+        name = etree.fromstring(xml.encode()).findtext("name") or ""
+
+        def create() -> Any:
             return self._connection.createXML(xml, flags)
+
+        return self.call(HostProblem, "starting a guest", create, name)
 
     def save(self, domain: Any, image: Path) -> str:
         """Save a domain to a file, which ends it; gives the XML that the file carries.
 
         Raises:
             HostProblem: the file cannot be written.
+            CallOverdue: QEMU does not answer libvirt.
             OSError: the disk is full.
         """
+
+        def save() -> str:
+            domain.save(str(image))
+            return str(self._connection.saveImageGetXMLDesc(str(image), 0))
+
         try:
-            with self.errors(HostProblem, f"saving a guest to {image}"):
-                domain.save(str(image))
-                return str(self._connection.saveImageGetXMLDesc(str(image), 0))
+            return self.call(
+                HostProblem, f"saving a guest to {image}", save, domain.name(), seconds=SAVE
+            )
         except HostProblem as problem:
             full = os.strerror(errno.ENOSPC)
             if full in str(problem):
@@ -159,11 +175,15 @@ class Hypervisor:
 
         Raises:
             GuestLost: the image is damaged or does not fit.
+            CallOverdue: QEMU does not answer libvirt.
         """
-        with self.errors(GuestLost, "restoring a guest"):
-            flags = self._libvirt.VIR_DOMAIN_SAVE_PAUSED if paused else 0
+        flags = self._libvirt.VIR_DOMAIN_SAVE_PAUSED if paused else 0
+
+        def restore() -> Any:
             self._connection.restoreFlags(str(image), xml, flags)
             return self._connection.lookupByName(name)
+
+        return self.call(GuestLost, "restoring a guest", restore, name)
 
     def version(self) -> str:
         """Versions of libvirt and its QEMU, as numbers: part of a snapshot's key.
@@ -171,10 +191,12 @@ class Hypervisor:
         Raises:
             HostProblem: libvirt does not answer.
         """
-        with self.errors(HostProblem, "asking libvirt for its version"):
-            return (
-                f"libvirt {self._connection.getLibVersion()} qemu {self._connection.getVersion()}"
-            )
+
+        def ask() -> str:
+            asked = self._connection
+            return f"libvirt {asked.getLibVersion()} qemu {asked.getVersion()}"
+
+        return self.call(HostProblem, "asking libvirt for its version", ask)
 
     def saved_xml(self, image: Path) -> str:
         """The XML that a saved image carries.
@@ -182,8 +204,11 @@ class Hypervisor:
         Raises:
             GuestLost: there is none, or it is damaged.
         """
-        with self.errors(GuestLost, f"reading the saved guest {image}"):
+
+        def ask() -> str:
             return str(self._connection.saveImageGetXMLDesc(str(image), 0))
+
+        return self.call(GuestLost, f"reading the saved guest {image}", ask)
 
     def capabilities(self) -> str:
         """What the host can do, as XML.
@@ -191,8 +216,9 @@ class Hypervisor:
         Raises:
             HostProblem: libvirt does not answer.
         """
-        with self.errors(HostProblem, "asking for capabilities"):
-            return str(self._connection.getCapabilities())
+        return str(
+            self.call(HostProblem, "asking for capabilities", self._connection.getCapabilities)
+        )
 
     def domain_capabilities(self, kind: str) -> str:
         """What domains of type `kvm` or `qemu` can do, as XML.
@@ -200,8 +226,11 @@ class Hypervisor:
         Raises:
             HostProblem: there are none of that type.
         """
-        with self.errors(HostProblem, f"asking for {kind} domains"):
+
+        def ask() -> str:
             return str(self._connection.getDomainCapabilities(None, "x86_64", "q35", kind))
+
+        return self.call(HostProblem, f"asking for {kind} domains", ask)
 
     def size(self) -> tuple[int, int]:
         """CPUs and MiB of the host.
@@ -209,9 +238,8 @@ class Hypervisor:
         Raises:
             HostProblem: libvirt does not answer.
         """
-        with self.errors(HostProblem, "asking for the host's size"):
-            info = self._connection.getInfo()
-            return int(info[2]), int(info[1])
+        info = self.call(HostProblem, "asking for the host's size", self._connection.getInfo)
+        return int(info[2]), int(info[1])
 
     def domains(self) -> list[Any]:
         """The running domains.
@@ -219,8 +247,7 @@ class Hypervisor:
         Raises:
             HostProblem: libvirt does not answer.
         """
-        with self.errors(HostProblem, "listing domains"):
-            return list(self._connection.listAllDomains())
+        return list(self.call(HostProblem, "listing domains", self._connection.listAllDomains))
 
     def domain_names(self) -> list[str]:
         """Names of the running domains.
@@ -228,8 +255,7 @@ class Hypervisor:
         Raises:
             HostProblem: libvirt does not answer.
         """
-        with self.errors(HostProblem, "listing domains"):
-            return [str(domain.name()) for domain in self._connection.listAllDomains()]
+        return [str(domain.name()) for domain in self.domains()]
 
     def is_running(self, domain: Any) -> bool:
         """Whether a domain has not ended; a transient one that has is unknown to libvirt.
@@ -237,9 +263,61 @@ class Hypervisor:
         Raises:
             GuestLost: libvirt does not answer.
         """
-        with self.errors(GuestLost, "asking for the guest's state"), self.unless_gone():
-            return bool(domain.isActive())
-        return False
+
+        def ask() -> bool:
+            with self.unless_gone():
+                return bool(domain.isActive())
+            return False
+
+        return self.call(GuestLost, "asking for the guest's state", ask)
+
+    def call(
+        self,
+        kind: type[Exception],
+        what: str,
+        ask: Callable[[], T],
+        guest: str = "",
+        seconds: float = CALL,
+    ) -> T:
+        """What libvirt gives to `ask()`, which is given `seconds`.
+
+        `guest` names the domain that it is about: its QEMU is ended when libvirt does not come
+        back, which else would wait for a QEMU that is stopped for ever.
+
+        Raises:
+            Exception: libvirt's error, as one line of `kind` that says `what` was being done.
+            CallOverdue: libvirt did not come back from a call about a guest.
+        """
+        try:
+            with self.errors(kind, what):
+                return bounded(ask, seconds, lambda: self._end_what_hangs(guest))
+        except TimeoutError as error:
+            told = f"{what}: libvirt did not answer in {seconds:g} s"
+            if guest:
+                raise CallOverdue(f"{told}, and QEMU was ended: was it stopped?") from error
+            raise kind(told) from error
+
+    def _end_what_hangs(self, guest: str) -> None:
+        """End the QEMU that a call waits for, or the connection to a libvirt that answers no more.
+
+        A destroy is the one thing that libvirt does to a guest that it is busy with.
+        """
+        if self.embedded:
+            mark = f"guest={guest}," if guest else _PROBE
+            for pid in reaper.emulators_of(Path(self.uri.partition("root=")[2]), mark):
+                reaper.kill(pid)
+            return
+        try:
+            if guest:
+                bounded(lambda: self._destroy(guest), CALL / 6, lambda: None)
+        except TimeoutError:
+            guest = ""
+        if not guest and self._lifeline:
+            self._lifeline.fail()
+
+    def _destroy(self, guest: str) -> None:
+        with suppress(self._libvirt.libvirtError):
+            self._connection.lookupByName(guest).destroy()
 
     @contextmanager
     def errors(self, kind: type[Exception], what: str) -> Iterator[None]:
@@ -248,6 +326,21 @@ class Hypervisor:
             yield
         except self._libvirt.libvirtError as error:
             raise kind(f"{what}: {' '.join(str(error).split())}") from error
+
+    @contextmanager
+    def limited(self, kind: type[Exception], what: str, seconds: float) -> Iterator[None]:
+        """`errors` for work with the streams of a libvirt behind a socket.
+
+        The connection is given up when it is not done in `seconds`, which ends every call.
+        """
+        timer = threading.Timer(seconds, self._lifeline.fail if self._lifeline else lambda: None)
+        timer.daemon = True
+        timer.start()
+        try:
+            with self.errors(kind, what):
+                yield
+        finally:
+            timer.cancel()
 
     @contextmanager
     def unless_gone(self) -> Iterator[None]:

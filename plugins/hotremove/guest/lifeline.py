@@ -59,9 +59,15 @@ class Lifeline:
         self._ended.set()
         self._asking.join(_BEAT)
         if self._asking.is_alive():
-            self._fail()
-            self._asking.join()
+            self.fail()
+            self._asking.join(_SILENCE)
         self._answered.set()
+
+    def fail(self) -> None:
+        """Give the connection up: all that wait for it get an error."""
+        for held in self._sockets:
+            with contextlib.suppress(OSError):  # the other side was faster
+                held.shutdown(socket.SHUT_RDWR)
 
     def _ask(self, ask: Callable[[], object]) -> None:
         with contextlib.suppress(Exception):  # libvirt's error, which all who call it get
@@ -73,14 +79,9 @@ class Lifeline:
         while self._answered.wait(_SILENCE) and not self._ended.is_set():
             self._answered.clear()
         if not self._ended.is_set():
-            self._fail()
+            self.fail()
         for held in self._sockets:
             held.close()
-
-    def _fail(self) -> None:
-        for held in self._sockets:
-            with contextlib.suppress(OSError):  # the other side was faster
-                held.shutdown(socket.SHUT_RDWR)
 
 
 def _start(work: Callable[[], None]) -> threading.Thread:

@@ -9,9 +9,10 @@ import time
 from collections.abc import Callable
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from hotremove.errors import GuestDied, GuestLost, HotremoveError
+from hotremove.errors import GuestDied, GuestLost, HotremoveError, LogNotWhole
+from hotremove.guest.calls import CallOverdue
 from hotremove.guest.console import GuestLog
 from hotremove.guest.control import Control
 from hotremove.guest.cores import spread, take_turns
@@ -28,9 +29,13 @@ from hotremove.guest.process import EmulatorProcess
 from hotremove.observe.dmesg import find_reports
 from hotremove.observe.report import Report
 from hotremove.observe.timeline import Timeline
+from hotremove.observe.wholeness import count_dropped, count_lost
 
+T = TypeVar("T")
 # Seconds until a mark has gone through the kernel's log: milliseconds, but where messages flood.
 MARK_DEADLINE = 10.0
+# The same for its console, in seconds: it writes 0.25 MiB/s under TCG, and the ring has 4 MiB.
+CONSOLE_DEADLINE = 30.0
 # More than this in a guest's logs, and it is ended: the host's disk must not fill. A boot writes
 # 60 KiB; a kernel that does nothing but print writes 0.25 MiB/s under TCG.
 FLOOD_BYTES = 16 << 20
@@ -172,15 +177,42 @@ class Guest:
         return find_reports(self.console.text().split("\n"))
 
     def reports(self) -> list[Report]:
-        """What the kernel reported since this guest started.
+        """What the kernel reported since this guest started, by a log that is known to be whole.
+
+        Where records are lost, the console has to have them.
 
         Raises:
-            GuestDied, GuestLost: it cannot be asked any more.
+            GuestDied, GuestLost: it has ended, or cannot be asked any more.
+            LogNotWhole: the console has not got them either.
         """
-        if self.ended:
-            return self.console_reports()
+        self.check()
         self._flush_kernel_log()
-        return find_reports(self.evidence.text().splitlines())
+        lines = self.evidence.text().splitlines()
+        lost = count_lost(lines, first=0 if self.origin == "booted" else None)
+        if not lost:
+            return find_reports(lines)
+        missing = self._missing_on_console()
+        if missing:
+            everything = [*find_reports(lines), *self.console_reports()]
+            told = f"the kernel's log is not whole: {lost} records lost, and {missing}"
+            raise LogNotWhole(told, everything)
+        return self.console_reports()
+
+    def _missing_on_console(self) -> str:
+        """What speaks against the console's log as a whole one; nothing if it is whole.
+
+        A mark of the lowest level that reports have must come out of it, behind all the rest.
+        """
+        said = self.console.size()
+        mark = self._put_mark(6)
+
+        def has_come() -> bool:
+            return mark in self.console.text(said).replace("\r", "")  # a terminal's line ends
+
+        if not wait_until(has_come, CONSOLE_DEADLINE, self.check):
+            return f"a mark did not come to its console within {CONSOLE_DEADLINE:g} s"
+        dropped = count_dropped(self.console.text())
+        return f"its console dropped {dropped} messages" if dropped else ""
 
     def dmesg(self, start: int = 0) -> str:
         """The kernel's messages from byte `start` of the evidence on, as records of /dev/kmsg.
@@ -198,14 +230,26 @@ class Guest:
         Raises:
             GuestLost: it does not, so that what the kernel reported is not known.
         """
-        mark = f"hotremove: mark {next(self._marks)}\n"
         said = self.evidence.size()
-        self.control.write("/dev/kmsg", f"<7>{mark}")
+        mark = self._put_mark(7)
         if not wait_until(lambda: mark in self.evidence.text(said), MARK_DEADLINE, self.check):
             raise GuestLost(
                 f"the kernel's log did not come out of the guest within {MARK_DEADLINE:g} s, "
                 "and nothing can be said of what it reported"
             )
+
+    def _put_mark(self, level: int) -> str:
+        """Put a line of its own into the kernel's log.
+
+        Raises:
+            GuestLost: the guest does not take it.
+        """
+        mark = f"hotremove: mark {next(self._marks)}"
+        try:
+            self.control.write("/dev/kmsg", f"<{level}>{mark}\n")
+        except OSError as error:
+            raise GuestLost(f"the kernel's log takes no mark: {error.strerror}") from error
+        return f"{mark}\n"
 
     def plug_dimm(self, alias: str, mib: int, node: int) -> None:
         """Give the guest a DIMM of `mib` MiB on `node`; the kernel onlines it in its own time.
@@ -214,8 +258,10 @@ class Guest:
             GuestLost: libvirt or QEMU refuses, or the guest is gone.
         """
         self.check()
-        with self.hypervisor.errors(GuestLost, f"plugging {mib} MiB on node {node}"):
-            self.domain.attachDeviceFlags(dimm_xml(alias, mib, node), 0)
+        xml = dimm_xml(alias, mib, node)
+        self._ask(
+            f"plugging {mib} MiB on node {node}", lambda: self.domain.attachDeviceFlags(xml, 0)
+        )
 
     def resize_virtio_mem(self, mib: int) -> None:
         """Ask the guest's virtio-mem driver to plug or unplug until it has `mib` MiB.
@@ -224,8 +270,8 @@ class Guest:
             GuestLost: libvirt or QEMU refuses, or the guest is gone.
         """
         self.check()
-        with self.hypervisor.errors(GuestLost, f"asking virtio-mem for {mib} MiB"):
-            self.domain.updateDeviceFlags(requested_virtio_mem(self.domain.XMLDesc(0), mib), 0)
+        xml = requested_virtio_mem(self.xml(), mib)
+        self._ask(f"asking virtio-mem for {mib} MiB", lambda: self.domain.updateDeviceFlags(xml, 0))
 
     def virtio_mem_size(self) -> int:
         """What the guest's virtio-mem device gives it now, bytes.
@@ -233,8 +279,15 @@ class Guest:
         Raises:
             GuestLost: the guest is gone.
         """
-        with self.hypervisor.errors(GuestLost, "asking for the size of virtio-mem"):
-            return current_virtio_mem(self.domain.XMLDesc(0)) << 10
+        return current_virtio_mem(self.xml()) << 10
+
+    def xml(self) -> str:
+        """The domain, as libvirt describes it.
+
+        Raises:
+            GuestLost: the guest is gone.
+        """
+        return str(self._ask("asking for the guest's XML", lambda: self.domain.XMLDesc(0)))
 
     def request_removal(self, alias: str) -> None:
         """Ask the guest, by ACPI eject, to give a device back; an event tells the answer.
@@ -243,8 +296,7 @@ class Guest:
             GuestDied, GuestLost: libvirt or QEMU refuses, or the guest is gone.
         """
         self.check()
-        with self.hypervisor.errors(GuestLost, f"asking for {alias} back"):
-            self.domain.detachDeviceAlias(alias, 0)
+        self._ask(f"asking for {alias} back", lambda: self.domain.detachDeviceAlias(alias, 0))
 
     def wait_for_removal(self, alias: str, deadline: float) -> DeviceEvent | None:
         """The answer to `request_removal`, or None after `deadline` seconds.
@@ -263,8 +315,8 @@ class Guest:
         Raises:
             GuestLost: the guest is gone.
         """
-        with self.hypervisor.errors(GuestLost, "asking for the guest's state"):
-            return bool(self.domain.state()[0] == self.hypervisor.paused)
+        state = self._ask("asking for the guest's state", lambda: self.domain.state())
+        return bool(state[0] == self.hypervisor.paused)
 
     def refresh(self) -> None:
         """Give a restored guest the present time and randomness of its own."""
@@ -280,10 +332,20 @@ class Guest:
             with contextlib.suppress(HotremoveError):
                 self._forget()
 
+    def _ask(self, what: str, call: Callable[[], T]) -> T:
+        """What libvirt says of this guest.
+
+        Raises:
+            GuestDied, GuestLost: libvirt or QEMU refuses, or does not answer.
+        """
+        try:
+            return self.hypervisor.call(GuestLost, what, call, self.name)
+        except CallOverdue as overdue:
+            raise self._obituary(str(overdue)) from overdue
+
     def _forget(self) -> None:
         try:
-            with self.hypervisor.errors(GuestLost, "destroying a guest"):
-                self.domain.destroy()
-        except GuestLost:
+            self._ask("destroying a guest", lambda: self.domain.destroy())
+        except HotremoveError:
             # It was gone already; libvirt may still be clearing up after it.
             wait_until(lambda: self.name not in self.hypervisor.domain_names(), 10)

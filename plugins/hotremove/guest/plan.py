@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
-import subprocess
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
+from hotremove import processes
 from hotremove.build.early import with_early_file
 from hotremove.build.initramfs import BootImage
 from hotremove.build.vmlinux import boot_file
@@ -133,7 +133,7 @@ def make_plan(
 @cache
 def has_device(emulator: str, name: str) -> bool:
     """Whether a QEMU was built with a device."""
-    listed = subprocess.run([emulator, "-device", "help"], capture_output=True, text=True)
+    listed = processes.run([emulator, "-device", "help"], "asking QEMU for its devices")
     return f'name "{name}"' in listed.stdout
 
 

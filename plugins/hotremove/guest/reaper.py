@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 PREFIX = "hotremove-"
@@ -61,29 +62,42 @@ def owner_of(directory: Path) -> tuple[int, str] | None:
     return int(pid), started
 
 
-def is_owned(directory: Path) -> bool:
-    """Whether the process that made the run directory still lives."""
+def is_left(directory: Path) -> bool:
+    """Whether the process that made the run directory is gone.
+
+    What nobody has signed is none of ours, whatever its name, unless it is empty: an owner writes
+    its name within moments, or was killed before it could.
+    """
     owner = owner_of(directory)
     if owner:
-        return start_time(owner[0]) == owner[1]
-    # Just being made: an owner writes its name within moments.
+        return start_time(owner[0]) != owner[1]
     with contextlib.suppress(OSError):
-        return time.time() - directory.stat().st_mtime < 60
+        is_old = time.time() - directory.stat().st_mtime >= 60
+        return is_old and not any(directory.iterdir())
     return False
 
 
-def emulators_of(directory: Path) -> set[int]:
-    """Pids of the QEMU processes that belong to a run directory, by their arguments."""
-    mark = os.fsencode(directory) + b"/"
+def emulators_of(directory: Path, having: str = "") -> set[int]:
+    """Pids of the QEMU processes that belong to a run directory, by their arguments.
+
+    Only those that have the text `having` in these.
+    """
+    mark, part = os.fsencode(directory) + b"/", having.encode()
     found = set()
     for entry in Path("/proc").iterdir():
         if not entry.name.isdigit():
             continue
         with contextlib.suppress(OSError):
             arguments = (entry / "cmdline").read_bytes()
-            if mark in arguments and b"qemu" in arguments.split(b"\0")[0]:
+            if mark in arguments and part in arguments and b"qemu" in arguments.split(b"\0")[0]:
                 found.add(int(entry.name))
     return found
+
+
+def kill(pid: int) -> None:
+    """End a process at once, if it is still there."""
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
 
 
 def keep(directory: Path, pid: int) -> None:
@@ -102,6 +116,16 @@ def kept(directory: Path) -> set[int]:
     return {int(pid) for pid, started in named if start_time(int(pid)) == started}
 
 
+@contextlib.contextmanager
+def temporary(what: str) -> Iterator[Path]:
+    """An empty folder for as long as the block lasts; till then `hotremove reap` spares it."""
+    with tempfile.TemporaryDirectory(prefix=f"{PREFIX}{what}-") as made:
+        sign(Path(made), os.getpid())
+        folder = Path(made, what)
+        folder.mkdir()
+        yield folder
+
+
 def reap(directory: Path, spare_kept: bool = False) -> set[int]:
     """Kill what runs in `directory` and remove it; gives the pids of the guests killed.
 
@@ -115,8 +139,7 @@ def reap(directory: Path, spare_kept: bool = False) -> set[int]:
         spared = kept(directory) if spare_kept else set()
         running = emulators_of(directory) - spared
         for pid in running:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+            kill(pid)
         killed |= running
         if not spared:
             shutil.rmtree(directory, ignore_errors=True)
@@ -131,7 +154,7 @@ def reap(directory: Path, spare_kept: bool = False) -> set[int]:
 def ownerless() -> list[Path]:
     """Run directories of this user whose owner is gone."""
     mine = (path for path in runs_folder().glob(PREFIX + "*") if path.is_dir())
-    return [path for path in mine if path.stat().st_uid == os.getuid() and not is_owned(path)]
+    return [path for path in mine if path.stat().st_uid == os.getuid() and is_left(path)]
 
 
 def abandoned() -> list[Path]:

@@ -9,12 +9,15 @@ import zlib
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hotremove.cache import host_errors
 from hotremove.errors import GuestLost
 from hotremove.guest.domain import Channels, move_channels
 from hotremove.guest.machine import Guest
+
+if TYPE_CHECKING:
+    from hotremove.guest.hypervisor import Hypervisor
 
 KIND = "snapshots"
 # Where the saved XML says that the channels are, until a guest has its own.
@@ -46,6 +49,24 @@ class Snapshot:
     def xml(self, channels: Channels) -> str:
         """The domain's XML with its channels where a new guest wants them."""
         return move_channels(str(self._record["xml"]), _NOWHERE, channels)
+
+    @property
+    def identity(self) -> tuple[int, int]:
+        """Tells it from another that was made in its place; (0, 0) where there is none."""
+        try:
+            found = self.memory.stat()
+        except OSError:
+            return (0, 0)
+        return found.st_ino, found.st_mtime_ns
+
+    def is_damaged(self, hypervisor: Hypervisor) -> bool:
+        """Whether it is proven to be of no use, by its checksum or by libvirt's reading of it."""
+        try:
+            self.verify()
+            hypervisor.saved_xml(self.memory)
+        except GuestLost:
+            return True
+        return False
 
     def verify(self) -> None:
         """Compare the image with its checksum: QEMU would start a guest with damaged memory.

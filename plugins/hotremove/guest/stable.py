@@ -12,6 +12,7 @@ from pathlib import Path
 from hotremove.cache import Cache, digest
 from hotremove.errors import GuestDied, GuestLost, HotremoveError
 from hotremove.guest import snapshot
+from hotremove.guest.calls import CallOverdue
 from hotremove.guest.clock import CLOCK
 from hotremove.guest.domain import Channels
 from hotremove.guest.embedded import first_to_learn, keep_capabilities, prepare_root
@@ -22,12 +23,14 @@ from hotremove.guest.plan import GuestPlan
 from hotremove.guest.polling import wait_until
 from hotremove.guest.run_directory import RunDirectory
 from hotremove.guest.snapshot import Snapshot
-from hotremove.progress import waiting
+from hotremove.progress import say, waiting
 
 # From power-on to the agent's greeting, in seconds: 4 s on an idle machine under TCG.
 BOOT_DEADLINE = 120.0
 # From a saved guest to the agent's answer, in seconds: 0.5 s on an idle machine.
 RESTORE_DEADLINE = 60.0
+# How often a guest is restored before it is booted instead.
+RESTORES = 2
 
 
 class Stable:
@@ -101,14 +104,34 @@ class Stable:
             return self._boot_for_gdb(plan, self.gdb)
         if self.fresh_boot or plan.errand or plan.devices or not self.hypervisor.embedded:
             return self.boot(plan)
-        saved = self._snapshot(plan)
-        try:
-            return self._restore(plan, saved)
-        except (GuestDied, GuestLost):
-            # A damaged snapshot must not cost a verdict: it is made again, once.
-            self.cache.discard(snapshot.KIND, saved.directory.name)
-            self._verified.discard(saved.directory)
-            return self._restore(plan, self._snapshot(plan))
+        return self._fresh_from_snapshot(plan)
+
+    def _fresh_from_snapshot(self, plan: GuestPlan) -> Guest:
+        """A restored guest, of a snapshot that is made again if it is proven to be bad.
+
+        Neither a damaged snapshot nor one failed restore must cost a verdict; but a guest that died
+        tells of its kernel, and one that libvirt does not come back from is lost.
+        """
+        for _ in range(RESTORES):
+            saved = self._snapshot(plan)
+            try:
+                return self._restore(plan, saved)
+            except (GuestDied, CallOverdue):
+                raise
+            except GuestLost as error:
+                why = error
+                self._verified.discard(saved.directory)
+                self._set_aside(saved, lambda again: again.is_damaged(self.hypervisor))
+        guest = self.boot(plan)
+        # What cannot be restored twice, where booting works, is as good as damaged.
+        if self._set_aside(saved, lambda again: again.identity == saved.identity):
+            say(f"a saved guest is made again, as it does not come up: {why}")
+        return guest
+
+    def _set_aside(self, saved: Snapshot, is_bad: Callable[[Snapshot], bool]) -> bool:
+        """Remove a snapshot from the cache if what lies there now is bad; others may use it."""
+        key = saved.directory.name
+        return self.cache.discard(snapshot.KIND, key, lambda entry: is_bad(Snapshot(entry)))
 
     @contextmanager
     def lend(

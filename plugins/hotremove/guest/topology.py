@@ -8,10 +8,12 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from json import dumps
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, get_origin, get_type_hints
 
 from hotremove.build.sources import source_folder
 from hotremove.errors import UsageProblem
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -88,8 +90,8 @@ def parse_topology(name: str, table: Mapping[str, Any]) -> Topology:
     """
     fields = {key: value for key, value in table.items() if key != "node"}
     try:
-        nodes = tuple(Node(**node) for node in table.get("node", ()))
-        topology = Topology(name=name, nodes=nodes, **fields)
+        nodes = tuple(_checked(Node, node) for node in _tables(table.get("node", ())))
+        topology = _checked(Topology, {"name": name, "nodes": nodes, **fields})
     except TypeError as error:
         raise UsageProblem(f"topology {name}: {error}") from error
     if not 0 <= topology.movable_node < len(nodes):
@@ -98,6 +100,34 @@ def parse_topology(name: str, table: Mapping[str, Any]) -> Topology:
             f"{len(nodes)} nodes"
         )
     return topology
+
+
+def _tables(given: Any) -> list[Mapping[str, Any]]:
+    if not isinstance(given, list | tuple) or not all(isinstance(one, dict) for one in given):
+        raise TypeError("`node` is a list of tables: [[node]]")
+    return list(given)
+
+
+def _checked(kind: type[T], fields: Mapping[str, Any]) -> T:
+    """A `kind` of these fields, each of its type; numbers are not negative.
+
+    Raises:
+        TypeError: one is not, is unknown or missing; the text names it.
+    """
+    known = get_type_hints(kind)
+    for name, value in fields.items():
+        wanted = get_origin(known.get(name)) or known.get(name)
+        # TOML's `true` would pass for the number 1.
+        if wanted and type(value) is not wanted:
+            told = f"{name} = {value!r} is {_words(type(value))}, not {_words(wanted)}"
+            raise TypeError(told)
+        if type(value) is int and value < 0:
+            raise TypeError(f"{name} = {value} is negative")
+    return kind(**fields)
+
+
+def _words(kind: type) -> str:
+    return {int: "a whole number", str: "a text", bool: "true or false"}.get(kind, kind.__name__)
 
 
 def load_topology(name: str) -> Topology:

@@ -15,6 +15,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from hotremove import processes
 from hotremove.cache import no_space
 from hotremove.errors import HostProblem
 from hotremove.kernels import architecture, mirrors
@@ -27,6 +28,10 @@ _MACHINE_MAIN = Path("/etc/apt/apt.conf")
 _NO_RELEASE = re.compile(
     r"^E: The repository '\S+ (\S+) Release' does (?:not|no longer) have a Release file", re.M
 )
+# Seconds. apt itself gives up a server that is silent for 30, and tries again some times.
+_UPDATE = 900.0
+# Without a word on how far a download is.
+_STALL = 600.0
 _PROGRESS = re.compile(r"dlstatus:\d+:([\d.]+):")
 
 
@@ -130,7 +135,8 @@ class PrivateApt:
     def _refresh(self, repositories: Sequence[Repository], what: str) -> None:
         self._prepare(repositories)
         with waiting(f"fetching the package lists of {what}"):
-            done = self._run(["apt-get", "-q", "update"])
+            fetching = f"fetching the package lists of {what}"
+            done = self._run(["apt-get", "-q", "update"], fetching)
         if done.returncode == 0:
             return
         if missing := _NO_RELEASE.findall(done.stderr):
@@ -171,34 +177,28 @@ class PrivateApt:
         output: list[str] = []
         with (
             transfer(title, total) as bar,
-            subprocess.Popen(
+            processes.started(
                 command,
+                title,
+                _STALL,
                 env=self._environment(),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 text=True,
                 errors="replace",
-            ) as process,
+            ) as child,
         ):
-            for line in process.stdout or ():
+            for line in child.lines():
                 output.append(line)
                 if found := _PROGRESS.match(line):
                     bar.advance_to(int(float(found.group(1)) * total / 100))
-        if process.returncode:
+        if child.process.returncode:
             raise failure(title, "".join(output))
 
-    def _run(self, command: list[str]) -> subprocess.CompletedProcess[str]:
+    def _run(
+        self, command: list[str], what: str = "asking apt"
+    ) -> subprocess.CompletedProcess[str]:
         try:
-            return subprocess.run(
-                command,
-                env=self._environment(),
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                errors="replace",
-                check=False,
-            )
+            return processes.run(command, what, _UPDATE, env=self._environment())
         except FileNotFoundError as error:
             raise HostProblem(f"{command[0]} is not installed: debian: kernels need apt") from error
 

@@ -16,7 +16,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+from hotremove import processes
 from hotremove.cache import Cache, digest, no_space
 from hotremove.errors import Blocked, HostProblem
 from hotremove.kernels import apt
@@ -25,6 +27,9 @@ from hotremove.progress import waiting
 from hotremove.tool import tool
 
 KIND = "buildroots"
+LIMIT = 1800.0
+"""Seconds for a step that takes a minute or two: a build root, modules, unpacking a source. A whole
+kernel is given so long for each file."""
 
 # Documentation and translations are a third of the packages' size.
 _LEFT_OUT = ("doc", "man", "locale", "info", "lintian")
@@ -73,40 +78,27 @@ class Buildroot:
     root: Path
 
     def run(self, command: Command) -> subprocess.CompletedProcess[str]:
-        """Run a command in it and keep what it prints."""
-        return subprocess.run(
-            self._enter(command),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            env=_PATH | dict(command.settings),
-            check=False,
-        )
+        """Run a command in it and keep what it prints.
+
+        Raises:
+            HostProblem: it does not end in half an hour.
+        """
+        settings = _PATH | dict(command.settings)
+        return processes.run(self._enter(command), _said(command), LIMIT, env=settings)
 
     @contextmanager
-    def start(self, command: Command) -> Iterator[subprocess.Popen[str]]:
-        """Start a command in it; all it prints can be read from its `stdout`.
+    def start(self, command: Command) -> Iterator[processes.Child]:
+        """Start a command in it, which gives all it prints by its `lines()`.
 
         It is over, and all it started, when the block is left; by an error before it is done.
+
+        Raises:
+            HostProblem: it says nothing for half an hour.
         """
-        process = subprocess.Popen(
-            self._enter(command),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            env=_PATH | dict(command.settings),
-        )
-        with process:
-            try:
-                yield process
-            except BaseException:
-                process.kill()
-                # The pipe ends with the last process of the namespace.
-                process.communicate()
-                raise
+        how: dict[str, Any] = {"stderr": subprocess.STDOUT, "text": True, "errors": "replace"}
+        how["env"] = _PATH | dict(command.settings)
+        with processes.started(self._enter(command), _said(command), LIMIT, **how) as child:
+            yield child
 
     def compiler(self) -> str:
         """Names and versions of the compiler's packages, `binutils 2.40-2, gcc-12 12.2.0-14`."""
@@ -133,7 +125,7 @@ def _alone() -> list[str]:
 @functools.cache
 def find_obstacle() -> str | None:
     """Why no build root can be entered on this machine; None if nothing is in the way."""
-    tried = subprocess.run([*_alone(), "true"], capture_output=True, text=True, check=False)
+    tried = processes.run([*_alone(), "true"], "trying to enter a build root")
     if not tried.returncode:
         return None
     said = tried.stderr.strip()
@@ -178,24 +170,27 @@ def _bootstrap(environment: AptEnvironment, packages: Sequence[str], target: Pat
     with tempfile.TemporaryFile("w+") as log, tempfile.TemporaryFile("w+") as sources:
         sources.write("\n".join(environment.sources) + "\n")
         sources.seek(0)
-        with subprocess.Popen(
-            _mmdebstrap(environment, packages),
-            stdin=sources,
-            stdout=subprocess.PIPE,
-            stderr=log,
-            env=settings,
+        made = _mmdebstrap(environment, packages)
+        what = f"making a build root of {environment.suite}"
+        with processes.started(
+            made, what, LIMIT, stdin=sources, stderr=log, env=settings
         ) as bootstrap:
-            unpacked = subprocess.run(
-                ["tar", "-x", "-C", target, "--exclude=./dev/*", "--no-same-owner"],
-                stdin=bootstrap.stdout,
-                capture_output=True,
-                text=True,
-            )
+            unpacked = _unpack(bootstrap, target)
         log.seek(0)
-        if bootstrap.returncode:
+        if bootstrap.process.returncode:
             raise refusal(environment.suite, log.read())
-    if unpacked.returncode:
-        raise HostProblem(f"the build root cannot be unpacked: {unpacked.stderr.strip()[:200]}")
+    if unpacked:
+        raise HostProblem(f"the build root cannot be unpacked: {unpacked[:200]}")
+
+
+def _unpack(bootstrap: processes.Child, target: Path) -> str:
+    """Unpack what mmdebstrap writes; tar's complaint, if it fails."""
+    tar = ["tar", "-x", "-C", str(target), "--exclude=./dev/*", "--no-same-owner"]
+    how: dict[str, Any] = {"stderr": subprocess.PIPE, "text": True}
+    how["stdin"] = bootstrap.process.stdout
+    with processes.started(tar, "unpacking a build root", LIMIT, **how) as unpacking:
+        _, complaint = unpacking.process.communicate()
+    return complaint.strip() if unpacking.process.returncode else ""
 
 
 def _mmdebstrap(environment: AptEnvironment, packages: Sequence[str]) -> list[str]:
@@ -204,6 +199,10 @@ def _mmdebstrap(environment: AptEnvironment, packages: Sequence[str]) -> list[st
     include = f"--include={','.join((*_TOOLS, *packages))}"
     first = [tool("mmdebstrap", "mmdebstrap"), "--variant=apt", "--format=tar", include]
     return [*first, *options, environment.suite, "-", "-"]
+
+
+def _said(command: Command) -> str:
+    return f"running {' '.join(command.words)[:60]} in a build root"
 
 
 def refusal(suite: str, log: str) -> Blocked | HostProblem:

@@ -8,13 +8,13 @@ linux-binary-V, linux-modules-V and linux-base-V of the same version.
 from __future__ import annotations
 
 import re
-import subprocess
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from hotremove import processes
 from hotremove.cache import Cache, digest
 from hotremove.errors import HostProblem, UsageProblem
 from hotremove.kernels import architecture, entry, mirrors, packages
@@ -354,5 +354,5 @@ def _has_companions(suite: str) -> bool:
 
 def _bootstrap_settings() -> tuple[str, ...]:
     """The machine's apt settings on how to reach mirrors and how old an index may be."""
-    done = subprocess.run(["apt-config", "dump"], capture_output=True, text=True, check=False)
+    done = processes.run(["apt-config", "dump"], "asking apt for its settings")
     return tuple(line.removesuffix(";") for line in _BOOTSTRAP_SETTINGS.findall(done.stdout))

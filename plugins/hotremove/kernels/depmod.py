@@ -9,9 +9,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from hotremove import processes
 from hotremove.errors import UsageProblem
 from hotremove.tool import tool
 
+# Seconds; some for a distribution's kernel.
+_INDEXING = 600.0
 _UNREAD = re.compile(r"ERROR: failed to load symbols from (\S+): (.+)")
 
 
@@ -39,13 +42,8 @@ def index(root: Path, release: str) -> None:
 
 def _run(root: Path, release: str) -> subprocess.CompletedProcess[str]:
     with _in_either_place(root):
-        return subprocess.run(
-            [tool("depmod", "kmod"), "-b", str(root), release],
-            capture_output=True,
-            text=True,
-            errors="replace",
-            check=False,
-        )
+        command = [tool("depmod", "kmod"), "-b", str(root), release]
+        return processes.run(command, f"indexing the modules of {release}", _INDEXING)
 
 
 @contextmanager

@@ -148,13 +148,13 @@ class _Work:
         lines: list[str] = []
         with (
             counting(f"compiling {self.recipe.what}", "files") as counter,
-            self.root.start(self._command(words)) as process,
+            self.root.start(self._command(words)) as child,
         ):
-            for line in process.stdout or ():
+            for line in child.lines():
                 lines.append(line.rstrip())
                 if found := _COMPILED.match(line):
                     counter.count(found[1])
-        if process.returncode:
+        if child.process.returncode:
             raise failure(self.recipe.what, lines)
 
     def lay_out(self, target: Path) -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from hotremove import processes
 from hotremove.errors import HostProblem, UsageProblem
 
 MIRROR = "HOTREMOVE_MIRROR"
@@ -85,9 +85,7 @@ def _machine_indexes(environment: Mapping[str, str]) -> str:
     """What apt would fetch on an update; apt reads its own formats, and nothing is fetched."""
     command = ["apt-get", "update", "--print-uris"]
     try:
-        done = subprocess.run(
-            command, env=environment, capture_output=True, text=True, errors="replace", check=False
-        )
+        done = processes.run(command, "asking apt for its mirrors", env=environment)
     except FileNotFoundError as error:
         raise HostProblem("apt-get is not installed: debian: kernels need it") from error
     return done.stdout

@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from hotremove import processes
 from hotremove.cache import Cache, digest
 from hotremove.errors import UsageProblem
 from hotremove.kernels import architecture, archive, entry, files, layout, stream
@@ -77,7 +77,7 @@ def unpack(debs: Sequence[Path], root: Path, place: archive.Place = layout.place
 
 def _show(path: Path, template: str) -> str:
     command = [_dpkg_deb(), f"--showformat={template}", "--show", str(path)]
-    done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
+    done = processes.run(command, f"reading {path.name}")
     if done.returncode:
         raise stream.damaged(path.name, done.stderr)
     return done.stdout

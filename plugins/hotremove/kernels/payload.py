@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import bz2
 import lzma
-import subprocess
 import zlib
 from collections.abc import Callable
 from pathlib import Path
 
 from zstandard import ZstdError
 
+from hotremove import processes
 from hotremove.kernels import zstd
 from hotremove.tool import find_tool
 
@@ -65,7 +65,7 @@ def _by_lz4(payload: bytes) -> bytes:
     program = find_tool("lz4")
     if not program:
         raise ValueError("lz4 is not installed")
-    return subprocess.run([program, "-dc"], input=payload, capture_output=True, check=False).stdout
+    return processes.feed([program, "-dc"], "unpacking a kernel", payload).stdout
 
 
 _FORMATS: tuple[tuple[bytes, Callable[[bytes], bytes]], ...] = (

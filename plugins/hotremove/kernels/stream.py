@@ -9,10 +9,13 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from hotremove import processes
 from hotremove.errors import UsageProblem
 from hotremove.kernels import archive, layout
 
 _BUFFER_BYTES = 1 << 20
+# Seconds; half a minute for a kernel's debug information.
+_UNPACKING = 1800.0
 
 
 def unpack(
@@ -25,18 +28,15 @@ def unpack(
     """
     with (
         tempfile.TemporaryFile() as errors,
-        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors) as process,
+        processes.started(command, f"unpacking {name}", _UNPACKING, stderr=errors) as child,
     ):
-        try:
-            with (
-                archive.damage_is_reported(name),
-                tarfile.open(fileobj=process.stdout, mode="r|", bufsize=_BUFFER_BYTES) as members,
-            ):
-                archive.unpack(members, root, name, place)
-            _drain(process)
-        except BaseException:
-            process.kill()
-            raise
+        process = child.process
+        with (
+            archive.damage_is_reported(name),
+            tarfile.open(fileobj=process.stdout, mode="r|", bufsize=_BUFFER_BYTES) as members,
+        ):
+            archive.unpack(members, root, name, place)
+        _drain(process)
         if process.wait():
             errors.seek(0)
             raise damaged(name, errors.read().decode(errors="replace"))

@@ -8,9 +8,9 @@ the headers that modules are built against.
 from __future__ import annotations
 
 import shutil
-import subprocess
 from pathlib import Path
 
+from hotremove import processes
 from hotremove.cache import Cache, digest
 from hotremove.errors import UsageProblem
 from hotremove.kernels import architecture, config, entry
@@ -19,6 +19,8 @@ from hotremove.kernels.kernel import Kernel
 from hotremove.progress import waiting
 from hotremove.tool import tool
 
+# Seconds; a minute for a distribution's configuration.
+_INSTALLING = 1800.0
 _IMAGES = tuple(arch.image_file for arch in architecture.SUPPORTED)
 _BUILD_FILES = (".config", "Module.symvers", "modules.order", "include/config/kernel.release")
 
@@ -71,9 +73,8 @@ def _install_modules(tree: Path, root: Path) -> None:
     # depmod runs later, where it is found: /sbin is often not on a user's PATH.
     settings = [f"INSTALL_MOD_PATH={root}", "INSTALL_MOD_STRIP=1", "DEPMOD=true"]
     with waiting(f"installing the modules of {tree}"):
-        done = subprocess.run(
-            [*command, *settings], capture_output=True, text=True, errors="replace", check=False
-        )
+        what = f"installing the modules of {tree}"
+        done = processes.run([*command, *settings], what, _INSTALLING)
     if done.returncode:
         reason = (done.stderr.strip().splitlines() or ["no reason given"])[0]
         raise UsageProblem(f"modules_install fails in {tree}: {reason}")

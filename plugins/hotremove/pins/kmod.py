@@ -15,7 +15,7 @@ from hotremove.guest.machine import Guest
 from hotremove.pins.buffer import Buffer, PinRefused
 from hotremove.pins.path import PinPath
 from hotremove.pins.pin import Pin
-from hotremove.pins.rdma import DEVICE, Rdma
+from hotremove.pins.rdma import Rdma
 
 # Names the mediated device; any UUID will do in a guest of its own.
 _UUID = "83b8f4f2-509f-382f-3c1e-e6bfe0fa1001"
@@ -61,7 +61,7 @@ class PinHold(PinPath):
 
 
 class Umem(PinPath):
-    """The device /dev/pin_rdma of kmods/pin_rdma: ib_umem_get() for the guest's rxe device."""
+    """The device /dev/pin_rdma of kmods/pin_rdma: ib_umem_get() for the guest's RDMA device."""
 
     def __init__(self, rdma: Rdma, module: Path) -> None:
         """Load `module`, a file of the host.
@@ -70,6 +70,7 @@ class Umem(PinPath):
             Blocked: the kernel does not take it.
         """
         load_module(rdma.guest, module)
+        self._device = rdma.device
 
     def pin(self, buffer: Buffer, batch: int | None = None) -> Pin:
         """Pin through ib_umem_get, `batch` bytes a call.
@@ -77,7 +78,7 @@ class Umem(PinPath):
         Raises:
             PinRefused: its errno.
         """
-        return buffer.pin("umem", "ib_umem", device=DEVICE, batch=batch)
+        return buffer.pin("umem", "ib_umem", device=self._device, batch=batch)
 
 
 class Mediated(PinPath):

@@ -5,8 +5,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
-import tempfile
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -14,9 +12,11 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hotremove import processes
 from hotremove.build.initramfs import build_image
 from hotremove.cache import Cache
 from hotremove.errors import HotremoveError, UsageProblem
+from hotremove.guest import reaper
 from hotremove.kernels import spec
 from hotremove.progress import say
 from hotremove.report.bisect import Answer, Step, judge_run
@@ -182,8 +182,8 @@ def _prepare(kernel: str) -> None:
 def _folder(options: Namespace, number: int) -> Iterator[Path]:
     """Where a run of the step puts its evidence, which is kept if that is wanted."""
     if options.artifacts is None:
-        with tempfile.TemporaryDirectory(prefix="hotremove-bisect-") as temporary:
-            yield Path(temporary)
+        with reaper.temporary("bisect") as folder:
+            yield folder
         return
     name = f"{_commit(options.tree or Path())}-{number + 1}"
     base: Path = options.artifacts.absolute()
@@ -197,7 +197,7 @@ def _commit(tree: Path) -> str:
     """The commit that is checked out, for a folder's name."""
     command = ["git", "-C", str(tree), "rev-parse", "--short=12", "HEAD"]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        done = processes.run(command, "asking git for the commit")
     except OSError:
         return "step"
     return done.stdout.strip() or "step"

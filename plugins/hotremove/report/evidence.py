@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hotremove.cache import digest, host_errors
-from hotremove.errors import HotremoveError
 from hotremove.guest.machine import Guest
 from hotremove.guest.plan import GuestPlan
 from hotremove.observe.logline import parse_line
@@ -65,8 +64,7 @@ class Evidence:
     def started(self, guest: Guest) -> None:
         """Keep the domain's XML while there is a domain."""
         if self.directory:
-            with guest.hypervisor.errors(HotremoveError, "reading a guest's XML"):
-                (self.directory / "domain.xml").write_text(guest.domain.XMLDesc(0))
+            (self.directory / "domain.xml").write_text(guest.xml())
 
     def after(self, guest: Guest, emulator_log: Path) -> None:
         """Keep the guest's logs and what the removals counted."""

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, TextIO, cast
 import pytest
 
 from hotremove.dimensions import wants_guest
+from hotremove.guest import reaper
 from hotremove.report.doing import Activity, lines
 from hotremove.report.statusline import StatusLine
 
@@ -81,7 +82,8 @@ class Display:
     def pytest_configure_node(self, node: Any) -> None:
         """Say to a worker of pytest-xdist where to leave what it does."""
         if self._folder is None:
-            self._folder = Path(tempfile.mkdtemp(prefix="hotremove-live-"))
+            self._folder = Path(tempfile.mkdtemp(prefix=f"{reaper.PREFIX}live-"))
+            reaper.sign(self._folder, os.getpid())
         node.workerinput[_FOLDER] = str(self._folder)
 
     @pytest.hookimpl(optionalhook=True)

@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from hotremove.guest import reaper
 from hotremove.report.bundle import SUFFIX, unpack
 from hotremove.report.case import Case
 from hotremove.report.record import FILE, Record, Result, read_whole
@@ -46,9 +46,9 @@ def opened(path: Path) -> Iterator[Source]:
         DataProblem: there is no run there, or a damaged one.
     """
     if path.name.endswith(SUFFIX):
-        with tempfile.TemporaryDirectory(prefix="hotremove-") as folder:
-            unpack(path, Path(folder))
-            yield read(Path(folder), str(path))
+        with reaper.temporary("bundle") as folder:
+            unpack(path, folder)
+            yield read(folder, str(path))
     else:
         yield read(path, str(path))
 

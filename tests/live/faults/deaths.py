@@ -42,6 +42,11 @@ def test_emulator_killed_after_the_last_command(guest):
     os.kill(guest.process.pid, signal.SIGKILL)
 
 
+def test_emulator_stopped(guest):
+    os.kill(guest.process.pid, signal.SIGSTOP)
+    guest.plug_dimm("ua-dimm0", 128, 1)
+
+
 def test_processors_stopped(guest):
     guest.domain.suspend()
     guest.control.run("true", 60)

@@ -1,0 +1,19 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who pins for a device pins for the one that the guest was given, whatever it is called."""
+
+import pytest
+
+from hotremove.pins.kmod import Umem
+from hotremove.scenario import MIB
+
+pytestmark = [pytest.mark.live, pytest.mark.hotremove]
+
+# A device of another name is all there is, as where the host's driver names it.
+ANOTHER = "modprobe -r rdma_rxe && modprobe rdma_rxe && rxe_link roce0 rdma0"
+
+
+def test_umem_pins_for_the_device_that_was_given(rdma, farm, kernel, map_on_node):
+    rdma.guest.control.check(ANOTHER)
+    rdma.device = "roce0"
+    umem = Umem(rdma, farm.kmods(kernel).find("pin_rdma"))
+    assert umem.pin(map_on_node(0, 4 * MIB)).size == 4 * MIB
