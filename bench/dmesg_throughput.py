@@ -22,7 +22,7 @@ from collections.abc import Callable
 from pathlib import Path
 from resource import RUSAGE_CHILDREN, getrusage
 
-from hotremove.observe.logline import parse_line
+from hotremove.observe.kernellog.logline import parse_line
 
 GOLDEN = Path(__file__).parents[1] / "tests" / "golden"
 ORDINARY = (

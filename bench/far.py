@@ -21,10 +21,10 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from hotremove.farm.far_stable import FarStable
-from hotremove.farm.farm import Farm
-from hotremove.farm.hosts import Host, read_hosts
-from hotremove.options import Options
+from hotremove.plugin.options import Options
+from hotremove.remote.hosts import Host, read_hosts
+from hotremove.remote.remote_guests import FarStable
+from hotremove.session.farm import Farm
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests/live"))
 from laboratory import Laboratory

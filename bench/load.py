@@ -22,11 +22,11 @@ from collections import defaultdict
 from contextlib import ExitStack
 from pathlib import Path
 
-from hotremove.farm.farm import Farm
-from hotremove.guest.reaper import emulators_of
 from hotremove.memory.dimm import Dimm
-from hotremove.options import Options
-from hotremove.report.record import read_record
+from hotremove.plugin.options import Options
+from hotremove.results.record import read_record
+from hotremove.session.farm import Farm
+from hotremove.virt.reaper import emulators_of
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 SCENARIO = "scenarios/test_pinned_memory_leaves.py::test_dimm_leaves_under_an_rdma_memory_region"
@@ -39,7 +39,7 @@ _WATCH = """
 import json, os, threading
 from pathlib import Path
 import pytest
-from hotremove.guest.reaper import runs_folder
+from hotremove.virt.reaper import runs_folder
 
 @pytest.hookimpl(trylast=True)
 def pytest_runtest_logfinish(nodeid):

@@ -23,10 +23,10 @@ from pathlib import Path
 
 from bare_qemu import Bare
 
-from hotremove.farm.farm import Farm
+from hotremove.guest.local import Stable
 from hotremove.guest.plan import GuestPlan
-from hotremove.guest.stable import Stable
-from hotremove.options import Options
+from hotremove.plugin.options import Options
+from hotremove.session.farm import Farm
 
 GOAL = 0.6  # seconds, median
 MIB = 1 << 20

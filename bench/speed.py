@@ -24,9 +24,9 @@ from pathlib import Path
 from bare_qemu import Bare, hot_remove
 
 from hotremove.cache import Cache
-from hotremove.farm.farm import Farm
 from hotremove.guest.plan import GuestPlan
-from hotremove.options import Options
+from hotremove.plugin.options import Options
+from hotremove.session.farm import Farm
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 SCENARIO = "scenarios/test_pinned_memory_leaves.py::test_dimm_leaves_under_an_rdma_memory_region"

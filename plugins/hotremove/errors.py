@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from hotremove.observe.report import Report
+    from hotremove.observe.kernellog.report import Report
 
 
 class HotremoveError(Exception):

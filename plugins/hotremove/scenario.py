@@ -2,8 +2,8 @@
 """The words scenarios are written in, beside the fixtures."""
 
 from hotremove.errors import NotApplicable
-from hotremove.observe.cost import MOVABLE, NORMAL, Point
 from hotremove.observe.pagemap import PAGE_BYTES as PAGE
+from hotremove.pincost.model import MOVABLE, NORMAL, Point
 from hotremove.pins.buffer import PinRefused
 from hotremove.pins.path import PINNED, told
 from hotremove.pins.pin import MIB

@@ -19,16 +19,16 @@ from pathlib import Path
 import pytest
 
 from hotremove.errors import HotremoveError
-from hotremove.farm.farm import Farm
 from hotremove.guest.machine import Guest
-from hotremove.guest.topology import Topology
 from hotremove.kernels.kernel import Kernel
 from hotremove.memory.dimm import Dimm
 from hotremove.memory.normal_dimm import NormalDimm
-from hotremove.observe.dmesg import find_reports
+from hotremove.observe.kernellog.dmesg import find_reports
 from hotremove.observe.pagedump import parse_dumps
 from hotremove.pins.path import PinPath
 from hotremove.scenario import MIB
+from hotremove.session.farm import Farm
+from hotremove.virt.topology import Topology
 
 pytestmark = pytest.mark.hotremove
 

@@ -8,7 +8,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from hotremove.observe.dmesg import find_reports, read_lines
+from hotremove.observe.kernellog.dmesg import find_reports, read_lines
 from hotremove.observe.pagedump import DumpedPages, parse_dumps, split_refcount
 
 KEYS = ("kind", "severity", "title", "fingerprint", "trace", "start", "end", "caller", "panicked")

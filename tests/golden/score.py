@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from pathlib import Path
 
-from hotremove.observe.dmesg import find_reports, read_lines
-from hotremove.observe.report import Report
+from hotremove.observe.kernellog.dmesg import find_reports, read_lines
+from hotremove.observe.kernellog.report import Report
 
 GOLDEN = Path(__file__).parent
 

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hotremove.cache import Cache
-from hotremove.guest.reaper import emulators_of
-from hotremove.report.record import Result, read_record, read_whole
+from hotremove.results.record import Result, read_record, read_whole
+from hotremove.virt.reaper import emulators_of
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 # What a run takes from the cache besides saved guests and locks; it may be shared.

@@ -19,7 +19,7 @@ import pytest
 from laboratory import until
 from ways import WAYS, Way
 
-from hotremove.tool import find_tool
+from hotremove.hosttools import find_tool
 
 # Programs and their packages.
 _PROGRAMS = (("ip", "iproute2"), ("libvirtd", "libvirt-daemon"))

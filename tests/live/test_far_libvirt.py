@@ -12,8 +12,8 @@ from machines import Machine, network
 
 from hotremove.cache import Cache, digest
 from hotremove.errors import HostProblem
-from hotremove.farm.storage import Store, volume_xml
-from hotremove.guest.hypervisor import Hypervisor
+from hotremove.remote.storage import Store, volume_xml
+from hotremove.virt.hypervisor import Hypervisor
 
 pytestmark = pytest.mark.live
 

@@ -13,7 +13,7 @@ import pexpect
 import pytest
 from laboratory import CHECKOUT, WORKS, until
 
-from hotremove.guest.reaper import kept
+from hotremove.virt.reaper import kept
 
 pytestmark = pytest.mark.live
 

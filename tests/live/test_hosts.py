@@ -15,7 +15,7 @@ import pytest
 from laboratory import CHECKOUT, Laboratory, until
 from machines import Machine, network
 
-from hotremove.report.record import read_record
+from hotremove.results.record import read_record
 
 pytestmark = pytest.mark.live
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from laboratory import CHECKOUT
 
-from hotremove.report.record import read_record
+from hotremove.results.record import read_record
 
 pytestmark = pytest.mark.live
 

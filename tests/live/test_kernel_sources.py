@@ -7,7 +7,8 @@ import pytest
 
 from hotremove.cache import Cache
 from hotremove.errors import UsageProblem
-from hotremove.kernels import debian, inspect, spec
+from hotremove.kernels import capabilities, spec
+from hotremove.kernels.sources import debian
 
 SUITES = {"bullseye": (5, 10), "bookworm": (6, 1), "trixie": (6, 12)}
 NEEDED = ("boot", "sysfs offline", "DIMM plug and eject", "rdma pins", "vfio pins")
@@ -19,8 +20,8 @@ def test_a_suites_kernel_can_run_the_main_scenarios(suite: str) -> None:
     assert kernel.point_release[:2] == SUITES[suite]
     assert kernel.modules is not None
     assert "rdma_rxe.ko" in (kernel.modules / "modules.dep").read_text()
-    wanted = [capability for capability in inspect.CAPABILITIES if capability.name in NEEDED]
-    assert {c.name: inspect.missing(kernel, c) for c in wanted} == dict.fromkeys(NEEDED, ())
+    wanted = [capability for capability in capabilities.CAPABILITIES if capability.name in NEEDED]
+    assert {c.name: capabilities.missing(kernel, c) for c in wanted} == dict.fromkeys(NEEDED, ())
 
 
 @pytest.mark.nightly

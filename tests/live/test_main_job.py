@@ -11,7 +11,7 @@ from laboratory import CHECKOUT
 
 from hotremove.cache import Cache
 from hotremove.kernels.spec import resolve
-from hotremove.report.record import Result, read_record
+from hotremove.results.record import Result, read_record
 
 pytestmark = pytest.mark.live
 

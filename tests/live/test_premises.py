@@ -6,11 +6,11 @@ import pytest
 from hotremove.errors import GuestLost, HotremoveError, NotApplicable
 from hotremove.memory.arrival import OnlineRefused
 from hotremove.memory.offline import SignalIgnored
+from hotremove.memory.removal import UnexpectedOutcome
 from hotremove.pins import buffer as buffers
 from hotremove.pins.buffer import Buffer, HolderStuck
 from hotremove.pins.kmod import load_module
 from hotremove.scenario import MIB, PAGE, REFUSED, REMOVED, STUCK
-from hotremove.verdict.removal import UnexpectedOutcome
 
 pytestmark = [pytest.mark.live, pytest.mark.hotremove]
 

@@ -20,7 +20,7 @@ from ktap_reader import read_ktap
 from laboratory import CHECKOUT
 from lxml import etree
 
-from hotremove.report.record import Record, read_whole
+from hotremove.results.record import Record, read_whole
 
 pytestmark = pytest.mark.live
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from laboratory import Laboratory
 
-from hotremove.build.initramfs import BOOT_MODULES
-from hotremove.build.modules import ModuleIndex
+from hotremove.bootimage.initramfs import BOOT_MODULES
+from hotremove.bootimage.modules import ModuleIndex
 from hotremove.cache import Cache
 from hotremove.errors import UsageProblem
 from hotremove.kernels import spec

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from laboratory import NEVER_BOOTS, WAITS, WORKS, until
 
-from hotremove.guest.reaper import emulators_of
+from hotremove.virt.reaper import emulators_of
 
 pytestmark = pytest.mark.live
 

@@ -9,7 +9,8 @@ import pytest
 from laboratory import WORKS, until
 
 from hotremove.errors import GuestLost
-from hotremove.guest import hypervisor, snapshot
+from hotremove.guest import snapshot
+from hotremove.virt import hypervisor
 
 pytestmark = pytest.mark.live
 

@@ -5,7 +5,7 @@ import pytest
 from test_kernel_reports import run as run_pytest
 from verdict_table import LIVE, TABLE
 
-from hotremove.report.record import read_record
+from hotremove.results.record import read_record
 
 pytestmark = pytest.mark.live
 

@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
 
-from hotremove.tool import find_tool
+from hotremove.hosttools import find_tool
 
 
 class Way(ABC):

@@ -128,7 +128,7 @@ def test_a_record_that_finds_no_space(
     def full(_config: pytest.Config) -> None:
         Path("/dev/full").write_text("record")
 
-    monkeypatch.setattr("hotremove.report.reporting.write", full)
+    monkeypatch.setattr("hotremove.plugin.reporting.write", full)
     pytester.makepyfile("def test_plain():\n    pass\n")
     done = run()
     assert done.code == 4

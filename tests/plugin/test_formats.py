@@ -11,8 +11,8 @@ import pytest
 from ktap_reader import read_ktap
 from lxml import etree
 
-from hotremove.cli import main
-from hotremove.report.record import read_whole
+from hotremove.cli.main import main
+from hotremove.results.record import read_whole
 
 pytest_plugins = ["pytester"]
 
@@ -44,8 +44,8 @@ def test_plain():
 @pytest.fixture
 def finished(run, pytester: pytest.Pytester, kernel_image: Path, tmp_path: Path, monkeypatch):
     """A finished run of scenarios that boot nothing."""
-    monkeypatch.setattr("hotremove.farm.farm.Farm.prepare", lambda farm: None)
-    monkeypatch.setattr("hotremove.report.reporting.header", lambda farm: [])
+    monkeypatch.setattr("hotremove.session.farm.Farm.prepare", lambda farm: None)
+    monkeypatch.setattr("hotremove.plugin.reporting.header", lambda farm: [])
     pytester.makepyfile(test_it=SCENARIOS)
     words = ("--artifacts", tmp_path / "kept", "--junitxml", tmp_path / "junit.xml")
     run("--kernel", f"image:{kernel_image}", *words)
@@ -82,8 +82,8 @@ def test_the_record_and_the_reports_lie_in_artifacts(finished: Path) -> None:
 def test_a_test_that_is_tried_again_is_told_as_flaky(
     run, pytester: pytest.Pytester, kernel_image: Path, tmp_path: Path, monkeypatch
 ) -> None:
-    monkeypatch.setattr("hotremove.farm.farm.Farm.prepare", lambda farm: None)
-    monkeypatch.setattr("hotremove.report.reporting.header", lambda farm: [])
+    monkeypatch.setattr("hotremove.session.farm.Farm.prepare", lambda farm: None)
+    monkeypatch.setattr("hotremove.plugin.reporting.header", lambda farm: [])
     pytester.makepyfile(
         test_it="""
         tries = []
@@ -112,8 +112,8 @@ def pytest_runtest_protocol(item, nextitem):
 def test_every_format_tells_a_retry_as_one(
     run, pytester: pytest.Pytester, kernel_image: Path, tmp_path: Path, monkeypatch
 ) -> None:
-    monkeypatch.setattr("hotremove.farm.farm.Farm.prepare", lambda farm: None)
-    monkeypatch.setattr("hotremove.report.reporting.header", lambda farm: [])
+    monkeypatch.setattr("hotremove.session.farm.Farm.prepare", lambda farm: None)
+    monkeypatch.setattr("hotremove.plugin.reporting.header", lambda farm: [])
     pytester.makepyfile(
         test_it="""
         import pytest
@@ -150,8 +150,8 @@ def test_two_kernels_of_one_version_stay_two_everywhere(
     run, pytester: pytest.Pytester, kernel_image: Path, tmp_path: Path, monkeypatch
 ) -> None:
     """As `debian:bookworm` and `debian-source:bookworm+kasan` are: one version and release."""
-    monkeypatch.setattr("hotremove.farm.farm.Farm.prepare", lambda farm: None)
-    monkeypatch.setattr("hotremove.report.reporting.header", lambda farm: [])
+    monkeypatch.setattr("hotremove.session.farm.Farm.prepare", lambda farm: None)
+    monkeypatch.setattr("hotremove.plugin.reporting.header", lambda farm: [])
     other = tmp_path / "other+kasan"
     other.write_bytes(kernel_image.read_bytes())
     pytester.makepyfile(

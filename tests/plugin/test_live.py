@@ -19,9 +19,9 @@ CONFTEST = """
 from types import SimpleNamespace
 
 import pytest
-from hotremove.farm.farm import Farm
+from hotremove.session.farm import Farm
 from hotremove.observe.timeline import Timeline
-from hotremove.report import reporting
+from hotremove.plugin import reporting
 
 GUEST = SimpleNamespace(timeline=Timeline(), channels=SimpleNamespace(shell="none"))
 Farm.prepare = lambda farm: None

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from hotremove.cli import make_parser
+from hotremove.cli.main import make_parser
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs/nightly.md").read_text()

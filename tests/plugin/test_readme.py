@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from hotremove.fixtures import PIN_PATHS
 from hotremove.kernels.spec import SOURCES
-from hotremove.options import DEFAULT_KERNEL
+from hotremove.plugin.fixtures import PIN_PATHS
+from hotremove.plugin.options import DEFAULT_KERNEL
 
 pytest_plugins = ["pytester"]
 

@@ -15,8 +15,8 @@ from ktap_reader import read_ktap
 from lxml import etree
 from verdict_table import LIVE, TABLE, Ending
 
-from hotremove.cli import main
-from hotremove.report.record import read_whole
+from hotremove.cli.main import main
+from hotremove.results.record import read_whole
 
 pytest_plugins = ["pytester"]
 
@@ -71,8 +71,8 @@ def test_the_table_is_tested_whole() -> None:
 @pytest.fixture
 def ended(run, pytester: pytest.Pytester, kernel_image: Path, tmp_path: Path, monkeypatch):
     """`ended(name)`: run the scenario of that name; its exit code, and the folder of its run."""
-    monkeypatch.setattr("hotremove.farm.farm.Farm.prepare", lambda farm: None)
-    monkeypatch.setattr("hotremove.report.reporting.header", lambda farm: [])
+    monkeypatch.setattr("hotremove.session.farm.Farm.prepare", lambda farm: None)
+    monkeypatch.setattr("hotremove.plugin.reporting.header", lambda farm: [])
 
     def go(name: str, *words: str):
         told = SCENARIOS[name]

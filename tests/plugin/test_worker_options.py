@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from hotremove.farm import capacity
+from hotremove.session import capacity
 
 pytest_plugins = ["pytester"]
 
@@ -43,8 +43,8 @@ def test_all_workers_have_the_controllers_seed(run, pytester: pytest.Pytester) -
     pytester.makepyfile(
         """
         import pytest
-        from hotremove.farm.workers import worker_id
-        from hotremove.stash import FARM
+        from hotremove.plugin.workers import worker_id
+        from hotremove.plugin.stash import FARM
 
         @pytest.mark.parametrize("number", range(4))
         def test_it(number, pytestconfig):
@@ -150,9 +150,9 @@ def test_ini_counts_as_the_command_line_does(
 MOVING = """
 import dataclasses
 import pytest
-from hotremove.farm.hosts import Host
-from hotremove.farm.lodging import Loss
-from hotremove.stash import FARM
+from hotremove.remote.hosts import Host
+from hotremove.remote.slots import Loss
+from hotremove.plugin.stash import FARM
 
 @pytest.hookimpl(trylast=True)
 def pytest_configure(config):

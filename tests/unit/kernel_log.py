@@ -11,8 +11,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from hotremove.observe.logline import parse_line
-from hotremove.tool import tool
+from hotremove.hosttools import tool
+from hotremove.observe.kernellog.logline import parse_line
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 SOURCES = (

@@ -16,8 +16,8 @@ import chromium
 from PIL import Image
 from selenium import webdriver
 
-from hotremove.report.html import render
-from hotremove.report.source import opened
+from hotremove.formats.html import render
+from hotremove.results.source import opened
 
 WIDTH = 960
 # What of it is shown: the head, the table, and the first test that failed, without its whole log.

@@ -6,8 +6,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from hotremove.observe.cost import MOVABLE, NORMAL, Cost
-from hotremove.report.record import Record, Result, write_record
+from hotremove.pincost.model import MOVABLE, NORMAL, Cost
+from hotremove.results.record import Record, Result, write_record
 from hotremove.verdict.row import CATALOGUE
 
 EVIL = '<script>alert(1)</script> "]]> & # \x1b[31m \x00\x07 \u2028 | ok 7 - forged\nok 8 - forged'

@@ -5,9 +5,9 @@ from datetime import date
 
 import pytest
 
-from hotremove.allowances import AllowanceBook, Settled, Terms, settle
-from hotremove.observe.allowance import Allowance
-from hotremove.observe.dmesg import find_reports
+from hotremove.observe.kernellog.allowance import Allowance
+from hotremove.observe.kernellog.dmesg import find_reports
+from hotremove.verdict.allowances import AllowanceBook, Settled, Terms, settle
 from hotremove.verdict.splats import KernelSplat
 
 TODAY = date(2026, 11, 23)

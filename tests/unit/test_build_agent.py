@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from hotremove.build.workloads import build_workloads
+from hotremove.bootimage.workloads import build_workloads
 from hotremove.cache import Cache
 
 DEADLINE = 20

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from hotremove.build.workloads import build_workloads
+from hotremove.bootimage.workloads import build_workloads
 from hotremove.cache import Cache
 
 MIB = 1 << 20

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from hotremove.build import initramfs, workloads
-from hotremove.build.initramfs import BootImage, build_image
+from hotremove.bootimage import initramfs, workloads
+from hotremove.bootimage.initramfs import BootImage, build_image
 from hotremove.cache import Cache
 from hotremove.errors import Blocked, CapabilityAbsent, HostProblem, UsageProblem
 from hotremove.kernels.kernel import Kernel

@@ -5,7 +5,7 @@ import lzma
 import pytest
 import zstandard
 
-from hotremove.build.modules import ModuleIndex, lay_out, module_name, plain_module
+from hotremove.bootimage.modules import ModuleIndex, lay_out, module_name, plain_module
 from hotremove.errors import UsageProblem
 
 

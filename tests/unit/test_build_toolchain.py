@@ -4,14 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from hotremove.build import kmods
-from hotremove.build.kmods import build_kmods, kmod_names
-from hotremove.build.sources import source_folder
-from hotremove.build.toolchain import find_toolchain
+from hotremove.bootimage import kmods
+from hotremove.bootimage.kmods import build_kmods, kmod_names
+from hotremove.bootimage.toolchain import find_toolchain
 from hotremove.cache import Cache
 from hotremove.errors import Blocked, HostProblem
-from hotremove.kernels.buildroot import refusal
+from hotremove.kernels.distro.buildroot import refusal
 from hotremove.kernels.kernel import HeadersSource, Kernel
+from hotremove.resources import source_folder
 
 # mmdebstrap's own words around apt's.
 UNMET = """I: running apt-get update...

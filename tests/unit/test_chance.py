@@ -6,11 +6,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from hotremove.chance import Rounds, told
+from hotremove.observe.kernellog.reasons import parse_reasons
 from hotremove.observe.ledger import Ledger
-from hotremove.observe.reasons import parse_reasons
 from hotremove.pins.traffic import Range, Traffic, gaps, pieces, scattered
-from hotremove.stash import ROUNDS
+from hotremove.plugin.rounds import Rounds, told
+from hotremove.plugin.stash import ROUNDS
 
 MIB = 1 << 20
 

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hotremove.errors import UsageProblem
-from hotremove.verdict.changelog import Claims, parse_changelog, read_changelog
-from hotremove.verdict.lineage import changes
+from hotremove.lineage.changelog import Claims, parse_changelog, read_changelog
+from hotremove.lineage.changes import changes
 
 FIX, SUBPAGE, LOOP, REVERT = "d1e153fea2a8", "83c02c23d074", "1aaf8c122918", "517f496e1e61"
 WHOLE_FIX = f"{FIX}0123456789abcdef0123456789ab"

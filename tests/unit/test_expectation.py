@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import pytest
 
+from hotremove.lineage.changes import Lineage
 from hotremove.verdict.expectation import Finding, against_lineage, with_fix_off
-from hotremove.verdict.lineage import Lineage
 from hotremove.verdict.outcome import Verdict
 from hotremove.verdict.row import Row
 

@@ -14,7 +14,7 @@ from hotremove.errors import (
     HotremoveError,
     UsageProblem,
 )
-from hotremove.failures import Failures
+from hotremove.session.failures import Failures
 
 
 class Attempts:

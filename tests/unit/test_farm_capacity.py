@@ -3,7 +3,7 @@
 
 import pytest
 
-from hotremove.farm import capacity
+from hotremove.session import capacity
 
 
 @pytest.mark.parametrize(

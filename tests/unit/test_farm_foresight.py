@@ -7,13 +7,13 @@ from types import SimpleNamespace
 
 import pytest
 
-from hotremove.dimensions import wants_modules
 from hotremove.errors import Blocked, CapabilityAbsent, HostProblem
-from hotremove.farm import farm as farms
-from hotremove.farm import foresight
-from hotremove.farm.farm import Farm
 from hotremove.kernels.kernel import HeadersSource, Kernel
-from hotremove.options import Options
+from hotremove.plugin import foresight
+from hotremove.plugin.options import Options
+from hotremove.plugin.parametrize import wants_modules
+from hotremove.session import farm as farms
+from hotremove.session.farm import Farm
 
 OLD = Kernel(
     "debian:bookworm-backports/6.12.43",

@@ -14,12 +14,12 @@ from lxml import etree
 
 from hotremove.cache import Cache
 from hotremove.errors import UsageProblem
-from hotremove.farm import far_xml, reclaim
-from hotremove.farm.hosts import Host, labelled, parse_hosts, read_hosts
-from hotremove.farm.lease import Slot, holder_of, slots_of, try_lease
-from hotremove.farm.storage import volume_xml
-from hotremove.guest.domain import Boot, Channels, domain_xml
-from hotremove.guest.topology import load_topology
+from hotremove.remote import reclaim, remote_xml
+from hotremove.remote.hosts import Host, labelled, parse_hosts, read_hosts
+from hotremove.remote.lease import Slot, holder_of, slots_of, try_lease
+from hotremove.remote.storage import volume_xml
+from hotremove.virt.domain import Boot, Channels, domain_xml
+from hotremove.virt.topology import load_topology
 
 ANNA = Host("anna", "qemu+tls://anna.example.org/system", 2)
 BERTA = Host("berta", "qemu+ssh://root@berta.example.org/system", 1)
@@ -107,7 +107,7 @@ def test_a_slot_is_leased_once(tmp_path):
 def test_a_killed_worker_holds_no_slot(tmp_path):
     code = (
         "import sys, time; from pathlib import Path; from hotremove.cache import Cache;"
-        "from hotremove.farm.hosts import Host; from hotremove.farm.lease import *;"
+        "from hotremove.remote.hosts import Host; from hotremove.remote.lease import *;"
         f"slots = slots_of([Host('anna', {ANNA.uri!r}, 1)]);"
         "held = try_lease(slots, Cache(Path(sys.argv[1])), 'w');"
         "print('held', flush=True); time.sleep(60)"
@@ -130,17 +130,17 @@ def test_nothing_of_a_far_guest_is_a_path_of_this_machine():
         "hotremove-slot0",
         load_topology("movable-node"),
         boot,
-        Channels(far_xml.NOWHERE),
+        Channels(remote_xml.NOWHERE),
         "/q",
         "tcg",
     )
-    far = etree.fromstring(far_xml.far_xml(near, "mine", Path("/pool/console.log")))
-    assert str(far_xml.NOWHERE) not in etree.tostring(far).decode()
+    far = etree.fromstring(remote_xml.far_xml(near, "mine", Path("/pool/console.log")))
+    assert str(remote_xml.NOWHERE) not in etree.tostring(far).decode()
     assert [serial.get("type") for serial in far.iterfind("devices/serial")] == ["pty", "pty"]
     assert [log.get("file") for log in far.iterfind("devices/serial/log")] == ["/pool/console.log"]
     assert [channel.get("type") for channel in far.iterfind("devices/channel")] == ["unix", "unix"]
     assert not far.findall("devices/interface")
-    assert far_xml.title_of(etree.tostring(far).decode()) == "mine"
+    assert remote_xml.title_of(etree.tostring(far).decode()) == "mine"
 
 
 def test_titles_tell_whose_a_guest_is():

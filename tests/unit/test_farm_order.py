@@ -5,8 +5,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from hotremove.farm.workers import pytest_collection_modifyitems as order
-from hotremove.stash import FARM
+from hotremove.plugin.stash import FARM
+from hotremove.plugin.workers import pytest_collection_modifyitems as order
 
 
 def item(name, kernel, topology=None):

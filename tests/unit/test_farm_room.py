@@ -6,13 +6,13 @@ import sys
 
 import pytest
 
-from hotremove.farm.room import Room
+from hotremove.session.memory_budget import Room
 
 # Takes so many MiB of three shares, says so, and holds them until its input ends.
 _WORKER = """
 import sys
 from pathlib import Path
-from hotremove.farm.room import Room
+from hotremove.session.memory_budget import Room
 
 with Room(Path(sys.argv[1]), 3, 2048).take(int(sys.argv[2])):
     print("has", flush=True)

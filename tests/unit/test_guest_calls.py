@@ -8,9 +8,9 @@ import time
 
 import pytest
 
-from hotremove.guest import calls
-from hotremove.guest.calls import bounded
-from hotremove.guest.clock import CLOCK
+from hotremove.virt import calls
+from hotremove.virt.calls import bounded
+from hotremove.virt.clock import CLOCK
 
 
 def nothing():

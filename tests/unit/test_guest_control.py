@@ -10,8 +10,8 @@ import pytest
 
 from hotremove.errors import DeadlineExceeded, GuestDied, GuestLost
 from hotremove.guest import control as control_module
-from hotremove.guest.clock import CLOCK
 from hotremove.guest.control import Control
+from hotremove.virt.clock import CLOCK
 
 
 class Patient:

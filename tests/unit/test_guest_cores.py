@@ -3,7 +3,7 @@
 
 import pytest
 
-from hotremove.guest.cores import shares
+from hotremove.virt.cores import shares
 
 
 @pytest.mark.parametrize(

@@ -6,12 +6,12 @@ import subprocess
 
 import pytest
 
-from hotremove.build.early import with_early_file
-from hotremove.build.initramfs import BootImage
+from hotremove.bootimage.early import with_early_file
+from hotremove.bootimage.initramfs import BootImage
 from hotremove.cache import Cache
 from hotremove.errors import UsageProblem
-from hotremove.guest.firmware import srat
-from hotremove.guest.topology import load_topology, parse_topology
+from hotremove.virt.firmware import srat
+from hotremove.virt.topology import load_topology, parse_topology
 
 MIB = 1 << 20
 

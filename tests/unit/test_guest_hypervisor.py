@@ -11,7 +11,7 @@ import pytest
 _PROGRAM = """
 import os, shutil, subprocess, sys
 from pathlib import Path
-from hotremove.guest.hypervisor import Hypervisor
+from hotremove.virt.hypervisor import Hypervisor
 
 folder = Path(sys.argv[1])
 folder.mkdir()

@@ -6,14 +6,14 @@ import threading
 
 import pytest
 
-from hotremove.guest import lifeline
-from hotremove.guest.lifeline import Lifeline
+from hotremove.virt import connection_watchdog
+from hotremove.virt.connection_watchdog import Lifeline
 
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
-    monkeypatch.setattr(lifeline, "_BEAT", 0.01)
-    monkeypatch.setattr(lifeline, "_SILENCE", 0.2)
+    monkeypatch.setattr(connection_watchdog, "_BEAT", 0.01)
+    monkeypatch.setattr(connection_watchdog, "_SILENCE", 0.2)
 
 
 @pytest.fixture

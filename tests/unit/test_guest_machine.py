@@ -4,8 +4,8 @@
 import pytest
 
 from hotremove.errors import GuestDied, GuestLost
-from hotremove.guest.domain import Channels
 from hotremove.guest.machine import Guest
+from hotremove.virt.domain import Channels
 
 PANIC = "[    1.000000] Kernel panic - not syncing: sysrq triggered crash\n"
 

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from hotremove.guest import reaper
-from hotremove.guest.process import EmulatorProcess
-from hotremove.guest.run_directory import RunDirectory
+from hotremove.virt import reaper
+from hotremove.virt.process import EmulatorProcess
+from hotremove.virt.run_directory import RunDirectory
 
 
 @pytest.fixture(autouse=True)
@@ -148,7 +148,7 @@ def test_the_guardian_reaps_when_its_owner_is_killed(temporary, emulate):
     """The owner is another Python; this process must be able to outlive it."""
     code = (
         "import sys, time; from pathlib import Path\n"
-        "from hotremove.guest import reaper, run_directory\n"
+        "from hotremove.virt import reaper, run_directory\n"
         "reaper.runs_folder = lambda: Path(sys.argv[1])\n"
         "print(run_directory.RunDirectory.make().path, flush=True); time.sleep(60)"
     )

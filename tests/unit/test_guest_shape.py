@@ -8,18 +8,18 @@ from pathlib import Path
 
 import pytest
 
-from hotremove.build.initramfs import BootImage
+from hotremove.bootimage.initramfs import BootImage
 from hotremove.cache import Cache
 from hotremove.errors import Blocked, HostProblem, UsageProblem
-from hotremove.farm.farm import Farm
-from hotremove.guest import accelerator
-from hotremove.guest.clock import Clock
-from hotremove.guest.domain import Boot, Channels, dimm_xml, domain_xml, move_channels
 from hotremove.guest.plan import Errand, GuestPlan, find_emulator, has_device, soft_reserve
-from hotremove.guest.polling import wait_until
-from hotremove.guest.topology import load_topology, parse_topology
 from hotremove.kernels.kernel import Kernel
-from hotremove.options import Options
+from hotremove.plugin.options import Options
+from hotremove.session.farm import Farm
+from hotremove.virt import accelerator
+from hotremove.virt.clock import Clock
+from hotremove.virt.domain import Boot, Channels, dimm_xml, domain_xml, move_channels
+from hotremove.virt.polling import wait_until
+from hotremove.virt.topology import load_topology, parse_topology
 
 GOLDEN = Path(__file__).parents[1] / "golden/domains"
 TABLE = {

@@ -9,7 +9,7 @@ import struct
 import pytest
 import zstandard
 
-from hotremove.build.vmlinux import has_pvh_entry, is_instrumented, unpack
+from hotremove.bootimage.vmlinux import has_pvh_entry, is_instrumented, unpack
 
 SECTORS = 3
 

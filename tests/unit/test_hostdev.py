@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from hotremove.errors import HostProblem, UsageProblem
-from hotremove.guest import hostdev, reaper
-from hotremove.guest.hostdev import HostDevice, examine, parse_device
 from hotremove.pins.vfio import find_by_ids
+from hotremove.virt import hostdev, reaper
+from hotremove.virt.hostdev import HostDevice, examine, parse_device
 
 NIC = "0000:65:00.0"
 VF = "0000:65:00.1"

@@ -19,7 +19,7 @@ done
 for folder in bin sbin lib lib64; do ln -s "usr/$folder" "$0/$folder" || exit; done
 exec chroot "$0" "$@"
 """
-ASK = "from hotremove.kernels.buildroot import find_obstacle; print(find_obstacle())"
+ASK = "from hotremove.kernels.distro.buildroot import find_obstacle; print(find_obstacle())"
 
 
 @pytest.fixture

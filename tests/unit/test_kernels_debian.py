@@ -17,12 +17,14 @@ import kernel_samples as samples
 import pytest
 from kernel_samples import Deb, Mirror
 
-from hotremove.build.toolchain import find_obstacle
+from hotremove.bootimage.toolchain import find_obstacle
 from hotremove.cache import Cache
 from hotremove.errors import HostProblem, UsageProblem
-from hotremove.kernels import buildroot, debian, spec
-from hotremove.kernels.apt import Archive, PrivateApt
+from hotremove.kernels import spec
+from hotremove.kernels.distro import buildroot
+from hotremove.kernels.distro.apt import Archive, PrivateApt
 from hotremove.kernels.kernel import HeadersSource, Kernel
+from hotremove.kernels.sources import debian
 
 NOWHERE = "http://127.0.0.1:9/debian"
 

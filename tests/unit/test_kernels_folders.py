@@ -13,13 +13,15 @@ from pathlib import Path
 import kernel_samples as samples
 import pytest
 
-from hotremove import suite
-from hotremove.build.toolchain import find_obstacle
+from hotremove.bootimage.toolchain import find_obstacle
 from hotremove.cache import Cache
+from hotremove.cli import kernels, needs
 from hotremove.errors import Blocked, CapabilityAbsent, UsageProblem
-from hotremove.fixtures import PIN_PATHS
-from hotremove.kernels import command, host, inspect, payload, spec
+from hotremove.kernels import capabilities, spec
+from hotremove.kernels.formats import payload
 from hotremove.kernels.kernel import HeadersSource, Kernel
+from hotremove.kernels.sources import host
+from hotremove.plugin.fixtures import PIN_PATHS
 
 
 @pytest.fixture
@@ -155,53 +157,55 @@ def kernel_with(**options: str) -> Kernel:
     return Kernel("x", "6.1", "6.1", Path("/x"), None, options)
 
 
-def capability(name: str) -> inspect.Capability:
-    return next(found for found in inspect.CAPABILITIES if found.name == name)
+def capability(name: str) -> capabilities.Capability:
+    return next(found for found in capabilities.CAPABILITIES if found.name == name)
 
 
 def test_what_a_kernel_lacks() -> None:
     kernel = kernel_with(INFINIBAND="m", INFINIBAND_USER_ACCESS="m", DUMMY="y")
-    assert inspect.missing(kernel, capability("rdma pins")) == ("RDMA_RXE",)
+    assert capabilities.missing(kernel, capability("rdma pins")) == ("RDMA_RXE",)
     assert (
-        inspect.missing(kernel_with(MODULES="y", KPROBES="y"), capability("turning the fix off"))
+        capabilities.missing(
+            kernel_with(MODULES="y", KPROBES="y"), capability("turning the fix off")
+        )
         == ()
     )
-    assert inspect.missing(kernel_with(), capability("rdma pins")) == ()
+    assert capabilities.missing(kernel_with(), capability("rdma pins")) == ()
 
 
 def test_a_set_up_that_fails_proves_nothing() -> None:
     udmabuf = capability("udmabuf pins")
-    off = inspect.refusal({"NUMA": "y"}, udmabuf, "no /dev/udmabuf")
+    off = capabilities.refusal({"NUMA": "y"}, udmabuf, "no /dev/udmabuf")
     assert (type(off), str(off)) == (
         CapabilityAbsent,
         "no udmabuf pins: CONFIG_UDMABUF is not set",
     )
-    on = inspect.refusal({"UDMABUF": "m"}, udmabuf, "no /dev/udmabuf")
+    on = capabilities.refusal({"UDMABUF": "m"}, udmabuf, "no /dev/udmabuf")
     assert (type(on), str(on)) == (
         Blocked,
         "udmabuf pins: no /dev/udmabuf; the kernel has CONFIG_UDMABUF: look into its log",
     )
-    unknown = inspect.refusal({}, udmabuf, "no /dev/udmabuf")
+    unknown = capabilities.refusal({}, udmabuf, "no /dev/udmabuf")
     assert isinstance(unknown, Blocked)
     assert "give its configuration beside its image" in str(unknown)
 
 
 def test_either_of_two_options_will_do() -> None:
-    either = inspect.Capability("tricks", ("KPROBES|LIVEPATCH",))
-    inspect.require({"LIVEPATCH": "y"}, either)
+    either = capabilities.Capability("tricks", ("KPROBES|LIVEPATCH",))
+    capabilities.require({"LIVEPATCH": "y"}, either)
     with pytest.raises(CapabilityAbsent, match="CONFIG_KPROBES or CONFIG_LIVEPATCH is not set"):
-        inspect.require({"NUMA": "y"}, either)
+        capabilities.require({"NUMA": "y"}, either)
 
 
 def test_every_option_a_capability_requires_is_shown() -> None:
-    shown = {option.name for option in inspect.OPTIONS}
-    required = {n for c in inspect.CAPABILITIES for r in c.requires for n in r.split("|")}
+    shown = {option.name for option in capabilities.OPTIONS}
+    required = {n for c in capabilities.CAPABILITIES for r in c.requires for n in r.split("|")}
     assert required <= shown
 
 
 def run(*words: str) -> int:
     parser = argparse.ArgumentParser()
-    command.register(parser.add_subparsers())
+    kernels.register(parser.add_subparsers())
     arguments = parser.parse_args(["kernels", *words])
     return int(arguments.func(arguments))
 
@@ -220,7 +224,9 @@ def test_fetch_list_and_inspect(
 
 
 def test_which_scenarios_a_kernel_can_run(folder: Path, cache: Cache) -> None:
-    whole = {name: "y" for c in inspect.CAPABILITIES for r in c.requires for name in r.split("|")}
+    whole = {
+        name: "y" for c in capabilities.CAPABILITIES for r in c.requires for name in r.split("|")
+    }
     found = spec.resolve(f"dir:{folder}", cache)
     headers = HeadersSource(directory=folder)
 
@@ -228,7 +234,7 @@ def test_which_scenarios_a_kernel_can_run(folder: Path, cache: Cache) -> None:
         config = {name: value for name, value in whole.items() if name != without}
         kernel = replace(found, config=config, headers=headers)
         obstacle = find_obstacle(kernel, cache)
-        wanting = {need.title: need.lacking(kernel, obstacle) for need in suite.needs(kernel)}
+        wanting = {need.title: need.lacking(kernel, obstacle) for need in needs.needs(kernel)}
         return {title: " ".join(lacking) for title, lacking in wanting.items() if lacking}
 
     assert blocked("NOTHING") == {}
@@ -253,9 +259,9 @@ def test_which_scenarios_a_kernel_can_run(folder: Path, cache: Cache) -> None:
 
 
 def test_each_pin_path_needs_something_or_every_kernel_has_it() -> None:
-    assert set(PIN_PATHS) - {"vmsplice"} <= set(suite._FIXTURES)
-    known = {capability.name for capability in inspect.CAPABILITIES}
-    needed = {*suite._FIXTURES.values(), *suite._ROWS.values()}
+    assert set(PIN_PATHS) - {"vmsplice"} <= set(needs._FIXTURES)
+    known = {capability.name for capability in capabilities.CAPABILITIES}
+    needed = {*needs._FIXTURES.values(), *needs._ROWS.values()}
     assert {name for names in needed for name in names} <= known
 
 

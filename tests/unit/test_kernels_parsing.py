@@ -12,8 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hotremove.errors import UsageProblem
-from hotremove.kernels import apt, config, debian, image, layout, mirrors, spec
-from hotremove.kernels.debversion import sort_key
+from hotremove.kernels import config, spec
+from hotremove.kernels.distro import apt, mirrors
+from hotremove.kernels.distro.debversion import sort_key
+from hotremove.kernels.formats import image, layout
+from hotremove.kernels.sources import debian
 
 VERSIONS = (
     *("1.0~rc1-1", "1.0-1~bpo12+1", "1.0-1", "1.0-1+b1", "1.0-1.1", "1.0+dfsg-1", "1.0a-1"),

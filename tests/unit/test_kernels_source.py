@@ -18,13 +18,15 @@ import kernel_samples as samples
 import pytest
 from kernel_samples import Deb, Mirror
 
-from hotremove import cli
 from hotremove.cache import Cache
+from hotremove.cli import main
 from hotremove.errors import Blocked, HostProblem, UsageProblem
-from hotremove.kernels import buildroot, debian_source, kbuild, kconfig, spec
-from hotremove.kernels.buildroot import Buildroot, Command
-from hotremove.kernels.debian_source import parse_request
+from hotremove.kernels import kbuild, kconfig, spec
+from hotremove.kernels.distro import buildroot
+from hotremove.kernels.distro.buildroot import Buildroot, Command
 from hotremove.kernels.kconfig import Wish
+from hotremove.kernels.sources import debian_source
+from hotremove.kernels.sources.debian_source import parse_request
 
 VERSION = "6.1.99-1"
 RELEASE = "6.1.99-hotremove"
@@ -282,10 +284,10 @@ def test_a_build_root_that_cannot_be_made_ends_the_run(
 
 
 def test_only_sources_are_built(cache: Cache, capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["kernels", "build", "debian-source:bookworm", "debian:bookworm"]) == 4
+    assert main.main(["kernels", "build", "debian-source:bookworm", "debian:bookworm"]) == 4
     assert "debian:bookworm is built already" in capsys.readouterr().err
     assert left_in(cache) == []
-    assert cli.main(["kernels", "build", "debian-source:bookworm"]) == 0
+    assert main.main(["kernels", "build", "debian-source:bookworm"]) == 0
     assert RELEASE in capsys.readouterr().out
 
 

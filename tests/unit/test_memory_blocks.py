@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from hotremove.memory import blocks
+from hotremove.guest import memory_blocks
 
 
 def make_block(root, number, state):
@@ -24,7 +24,7 @@ def test_the_zone_of_a_block_that_is_not_online_is_not_read(tmp_path):
     (tmp_path / "block_size_bytes").write_text("8000000\n")
     for number, state in enumerate(("online", "offline", "going-offline", "online")):
         make_block(tmp_path, number, state)
-    command = blocks.LIST.replace(blocks.SYSFS, str(tmp_path))
+    command = memory_blocks.LIST.replace(memory_blocks.SYSFS, str(tmp_path))
     listed = subprocess.run([busybox, "sh", "-c", command], capture_output=True, text=True)
-    found = {block.index: block.zones for block in blocks.parse_listing(listed.stdout)}
+    found = {block.index: block.zones for block in memory_blocks.parse_listing(listed.stdout)}
     assert found == {0: ("Movable",), 1: (), 2: (), 3: ("Movable",)}

@@ -5,7 +5,6 @@ import signal
 
 import pytest
 
-from hotremove.chance import Rounds
 from hotremove.errors import DeadlineExceeded, GuestLost, HotremoveError, NotApplicable
 from hotremove.guest.control import Completed
 from hotremove.memory.dimm import Dimm
@@ -16,6 +15,7 @@ from hotremove.memory.write import parse_write
 from hotremove.observe.counters import Counters
 from hotremove.observe.pagemap import MemoryBlock, PfnRuns
 from hotremove.observe.timeline import Timeline
+from hotremove.plugin.rounds import Rounds
 from hotremove.verdict.judge import judge
 from hotremove.verdict.outcome import Outcome, Verdict
 

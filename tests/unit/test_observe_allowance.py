@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from hotremove.errors import UsageProblem
-from hotremove.observe.allowance import Allowance, Scope, judge, load_allowances
-from hotremove.observe.dmesg import find_reports
-from hotremove.observe.report import Report
+from hotremove.observe.kernellog.allowance import Allowance, Scope, judge, load_allowances
+from hotremove.observe.kernellog.dmesg import find_reports
+from hotremove.observe.kernellog.report import Report
 
 TODAY = date(2026, 11, 23)
 LOG = """\

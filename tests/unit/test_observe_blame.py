@@ -4,10 +4,10 @@ import time
 import pytest
 from golden_tools import golden_tool
 
-from hotremove.observe.blame import blame
-from hotremove.observe.calltrace import read_stacks
-from hotremove.observe.dmesg import find_reports
-from hotremove.observe.rules import default_rules
+from hotremove.observe.kernellog.blame import blame
+from hotremove.observe.kernellog.calltrace import read_stacks
+from hotremove.observe.kernellog.dmesg import find_reports
+from hotremove.observe.kernellog.rules import default_rules
 
 SCORE = golden_tool("score")
 RULES = default_rules()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from hotremove.observe.command import register
+from hotremove.cli.dmesg import register
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 
@@ -114,7 +114,7 @@ WARNING = """\
 def test_very_many_reports_have_a_row_for_each_fingerprint(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hotremove.observe.dmesg.MOST", 200)
+    monkeypatch.setattr("hotremove.observe.kernellog.dmesg.MOST", 200)
     monkeypatch.setenv("COLUMNS", "160")
     log = tmp_path / "log"
     log.write_text("".join(WARNING.format(20.0 * n, n, n % 2) for n in range(500)))

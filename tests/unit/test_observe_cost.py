@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hotremove.errors import HotremoveError
-from hotremove.meter import Costs
-from hotremove.observe.cost import (
+from hotremove.pincost.meter import Costs
+from hotremove.pincost.model import (
     MOVABLE,
     NORMAL,
     WHOLE,

@@ -8,9 +8,9 @@ from golden_tools import GOLDEN, golden_tool
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hotremove.observe.dmesg import find_reports, read_lines
-from hotremove.observe.report import Report
-from hotremove.observe.rules import default_rules
+from hotremove.observe.kernellog.dmesg import find_reports, read_lines
+from hotremove.observe.kernellog.report import Report
+from hotremove.observe.kernellog.rules import default_rules
 
 LOGS = sorted(GOLDEN.glob("*.log"))
 WARNING = """\

@@ -24,8 +24,8 @@ from kernel_log import (
     rsyslog,
 )
 
-from hotremove.observe.carrier import plain_lines
-from hotremove.observe.dmesg import find_reports, read_lines
+from hotremove.observe.kernellog.carrier import plain_lines
+from hotremove.observe.kernellog.dmesg import find_reports, read_lines
 
 SAID = messages()
 PLAIN = plain(SAID)
@@ -276,8 +276,8 @@ def test_any_text_is_made_plain(parts: list[list[str]]) -> None:
 def test_blocks_do_not_matter(data: bytes, size: int) -> None:
     expected = data.decode("utf-8", errors="replace").split("\n")
     with (
-        patch("hotremove.observe.dmesg._BLOCK", size),
-        patch("hotremove.observe.dmesg.plain_lines", iter),
+        patch("hotremove.observe.kernellog.dmesg._BLOCK", size),
+        patch("hotremove.observe.kernellog.dmesg.plain_lines", iter),
     ):
         read = list(read_lines(io.BytesIO(data)))
     assert read == (expected[:-1] if not expected[-1] else expected)

@@ -3,7 +3,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hotremove.observe.logline import LogLine, parse_line, parse_record, read_plain, split_records
+from hotremove.observe.kernellog.logline import (
+    LogLine,
+    parse_line,
+    parse_record,
+    read_plain,
+    split_records,
+)
 
 
 @pytest.mark.parametrize(

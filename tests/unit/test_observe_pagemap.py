@@ -4,12 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hotremove.errors import HotremoveError
-from hotremove.observe.pagemap import (
-    PfnRuns,
-    frames_of,
-    parse_block,
-    parse_block_bytes,
-)
+from hotremove.observe.pagemap import PfnRuns, frames_of, parse_block, parse_block_bytes
 
 BLOCK = 128 * 1024 * 1024
 RUNS = st.lists(st.tuples(st.integers(0, 60), st.integers(0, 12)), max_size=8)

@@ -3,7 +3,7 @@
 
 import pytest
 
-from hotremove.observe.oom import is_killed_for_memory
+from hotremove.observe.kernellog.oom import is_killed_for_memory
 from hotremove.observe.process import parse_stack, parse_stat
 
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from hotremove.errors import UsageProblem
-from hotremove.observe.logline import LogLine
-from hotremove.observe.rules import Rule, default_rules, make_rules
+from hotremove.observe.kernellog.logline import LogLine
+from hotremove.observe.kernellog.rules import Rule, default_rules, make_rules
 
 RULES = default_rules()
 LOGS = Path(__file__).parents[2] / "docs" / "logs.md"

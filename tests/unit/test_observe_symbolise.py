@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from hotremove.errors import HostProblem, UsageProblem
-from hotremove.observe.symbolise import DebugInfo, symbolise
+from hotremove.observe.kernellog.symbolise import DebugInfo, symbolise
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hotremove.observe.wholeness import _OVERRUN, count_dropped, count_lost
+from hotremove.observe.kernellog.wholeness import _OVERRUN, count_dropped, count_lost
 
 EVIDENCE = Path(__file__).resolve().parents[2] / "guests/agent/evidence.c"
 

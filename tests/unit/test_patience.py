@@ -11,11 +11,11 @@ from filelock import FileLock
 from hotremove import patience
 from hotremove.cache import Cache
 from hotremove.errors import HostProblem
-from hotremove.farm import lodging
-from hotremove.farm.hosts import Host
-from hotremove.farm.room import Room
-from hotremove.options import Options
 from hotremove.patience import Stopwatch
+from hotremove.plugin.options import Options
+from hotremove.remote import slots
+from hotremove.remote.hosts import Host
+from hotremove.session.memory_budget import Room
 
 # Holds a file's lock and says so, until its input ends.
 _HOLDER = """
@@ -86,8 +86,8 @@ def test_memory_that_others_have(tmp_path, held):
 def test_slots_that_others_hold(tmp_path, monkeypatch):
     host = Host("anna", "test:///default")
     options = Options(("host",), "movable-node", "auto", None, None, 30, False, hosts=(host,))
-    place = lodging.Lodging(options, Cache(tmp_path), "gw0")
-    monkeypatch.setattr(lodging, "try_lease", lambda *_: None)
+    place = slots.Lodging(options, Cache(tmp_path), "gw0")
+    monkeypatch.setattr(slots, "try_lease", lambda *_: None)
     with pytest.raises(HostProblem) as told:
         place.lease()
     assert "waiting for one of 1 slots, which others hold: given up" in str(told.value)

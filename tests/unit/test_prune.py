@@ -6,9 +6,9 @@ import time
 
 import pytest
 
-from hotremove import cli
 from hotremove.cache import Cache
-from hotremove.prune import entries
+from hotremove.cli import main
+from hotremove.cli.prune import entries
 
 DAY = 86400
 KEYS = [letter * 32 for letter in "abc"]
@@ -49,25 +49,25 @@ def present(cache):
     ],
 )
 def test_what_was_used_longest_ago_goes_first_and_what_was_just_used_stays(cache, words, left):
-    assert cli.main(["prune", *words]) == 0
+    assert main.main(["prune", *words]) == 0
     assert "".join(present(cache)) == left
     assert (cache.root / "apt/lists").exists()
 
 
 def test_an_entry_that_a_run_is_busy_with_stays(cache, capsys):
     with cache.lock("snapshots", KEYS[0]):
-        assert cli.main(["prune", "--older-than", "10"]) == 0
+        assert main.main(["prune", "--older-than", "10"]) == 0
     assert present(cache) == ["a", "c"]
     assert f"{cache.path('snapshots', KEYS[1])}: 0.00 GiB" in capsys.readouterr().out
 
 
 def test_using_an_entry_keeps_it(cache):
     cache.get("snapshots", KEYS[0], lambda _: pytest.fail("it is there"))
-    assert cli.main(["prune"]) == 0
+    assert main.main(["prune"]) == 0
     assert present(cache) == ["b", "c", "a"]
 
 
 def test_a_negative_limit_is_refused(cache, capsys):
-    assert cli.main(["prune", "--max-gib", "-1"]) == 4
+    assert main.main(["prune", "--max-gib", "-1"]) == 4
     assert "not negative" in capsys.readouterr().err
     assert len(present(cache)) == 3

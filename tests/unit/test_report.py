@@ -9,18 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from report_samples import make_result, old
 
+from hotremove.analysis.summary import cell, highlights, recorded, table, tally, widths, wrapped
 from hotremove.errors import UsageProblem
-from hotremove.report.evidence import readable, safe_name
-from hotremove.report.record import Record, read_record, write_record
-from hotremove.report.terminal import (
-    cell,
-    highlights,
-    recorded,
-    table,
-    tally,
-    widths,
-    wrapped,
-)
+from hotremove.results.evidence import readable, safe_name
+from hotremove.results.record import Record, read_record, write_record
 
 
 def test_a_record_is_read_as_it_was_written(tmp_path):

@@ -14,14 +14,14 @@ import kernel_samples as samples
 import pytest
 from report_samples import make_result
 
-from hotremove.cli import main
+from hotremove.analysis.bisect import Answer, judge_run
+from hotremove.cli import bisect
+from hotremove.cli.builds import BuildFailed, CannotBuild, run_build
+from hotremove.cli.main import main
 from hotremove.errors import HostProblem
-from hotremove.guest.polling import wait_until
-from hotremove.report import bisect_command
-from hotremove.report.bisect import Answer, judge_run
-from hotremove.report.builds import BuildFailed, CannotBuild, run_build
-from hotremove.report.case import Case
-from hotremove.report.record import Record, write_record
+from hotremove.results.case import Case
+from hotremove.results.record import Record, write_record
+from hotremove.virt.polling import wait_until
 
 CAME_UP = [["restored", 0.0, 1.2]]
 
@@ -102,9 +102,9 @@ def step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
         write_record(Path(folder), Record((make_result(),)))
         return 0
 
-    monkeypatch.setattr(bisect_command, "run_suite", suite)
+    monkeypatch.setattr(bisect, "run_suite", suite)
     # Its programs take 8 s to compile; the live test makes real ones.
-    monkeypatch.setattr(bisect_command, "build_image", lambda kernel, cache: None)
+    monkeypatch.setattr(bisect, "build_image", lambda kernel, cache: None)
 
     def take(*words: str) -> tuple[int, str]:
         try:
@@ -194,7 +194,7 @@ def test_what_is_no_fault_of_the_commit_ends_the_bisection(
     def fail(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr(bisect_command, "build_image", fail)
+    monkeypatch.setattr(bisect, "build_image", fail)
     assert step(f"--kernel=image:{tmp_path}/bzImage", "-k", "x")[0] == 128
 
 
@@ -202,7 +202,7 @@ def test_the_trees_own_build_is_make(tmp_path: Path, monkeypatch):
     (tmp_path / "config").write_text("CONFIG_X86=y\n")
     (tmp_path / "Makefile").write_text("olddefconfig bzImage modules:\n\techo $@ >> made\n")
     options = {"tree": tmp_path, "config": tmp_path / "config", "build": None}
-    bisect_command._build(Namespace(**options, build_deadline=60))
+    bisect._build(Namespace(**options, build_deadline=60))
     made = (tmp_path / "made").read_text().split()
     assert sorted(made) == ["bzImage", "modules", "olddefconfig"]
     assert (tmp_path / ".config").read_text() == "CONFIG_X86=y\n"

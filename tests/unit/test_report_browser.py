@@ -14,7 +14,7 @@ from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
-from hotremove.cli import main
+from hotremove.cli.main import main
 
 pytestmark = chromium.needed
 

@@ -15,11 +15,11 @@ import pytest
 import zstandard
 from report_samples import write_run
 
-from hotremove.cli import main
+from hotremove.cli.main import main
 from hotremove.errors import DataProblem
-from hotremove.report.bundle import _SKIPPABLE, _TRAILER, MANIFEST, pack, unpack, verify
-from hotremove.report.record import read_record
-from hotremove.report.source import opened
+from hotremove.results.bundle import _SKIPPABLE, _TRAILER, MANIFEST, pack, unpack, verify
+from hotremove.results.record import read_record
+from hotremove.results.source import opened
 
 
 @pytest.fixture
@@ -138,7 +138,7 @@ def test_a_name_given_twice_is_refused(tmp_path: Path):
 
 
 def test_a_bundle_that_would_fill_the_disk_is_refused(bundle: Path, monkeypatch):
-    monkeypatch.setattr("hotremove.report.bundle._MOST_BYTES", 100)
+    monkeypatch.setattr("hotremove.results.bundle._MOST_BYTES", 100)
     with pytest.raises(DataProblem, match="more than"):
         verify(bundle)
 

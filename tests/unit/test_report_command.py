@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from report_samples import write_run
 
-from hotremove.cli import main
-from hotremove.report.bundle import pack
+from hotremove.cli.main import main
+from hotremove.results.bundle import pack
 
 
 @pytest.fixture

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from report_samples import make_costs, make_result, old
 
-from hotremove.cli import main
-from hotremove.report.bundle import pack
-from hotremove.report.compare import compare
-from hotremove.report.naming import nameless, title
-from hotremove.report.record import Record, write_record
+from hotremove.analysis.compare import compare
+from hotremove.cli.main import main
+from hotremove.results.bundle import pack
+from hotremove.results.naming import nameless, title
+from hotremove.results.record import Record, write_record
 from hotremove.verdict.outcome import Verdict
 
 

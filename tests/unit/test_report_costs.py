@@ -12,12 +12,12 @@ import pytest
 from lxml import etree, html
 from report_samples import EVIL, make_costs, make_record, make_result, old, write_run
 
+from hotremove.analysis import costs
 from hotremove.errors import DataProblem
-from hotremove.report import costs
-from hotremove.report.outputs import FORMATS, write_beside
-from hotremove.report.plot import draw
-from hotremove.report.record import Record, read_whole, write_record
-from hotremove.report.source import Source
+from hotremove.formats.outputs import FORMATS, write_beside
+from hotremove.formats.plot import draw
+from hotremove.results.record import Record, read_whole, write_record
+from hotremove.results.source import Source
 
 RESULTS = (make_result(costs=make_costs()), old(costs=make_costs(300)))
 

@@ -14,9 +14,9 @@ from ktap_reader import read_ktap
 from lxml import etree
 from report_samples import EVIL, make_record, make_result, old
 
-from hotremove.report import junit, kcidb, ktap, markdown
-from hotremove.report.record import Record
-from hotremove.report.text import clipped, one_line, printable
+from hotremove.formats import junit, kcidb, ktap, markdown
+from hotremove.results.record import Record
+from hotremove.results.text import clipped, one_line, printable
 from hotremove.verdict.outcome import BAD, Verdict
 
 unhurried = settings(deadline=None)  # other work may take the processor

@@ -12,12 +12,12 @@ import pytest
 from lxml import html
 from report_samples import EVIL, make_costs, make_record, make_result, old
 
-from hotremove.cli import main
+from hotremove.analysis.history import History
+from hotremove.analysis.nights import since_last, trends, wavering
+from hotremove.cli.main import main
 from hotremove.errors import DataProblem
-from hotremove.report import history_page
-from hotremove.report.history import History
-from hotremove.report.nights import since_last, trends, wavering
-from hotremove.report.record import Record, write_record
+from hotremove.formats import history_page
+from hotremove.results.record import Record, write_record
 
 
 def night(day: int, *results) -> Record:

@@ -11,12 +11,12 @@ from lxml import html
 from report_samples import EVIL, make_record, make_result, old, write_run
 
 from hotremove.errors import DataProblem
-from hotremove.observe.dmesg import find_reports
+from hotremove.formats import html as page
+from hotremove.formats.excerpt import excerpt
+from hotremove.formats.picture import draw
+from hotremove.observe.kernellog.dmesg import find_reports
 from hotremove.observe.timeline import Moment
-from hotremove.report import html as page
-from hotremove.report.excerpt import excerpt
-from hotremove.report.picture import draw
-from hotremove.report.source import opened
+from hotremove.results.source import opened
 
 PIXEL = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="

@@ -15,9 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hotremove.observe.timeline import Doing
-from hotremove.report.doing import Activity, lines
-from hotremove.report.live import is_wanted
-from hotremove.report.statusline import StatusLine
+from hotremove.plugin.terminal.activity import Activity, lines
+from hotremove.plugin.terminal.live import is_wanted
+from hotremove.plugin.terminal.statusline import StatusLine
 
 TEST = "scenarios/test_x.py::test_dimm_leaves_under_memory_first_touched_by_the_pin[5.10.262-rdma]"
 REMOVING = Doing("remove by ACPI eject", 100.0, 30.0)

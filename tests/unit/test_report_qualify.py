@@ -9,12 +9,12 @@ import pytest
 from lxml import html
 from report_samples import EVIL, make_result, old, whole_run
 
-from hotremove.cli import main
-from hotremove.report import qualify_command
-from hotremove.report.bundle import verify
-from hotremove.report.qualification import Decision, Status, qualify
-from hotremove.report.qualification_page import render_html, render_markdown
-from hotremove.report.record import Record, write_record
+from hotremove.analysis.qualification import Decision, Status, qualify
+from hotremove.cli import qualify as qualify_command
+from hotremove.cli.main import main
+from hotremove.formats.qualification_page import render_html, render_markdown
+from hotremove.results.bundle import verify
+from hotremove.results.record import Record, write_record
 from hotremove.verdict.row import CATALOGUE
 
 FIX, ALLOCATION, LOOP, REVERT = "d1e153fea2a8", "8e3560d963d2", "1aaf8c122918", "517f496e1e61"

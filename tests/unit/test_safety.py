@@ -14,10 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lxml import etree
 
-from hotremove.guest.domain import Boot, Channels, domain_xml
-from hotremove.guest.topology import load_topology
-from hotremove.kernels.buildroot import Buildroot, Command
-from hotremove.report.evidence import safe_name
+from hotremove.kernels.distro.buildroot import Buildroot, Command
+from hotremove.results.evidence import safe_name
+from hotremove.virt.domain import Boot, Channels, domain_xml
+from hotremove.virt.topology import load_topology
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = sorted((ROOT / "plugins").rglob("*.py"))
@@ -28,15 +28,15 @@ SHELLS = {"sh", "bash", "dash", "ash", "ksh", "zsh", "busybox"}
 # Who may start a shell on the host, and how: the user's own command, a script of ours without a
 # placeholder, a script of the kernel's that gets a log on its input.
 ALLOWED = {
-    "report/builds.py": ["['/bin/sh', '-c', command]"],
-    "kernels/buildroot.py": [
+    "cli/builds.py": ["['/bin/sh', '-c', command]"],
+    "kernels/distro/buildroot.py": [
         "[*_alone(), 'sh', '-c', _ENTER, str(self.root), *pairs, '--', *command.words]"
     ],
-    "observe/symbolise.py": ["['bash', str(debug.script), str(debug.vmlinux), 'auto']"],
+    "observe/kernellog/symbolise.py": ["['bash', str(debug.script), str(debug.vmlinux), 'auto']"],
 }
 # Who waits for a process by other means: with a deadline of the user's, or not at all.
 BOUNDED_OTHERWISE = {
-    *("processes.py", "report/builds.py", "report/suite.py", "guest/run_directory.py"),
+    *("processes.py", "cli/builds.py", "cli/suite.py", "virt/run_directory.py"),
 }
 FORBIDDEN = {
     *("os.system", "os.popen", "subprocess.getoutput", "subprocess.getstatusoutput"),
@@ -135,7 +135,7 @@ def test_names_that_were_made_to_leave_it(test):
 
 
 def test_a_script_that_repeats_a_test_runs_nothing_of_its_name(tmp_path):
-    from hotremove.report import evidence
+    from hotremove.results import evidence
 
     class Plan:
         accelerator = "tcg"

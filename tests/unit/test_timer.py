@@ -8,11 +8,11 @@ from types import SimpleNamespace
 import pytest
 
 from hotremove.errors import GuestLost
-from hotremove.guest.clock import CLOCK
 from hotremove.patience import ELSEWHERE
-from hotremove.stash import FARM
-from hotremove.timelimit import Timer, default_limit
+from hotremove.plugin.stash import FARM
+from hotremove.plugin.timelimit import Timer, default_limit
 from hotremove.verdict.overdue import TestOverdue
+from hotremove.virt.clock import CLOCK
 
 
 @pytest.fixture

@@ -17,16 +17,16 @@ from hotremove.errors import (
     UsageProblem,
     Waived,
 )
+from hotremove.lineage.changes import Lineage, changes, find_change
+from hotremove.memory.page import describe_page
+from hotremove.memory.removal import PinsLost, Removal, UnexpectedOutcome
 from hotremove.observe.counters import Counters
 from hotremove.observe.pagedump import PageDump, parse_dumps
 from hotremove.observe.pagemap import PfnRuns
 from hotremove.pins.buffer import PinRefused
 from hotremove.pins.pin import MIB, Pin
 from hotremove.verdict.judge import judge
-from hotremove.verdict.lineage import Lineage, changes, find_change
 from hotremove.verdict.outcome import REFUSED, REMOVED, STUCK, Verdict
-from hotremove.verdict.page import describe_page
-from hotremove.verdict.removal import PinsLost, Removal, UnexpectedOutcome
 from hotremove.verdict.row import CATALOGUE, LONG_TERM
 
 DUMP_5_10 = """\

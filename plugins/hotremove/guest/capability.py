@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from hotremove.errors import NotLookedAt
 from hotremove.guest.machine import Guest
-from hotremove.kernels import config, inspect
+from hotremove.kernels import capabilities, config
 
 _CARRIED = "modprobe -q configs; zcat /proc/config.gz"
 
@@ -33,4 +33,4 @@ def require(guest: Guest, capability: str) -> None:
 
 def refusal(guest: Guest, capability: str, complaint: str) -> NotLookedAt:
     """The error for a set-up that failed with a complaint: absent by proof, else blocked."""
-    return inspect.refusal(configuration(guest), inspect.find(capability), complaint)
+    return capabilities.refusal(configuration(guest), capabilities.find(capability), complaint)

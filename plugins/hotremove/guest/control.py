@@ -16,8 +16,8 @@ import pexpect
 from pexpect.socket_pexpect import SocketSpawn
 
 from hotremove.errors import DeadlineExceeded, GuestDied, GuestLost, HotremoveError
-from hotremove.guest.clock import CLOCK
-from hotremove.guest.polling import wait_until
+from hotremove.virt.clock import CLOCK
+from hotremove.virt.polling import wait_until
 
 PROTOCOL = 1
 Ending = Literal["exit", "signal", "deadline"]

@@ -12,24 +12,19 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from hotremove.errors import GuestDied, GuestLost, HotremoveError, LogNotWhole
-from hotremove.guest.calls import CallOverdue
 from hotremove.guest.console import GuestLog
 from hotremove.guest.control import Control
-from hotremove.guest.cores import spread, take_turns
-from hotremove.guest.domain import (
-    Channels,
-    current_virtio_mem,
-    dimm_xml,
-    requested_virtio_mem,
-)
-from hotremove.guest.hypervisor import DeviceEvent, Hypervisor
 from hotremove.guest.plan import Errand, GuestPlan
-from hotremove.guest.polling import wait_until
-from hotremove.guest.process import EmulatorProcess
-from hotremove.observe.dmesg import find_reports
-from hotremove.observe.report import Report
+from hotremove.observe.kernellog.dmesg import find_reports
+from hotremove.observe.kernellog.report import Report
+from hotremove.observe.kernellog.wholeness import count_dropped, count_lost
 from hotremove.observe.timeline import Timeline
-from hotremove.observe.wholeness import count_dropped, count_lost
+from hotremove.virt.calls import CallOverdue
+from hotremove.virt.cores import spread, take_turns
+from hotremove.virt.domain import Channels, current_virtio_mem, dimm_xml, requested_virtio_mem
+from hotremove.virt.hypervisor import DeviceEvent, Hypervisor
+from hotremove.virt.polling import wait_until
+from hotremove.virt.process import EmulatorProcess
 
 T = TypeVar("T")
 # Seconds until a mark has gone through the kernel's log: milliseconds, but where messages flood.

@@ -8,16 +8,16 @@ from functools import cache
 from pathlib import Path
 
 from hotremove import processes
-from hotremove.build.early import with_early_file
-from hotremove.build.initramfs import BootImage
-from hotremove.build.vmlinux import boot_file
+from hotremove.bootimage.early import with_early_file
+from hotremove.bootimage.initramfs import BootImage
+from hotremove.bootimage.vmlinux import boot_file
 from hotremove.cache import Cache, digest
 from hotremove.errors import Blocked
-from hotremove.guest import domain, firmware
-from hotremove.guest.domain import Boot, Channels, domain_xml
-from hotremove.guest.hostdev import Found, with_devices
-from hotremove.guest.topology import Topology
-from hotremove.tool import tool
+from hotremove.hosttools import tool
+from hotremove.virt import domain, firmware
+from hotremove.virt.domain import Boot, Channels, domain_xml
+from hotremove.virt.hostdev import Found, with_devices
+from hotremove.virt.topology import Topology
 
 # panic=-1: a panic ends QEMU at once (the domain is destroyed on reboot), so that no test waits
 #   for a dead guest; the console has the panic by then.

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 from hotremove.cache import host_errors
 from hotremove.errors import GuestLost
-from hotremove.guest.domain import Channels, move_channels
 from hotremove.guest.machine import Guest
+from hotremove.virt.domain import Channels, move_channels
 
 if TYPE_CHECKING:
-    from hotremove.guest.hypervisor import Hypervisor
+    from hotremove.virt.hypervisor import Hypervisor
 
 KIND = "snapshots"
 # Where the saved XML says that the channels are, until a guest has its own.

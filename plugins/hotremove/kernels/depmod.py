@@ -11,7 +11,7 @@ from pathlib import Path
 
 from hotremove import processes
 from hotremove.errors import UsageProblem
-from hotremove.tool import tool
+from hotremove.hosttools import tool
 
 # Seconds; some for a distribution's kernel.
 _INDEXING = 600.0

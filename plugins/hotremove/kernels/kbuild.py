@@ -18,7 +18,7 @@ from pathlib import Path
 from hotremove.cache import no_space
 from hotremove.errors import HostProblem, UsageProblem
 from hotremove.kernels import architecture, config, kconfig
-from hotremove.kernels.buildroot import Buildroot, Command
+from hotremove.kernels.distro.buildroot import Buildroot, Command
 from hotremove.kernels.kconfig import Wish
 from hotremove.progress import counting, say, waiting
 

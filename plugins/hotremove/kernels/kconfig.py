@@ -12,8 +12,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from hotremove.build.sources import source_folder
 from hotremove.errors import UsageProblem
+from hotremove.resources import source_folder
 
 _OPTIONAL = "# where known"
 _SET = re.compile(r"CONFIG_(\w+)=(\S.*)")

@@ -8,18 +8,18 @@ from dataclasses import dataclass
 
 from hotremove.cache import ENVIRONMENT_VARIABLE, Cache, host_errors
 from hotremove.errors import HostProblem, UsageProblem
-from hotremove.kernels import (
-    bare,
+from hotremove.kernels.kernel import Kernel
+from hotremove.kernels.sources import (
     debian,
     debian_source,
     directory,
     host,
+    image,
     packages,
     rpm,
     tarball,
     tree,
 )
-from hotremove.kernels.kernel import Kernel
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ SOURCES = {
     "tar": Source("tar:PATH[,PATH...]", tarball.resolve),
     "tree": Source("tree:PATH", tree.resolve),
     "dir": Source("dir:PATH", directory.resolve),
-    "image": Source("image:PATH", bare.resolve),
+    "image": Source("image:PATH", image.resolve),
     "host": Source("host", host.resolve),
 }
 

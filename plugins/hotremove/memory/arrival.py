@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from hotremove.errors import DeadlineExceeded, HotremoveError
 from hotremove.guest.control import Control
-from hotremove.memory.blocks import SYSFS
+from hotremove.guest.memory_blocks import SYSFS
 from hotremove.memory.write import parse_write, write_command
 from hotremove.observe.pagemap import MemoryBlock
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 
 from hotremove.errors import Blocked
 from hotremove.guest.capability import refusal, require
-from hotremove.guest.firmware import CREATOR
 from hotremove.guest.machine import Guest
-from hotremove.memory.blocks import read_blocks
+from hotremove.guest.memory_blocks import read_blocks
 from hotremove.memory.removable import DEADLINE, Removable
+from hotremove.virt.firmware import CREATOR
 
 _CAPABILITY = "movable boot memory"
 

@@ -7,8 +7,8 @@ from hotremove.errors import Blocked
 from hotremove.guest.capability import refusal, require
 from hotremove.guest.machine import Guest
 from hotremove.memory.removable import DEADLINE, End, Removable
+from hotremove.memory.removal import Removal
 from hotremove.verdict.outcome import Outcome
-from hotremove.verdict.removal import Removal
 
 _DEVICE = "dax0.0"
 _DRIVERS = "/sys/bus/dax/drivers"

@@ -5,13 +5,13 @@ from __future__ import annotations
 
 from hotremove.errors import HotremoveError
 from hotremove.guest.machine import Guest
-from hotremove.guest.polling import wait_until
-from hotremove.memory.blocks import SYSFS
+from hotremove.guest.memory_blocks import SYSFS
 from hotremove.memory.dimm import Dimm
 from hotremove.memory.offline import Offline
 from hotremove.memory.placement import require_placed
 from hotremove.memory.removable import DEADLINE
 from hotremove.pins.buffer import Buffer
+from hotremove.virt.polling import wait_until
 
 
 class NormalDimm(Dimm):

@@ -8,8 +8,8 @@ import signal
 
 from hotremove.errors import DeadlineExceeded, GuestLost
 from hotremove.guest.machine import Guest
+from hotremove.guest.memory_blocks import SYSFS, read_blocks, read_counters
 from hotremove.guest.stuck import process_state, where_in_kernel
-from hotremove.memory.blocks import SYSFS, read_blocks, read_counters
 from hotremove.memory.write import Write, parse_write, write_command
 from hotremove.observe.counters import ISOLATED_ERROR, Counters, delta
 from hotremove.observe.pagemap import MemoryBlock

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from hotremove.errors import HotremoveError, NotApplicable
 from hotremove.guest.machine import Guest
-from hotremove.memory.blocks import read_blocks
+from hotremove.guest.memory_blocks import read_blocks
 from hotremove.observe.pagemap import PAGE_BYTES, PfnRuns, frames_of
 from hotremove.pins.buffer import Buffer
 

@@ -12,7 +12,7 @@ from hotremove.errors import GuestDied, HotremoveError
 from hotremove.guest.control import Completed
 from hotremove.guest.longterm import migrates_pins
 from hotremove.guest.machine import Guest
-from hotremove.guest.polling import wait_until
+from hotremove.guest.memory_blocks import count_pins, read_blocks, read_counters, require_hot_remove
 from hotremove.memory.arrival import (
     ONLINE_DEADLINE,
     Misplaced,
@@ -20,21 +20,21 @@ from hotremove.memory.arrival import (
     online_block,
     why_not_there,
 )
-from hotremove.memory.blocks import count_pins, read_blocks, read_counters, require_hot_remove
 from hotremove.memory.offline import offline_command
+from hotremove.memory.page import frames_of_dump
 from hotremove.memory.placement import require_alike, require_placed, require_spilled
 from hotremove.memory.race import Pace, choose_start, have_met, pace_of
+from hotremove.memory.removal import Removal
 from hotremove.memory.write import parse_write
 from hotremove.observe.counters import Counters
+from hotremove.observe.kernellog.reasons import parse_reasons
 from hotremove.observe.pagedump import PageDump, parse_dumps
 from hotremove.observe.pagemap import PAGE_BYTES, MemoryBlock, PfnRuns, frames_of
-from hotremove.observe.reasons import parse_reasons
 from hotremove.observe.span import Span
 from hotremove.pins.buffer import Buffer, PinRefused
 from hotremove.pins.pin import Pin
 from hotremove.verdict.outcome import Outcome
-from hotremove.verdict.page import frames_of_dump
-from hotremove.verdict.removal import Removal
+from hotremove.virt.polling import wait_until
 
 MIB = 1 << 20
 # Seconds a removal is given. Fixed kernels need 0.05 to 0.4; the kernel itself never gives up.

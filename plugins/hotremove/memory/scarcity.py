@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from hotremove.errors import HotremoveError
 from hotremove.guest.machine import Guest
-from hotremove.memory.blocks import read_zones, resize_pool
+from hotremove.guest.memory_blocks import read_zones, resize_pool
 from hotremove.observe.pagemap import PAGE_BYTES
 
 _MIB = 1 << 20

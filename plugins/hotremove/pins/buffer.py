@@ -13,11 +13,10 @@ from typing import Any
 from hotremove.errors import DeadlineExceeded, GuestLost, HotremoveError, NotApplicable
 from hotremove.guest.control import Job
 from hotremove.guest.machine import Guest
-from hotremove.guest.polling import wait_until
+from hotremove.guest.memory_blocks import read_counters
 from hotremove.guest.stuck import process_state, sleeps_for_good, where_in_kernel
-from hotremove.memory.blocks import read_counters
 from hotremove.observe.counters import Counters, delta, parse_meminfo
-from hotremove.observe.oom import is_killed_for_memory
+from hotremove.observe.kernellog.oom import is_killed_for_memory
 from hotremove.observe.pageflags import (
     FlagRun,
     count_lock_pending,
@@ -27,6 +26,7 @@ from hotremove.observe.pageflags import (
 )
 from hotremove.observe.pagemap import PAGE_BYTES, PfnRuns
 from hotremove.pins.pin import Pin
+from hotremove.virt.polling import wait_until
 
 # Faulting or pinning 1 GiB takes some seconds under TCG; this is far beyond what any test maps.
 DEADLINE = 120.0

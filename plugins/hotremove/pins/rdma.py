@@ -12,13 +12,13 @@ from random import Random
 
 from hotremove.errors import CapabilityAbsent
 from hotremove.guest.capability import refusal, require
-from hotremove.guest.hostdev import RDMA_DRIVERS
 from hotremove.guest.machine import Guest
 from hotremove.observe.span import overlap
 from hotremove.pins.buffer import Buffer, PinRefused
 from hotremove.pins.path import PinPath
 from hotremove.pins.pin import Pin
 from hotremove.pins.traffic import Range, pieces
+from hotremove.virt.hostdev import RDMA_DRIVERS
 
 DEVICE = "rxe0"
 CAPABILITY = "rdma pins"

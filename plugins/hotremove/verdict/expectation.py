@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from hotremove.verdict.lineage import Change, Lineage
+from hotremove.lineage.changes import Change, Lineage
 from hotremove.verdict.outcome import NOT_ALLOWED, Verdict
 from hotremove.verdict.row import Row
 

@@ -10,12 +10,12 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from hotremove.allowances import Terms
 from hotremove.errors import GuestLost
-from hotremove.observe.allowance import judge
-from hotremove.observe.dmesg import find_reports
+from hotremove.observe.kernellog.allowance import judge
+from hotremove.observe.kernellog.dmesg import find_reports
+from hotremove.observe.kernellog.report import Report
 from hotremove.observe.pagedump import parse_dumps
-from hotremove.observe.report import Report
+from hotremove.verdict.allowances import Terms
 from hotremove.verdict.outcome import Outcome
 
 if TYPE_CHECKING:

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from hotremove.observe.allowance import Allowance
-from hotremove.observe.report import Report
+from hotremove.observe.kernellog.allowance import Allowance
+from hotremove.observe.kernellog.report import Report
 
 
 class KernelSplat(AssertionError):

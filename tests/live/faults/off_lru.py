@@ -4,9 +4,9 @@
 import pytest
 from scenarios.test_races import test_two_pin_the_same_memory_at_once as two_pin_at_once
 
-from hotremove.chance import Rounds
 from hotremove.pins.kmod import load_module
 from hotremove.pins.pin import PinnedInMovable
+from hotremove.plugin.rounds import Rounds
 from hotremove.scenario import MIB
 
 pytestmark = pytest.mark.hotremove

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from hotremove.observe.logline import parse_record, read_plain, split_records
+from hotremove.observe.kernellog.logline import parse_record, read_plain, split_records
 from hotremove.observe.pagedump.dump import PageDump
 from hotremove.observe.pagedump.fields import Fields, begins, continues, mapping_word
 from hotremove.observe.pagedump.stacks import OwnerReader

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 
-from hotremove.observe.logline import parse_record, split_records
+from hotremove.observe.kernellog.logline import parse_record, split_records
 from hotremove.observe.pagedump.cause import Cause, cause_of
 from hotremove.observe.pagedump.dump import UNMOVABLE, PageDump
 from hotremove.observe.pagedump.explanation import say, title

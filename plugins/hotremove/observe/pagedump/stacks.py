@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-from hotremove.observe.calltrace import bare
+from hotremove.observe.kernellog.calltrace import bare
 from hotremove.observe.pagedump.owner import PageOwner
 
 _STATE = re.compile(r"page_owner tracks the page as (allocated|freed)")

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The program `hotremove`: one command a file."""

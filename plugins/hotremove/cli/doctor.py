@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What this machine can do for the farm, what is missing, and the command that mends it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from hotremove.bootimage.initramfs import find_busybox
+from hotremove.bootimage.workloads import require_packages
+from hotremove.cache import Cache
+from hotremove.errors import HotremoveError
+from hotremove.guest.local import Stable
+from hotremove.guest.plan import find_emulator
+from hotremove.hosttools import find_tool
+from hotremove.kernels.distro.buildroot import find_obstacle
+from hotremove.virt.reaper import abandoned
+
+_GIB = 1 << 30
+# A kernel, its boot image and its saved guest take about 0.7 GiB; a build root 0.6 GiB.
+_WANTED_BYTES = 4 * _GIB
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing looked at: `ok`, or what to do about it."""
+
+    what: str
+    ok: bool
+    told: str
+
+
+def examine(cache: Cache) -> Iterator[Finding]:
+    """Look at everything a run needs, in the order in which it needs it."""
+    yield _try("QEMU", find_emulator)
+    yield _try("libvirt", lambda: _libvirt(cache))
+    yield _try("busybox", lambda: str(find_busybox()))
+    yield _try("compiler and static libraries", _compile)
+    yield _tool("cpio", "cpio", needed=True)
+    yield _tool("depmod", "kmod", needed=True)
+    yield _tool("mmdebstrap", "mmdebstrap", needed=False, use="building kernel modules")
+    yield _build_roots()
+    yield _try("cache", lambda: _cache(cache))
+    yield _kvm()
+    yield _left_over()
+
+
+def _try(what: str, look: Callable[[], str]) -> Finding:
+    try:
+        return Finding(what, True, look())
+    except HotremoveError as error:
+        return Finding(what, False, str(error))
+
+
+def _libvirt(cache: Cache) -> str:
+    stable = Stable(cache)
+    try:
+        return f"{stable.hypervisor.version()}, the driver inside this process"
+    finally:
+        stable.close()
+
+
+def _compile() -> str:
+    require_packages()
+    return "all there"
+
+
+def _tool(name: str, package: str, needed: bool, use: str = "") -> Finding:
+    found = find_tool(name)
+    if found:
+        return Finding(name, True, found)
+    told = f"missing{f' (for {use})' if use else ''}: apt-get install {package}"
+    return Finding(name, not needed, told)
+
+
+def _build_roots() -> Finding:
+    """Rows that need modules are blocked where none can be entered; the others run."""
+    obstacle = find_obstacle()
+    return Finding("build roots", not obstacle, obstacle or "can be entered")
+
+
+def _cache(cache: Cache) -> str:
+    free = shutil.disk_usage(cache.directory("locks")).free
+    if free < _WANTED_BYTES:
+        raise HotremoveError(
+            f"only {free / _GIB:.1f} GiB free at {cache.root}: "
+            f"{_WANTED_BYTES // _GIB} GiB are wanted; free some, or set HOTREMOVE_CACHE"
+        )
+    return f"{cache.root}, {free / _GIB:.0f} GiB free"
+
+
+def _kvm() -> Finding:
+    device = Path("/dev/kvm")
+    if not device.exists():
+        told = "no /dev/kvm: guests run under TCG, which does everything, slower"
+    elif not os.access(device, os.R_OK | os.W_OK):
+        told = "not accessible: guests run under TCG; `adduser $USER kvm` gives access"
+    else:
+        told = "/dev/kvm is there; the first run proves it by booting a kernel"
+    return Finding("KVM", True, told)
+
+
+def _left_over() -> Finding:
+    left = abandoned()
+    if not left:
+        return Finding("left over", True, "nothing")
+    return Finding("left over", False, f"{len(left)} runs that died: `hotremove reap` clears them")

@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The scenarios there are, and what each needs of a kernel.
+
+What a scenario needs is read off its fixtures, as pytest collects them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+
+import pytest
+
+import hotremove.plugin
+from hotremove.errors import HostProblem
+from hotremove.kernels import capabilities
+from hotremove.kernels.kernel import Kernel
+from hotremove.plugin.parametrize import row_of, wants_guest
+from hotremove.resources import source_folder
+from hotremove.verdict.row import Row
+
+# What a test needs that has the fixture, as capabilities.CAPABILITIES calls it.
+_FIXTURES = {
+    "guest": ("boot",),
+    "movable_dimm": ("sysfs offline", "DIMM plug and eject"),
+    "normal_dimm": ("sysfs offline", "DIMM plug and eject"),
+    "virtio_mem": ("virtio-mem",),
+    "dax_kmem": ("dax/kmem", "sysfs offline"),
+    "boot_node": ("sysfs offline", "movable boot memory"),
+    "objector": ("notifier failures",),
+    "huge_pages": ("hugetlb pins",),
+    "rdma": ("rdma pins",),
+    "vfio": ("vfio pins",),
+    "edu": ("vfio pins",),
+    "uring": ("io_uring pins",),
+    "udmabuf": ("udmabuf pins",),
+    "pin_hold": ("modules of the farm",),
+    "umem": ("rdma pins", "modules of the farm", "ib_umem pins"),
+    "mediated": ("modules of the farm", "mediated pins"),
+    "gigantic_pages": ("hugetlb pins",),
+    "ext4": ("ext4 files",),
+}
+# What rows need that no fixture of theirs says.
+_ROWS = {14: ("pins of huge pages",)}
+_WANTED = "hotremove or wide"
+
+
+@dataclass(frozen=True)
+class Need:
+    """A scenario, by one of its pin paths where it has several, and the capabilities it needs."""
+
+    row: Row
+    pins: str
+    capabilities: tuple[str, ...]
+
+    @property
+    def title(self) -> str:
+        """As the table of results calls it."""
+        return f"{self.row} [{self.pins}]" if self.pins else str(self.row)
+
+    def lacking(self, kernel: Kernel, obstacle: str | None = None) -> tuple[str, ...]:
+        """Why a kernel cannot run it; empty when it can, as far as its configuration tells.
+
+        `obstacle` is why modules cannot be built for it.
+        """
+        wanted = [c for c in capabilities.CAPABILITIES if c.name in self.capabilities]
+        options = (name for c in wanted for name in capabilities.missing(kernel, c))
+        reasons = [f"CONFIG_{name}" for name in options]
+        if "modules of the farm" in self.capabilities and obstacle:
+            reasons.append(f"modules: {obstacle}")
+        return tuple(dict.fromkeys(reasons))
+
+
+def needs(kernel: Kernel) -> tuple[Need, ...]:
+    """What each scenario of the suite needs, by number.
+
+    Raises:
+        HostProblem: the suite cannot be collected.
+    """
+    collector = _Collector()
+    plugins: list[object] = [collector]
+    if not any(entry.name == "hotremove" for entry in entry_points(group="pytest11")):
+        plugins.append(hotremove.plugin)
+    folder = str(source_folder("scenarios"))
+    words = ["--collect-only", "-p", "no:cacheprovider", "-c", os.devnull, "--rootdir", folder]
+    with contextlib.redirect_stdout(io.StringIO()) as said:
+        ended = pytest.main([*words, "-m", _WANTED, "--kernel", kernel.spec, folder], plugins)
+    if ended != pytest.ExitCode.OK:
+        last = (said.getvalue().strip().splitlines() or ["no reason given"])[-1]
+        raise HostProblem(f"the scenarios in {folder} cannot be collected: {last}")
+    return tuple(dict.fromkeys(sorted(map(_need, collector.items), key=lambda n: n.row.number)))
+
+
+class _Collector:
+    """Keeps what pytest collects."""
+
+    def __init__(self) -> None:
+        self.items: list[pytest.Function] = []
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        found = filter(wants_guest, session.items)
+        self.items = [item for item in found if isinstance(item, pytest.Function)]
+
+
+def _need(item: pytest.Function) -> Need:
+    row = row_of(item)
+    parameters = item.callspec.params if hasattr(item, "callspec") else {}
+    pins = str(parameters.get("pinner", ""))
+    return Need(row, pins, _capabilities([*item.fixturenames, pins], row))
+
+
+def _capabilities(fixtures: Iterable[str], row: Row) -> tuple[str, ...]:
+    of_fixtures = (name for fixture in fixtures for name in _FIXTURES.get(fixture, ()))
+    return tuple(dict.fromkeys((*of_fixtures, *_ROWS.get(row.number, ()))))

@@ -1,2 +1,0 @@
-# SPDX-License-Identifier: Apache-2.0
-"""The farm: what one process works with, several workers, several machines."""

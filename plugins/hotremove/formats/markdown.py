@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The run as Markdown, for a mail or a merge request."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+from hotremove.analysis import costs, coverage
+from hotremove.analysis.summary import highlights, table, tally
+from hotremove.results.record import Record
+from hotremove.results.text import one_line
+
+_SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~])")
+
+
+def escaped(text: str) -> str:
+    """One line that Markdown shows as it is."""
+    return _SPECIAL.sub(r"\\\1", one_line(text))
+
+
+def render(record: Record) -> str:
+    """The record as Markdown: tally, table, what to look at first, environment."""
+    return "\n".join(_lines(record)) + "\n"
+
+
+def rows_of(cells: Sequence[Sequence[str]]) -> Iterator[str]:
+    """A table; the first row is its head."""
+    for number, row in enumerate(cells):
+        yield f"| {' | '.join(map(escaped, row))} |"
+        if number == 0:
+            yield f"|{'---|' * len(row)}"
+
+
+def _lines(record: Record) -> Iterator[str]:
+    yield "# Memory hot-remove: results"
+    yield ""
+    for line in coverage.lines(record):
+        yield f"**{escaped(line)}**\n"
+    yield escaped(tally(record.results))
+    yield ""
+    yield from rows_of([[text for text, _ in row] for row in table(record.results)])
+    for heading, message in highlights(record.results):
+        yield f"\n**{escaped(heading)}**  \n{escaped(message)}"
+    if rows := costs.table(record.results):
+        yield "\n## Pin costs\n"
+        yield from rows_of(rows)
+    if record.environment:
+        yield "\n## Environment\n"
+        yield from (f"- {escaped(k)}: {escaped(v)}" for k, v in record.environment.items())
+    if record.started:
+        yield f"- started: {escaped(record.started)}"

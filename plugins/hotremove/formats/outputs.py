@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every format that a run can be told in, by name."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from hotremove.analysis.costs import series_of
+from hotremove.formats import html, junit, ktap, markdown
+from hotremove.formats.plot import draw
+from hotremove.results.files import write_all
+from hotremove.results.source import Source, read
+
+Render = Callable[[Source], str | bytes]
+
+
+def _kcidb(source: Source) -> str:
+    from hotremove.formats import kcidb  # jsonschema takes 0.3 s to load
+
+    return json.dumps(kcidb.render(source.record, source.log_of), indent=1) + "\n"
+
+
+FORMATS: Mapping[str, Render] = {
+    "junit": lambda source: junit.render(source.record),
+    "ktap": lambda source: ktap.render(source.record),
+    "kcidb": _kcidb,
+    "markdown": lambda source: markdown.render(source.record),
+    "html": html.render,
+}
+# What a run leaves beside its record.
+_BESIDE = {"ktap": "results.ktap", "markdown": "report.md", "html": "report.html"}
+
+
+def write_beside(record: Path) -> None:
+    """Write the reports that people open, into the directory of a record.
+
+    Raises:
+        UsageProblem: they cannot be written.
+    """
+    source = read(record, str(record))
+    texts = {record.with_name(name): FORMATS[form](source) for form, name in _BESIDE.items()}
+    plot = draw(series_of(source.record.results), "png")
+    write_all({**texts, record.with_name("pin-cost.png"): plot} if plot else texts)

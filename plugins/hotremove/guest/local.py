@@ -1,0 +1,269 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where guests come from: booted once, saved, restored fresh for each test."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
+
+from hotremove.cache import Cache, digest
+from hotremove.errors import GuestDied, GuestLost, HotremoveError
+from hotremove.guest import snapshot
+from hotremove.guest.machine import Guest
+from hotremove.guest.plan import GuestPlan
+from hotremove.guest.snapshot import Snapshot
+from hotremove.progress import say, waiting
+from hotremove.virt.calls import CallOverdue
+from hotremove.virt.clock import CLOCK
+from hotremove.virt.domain import Channels
+from hotremove.virt.embedded import first_to_learn, keep_capabilities, prepare_root
+from hotremove.virt.hostdev import remember
+from hotremove.virt.hypervisor import Hypervisor
+from hotremove.virt.polling import wait_until
+from hotremove.virt.run_directory import RunDirectory
+
+# From power-on to the agent's greeting, in seconds: 4 s on an idle machine under TCG.
+BOOT_DEADLINE = 120.0
+# From a saved guest to the agent's answer, in seconds: 0.5 s on an idle machine.
+RESTORE_DEADLINE = 60.0
+# How often a guest is restored before it is booted instead.
+RESTORES = 2
+
+
+class Stable:
+    """The guests of one process; none outlives it but those that are kept."""
+
+    def __init__(
+        self,
+        cache: Cache,
+        uri: str | None = None,
+        fresh_boot: bool = False,
+        boot_deadline: float = BOOT_DEADLINE,
+        gdb: int | None = None,
+        worker: str = "",
+    ) -> None:
+        """Connect to `uri`, by default to libvirt's embedded driver in a directory of its own.
+
+        `fresh_boot` boots each guest; `boot_deadline` is in seconds; `gdb` is a port on loopback
+        for QEMU's stub; `worker` names one of several processes of the run, and its guests.
+
+        Raises:
+            HostProblem: libvirt does not answer, or a directory cannot be made.
+        """
+        self.cache = cache
+        self.fresh_boot = fresh_boot
+        self.boot_deadline = boot_deadline
+        self.gdb = gdb
+        self.directory = RunDirectory.make(worker)
+        self._root = self.directory.path / "root"
+        self._numbers = count(1)
+        self._guests: list[Guest] = []
+        self._kept: list[Guest] = []
+        self._latest: Guest | None = None
+        self._farewells: list[threading.Thread] = []
+        self._verified: set[Path] = set()
+        try:
+            self.hypervisor = self._open(uri)
+        except BaseException:
+            self.directory.remove()
+            raise
+
+    def _open(self, uri: str | None) -> Hypervisor:
+        log = self.directory.path / "libvirt.log"
+        if uri:
+            return Hypervisor(uri, log)
+        with first_to_learn(self.cache):
+            opened = Hypervisor(prepare_root(self._root, self.cache), log)
+            opened.version()  # asks QEMU what it can do
+            keep_capabilities(self._root, self.cache)
+        return opened
+
+    @property
+    def guests(self) -> tuple[Guest, ...]:
+        """Those that are in use."""
+        return tuple(self._guests)
+
+    @property
+    def kept(self) -> tuple[Guest, ...]:
+        """Those that live on after the run."""
+        return tuple(self._kept)
+
+    def fresh(self, plan: GuestPlan) -> Guest:
+        """A guest that nobody has used, ready to take commands.
+
+        Raises:
+            GuestDied, GuestLost: it did not come up.
+            HostProblem: QEMU or the disk refuses.
+        """
+        self._see_off()
+        self.hypervisor.reconnect()
+        if self.gdb is not None:
+            return self._boot_for_gdb(plan, self.gdb)
+        if self.fresh_boot or plan.errand or plan.devices or not self.hypervisor.embedded:
+            return self.boot(plan)
+        return self._fresh_from_snapshot(plan)
+
+    def _fresh_from_snapshot(self, plan: GuestPlan) -> Guest:
+        """A restored guest, of a snapshot that is made again if it is proven to be bad.
+
+        Neither a damaged snapshot nor one failed restore must cost a verdict; but a guest that died
+        tells of its kernel, and one that libvirt does not come back from is lost.
+        """
+        for _ in range(RESTORES):
+            saved = self._snapshot(plan)
+            try:
+                return self._restore(plan, saved)
+            except (GuestDied, CallOverdue):
+                raise
+            except GuestLost as error:
+                why = error
+                self._verified.discard(saved.directory)
+                self._set_aside(saved, lambda again: again.is_damaged(self.hypervisor))
+        guest = self.boot(plan)
+        # What cannot be restored twice, where booting works, is as good as damaged.
+        if self._set_aside(saved, lambda again: again.identity == saved.identity):
+            say(f"a saved guest is made again, as it does not come up: {why}")
+        return guest
+
+    def _set_aside(self, saved: Snapshot, is_bad: Callable[[Snapshot], bool]) -> bool:
+        """Remove a snapshot from the cache if what lies there now is bad; others may use it."""
+        key = saved.directory.name
+        return self.cache.discard(snapshot.KIND, key, lambda entry: is_bad(Snapshot(entry)))
+
+    @contextmanager
+    def lend(
+        self,
+        plan: GuestPlan,
+        see_off: Callable[[Guest, Path], None] = lambda _guest, _log: None,
+        keep: Callable[[], bool] = lambda: False,
+    ) -> Iterator[Guest]:
+        """A fresh guest for one test; `see_off(guest, QEMU's log)` looks at it before it goes.
+
+        A guest that does not come up is looked at as well. One for which `keep()` is true lives on.
+        """
+        self._latest = lent = None
+        try:
+            lent = self.fresh(plan)
+            yield lent
+        finally:
+            guest = lent or self._latest
+            if guest:
+                try:
+                    see_off(guest, self.emulator_log(guest))
+                finally:
+                    self._part_with(guest, keep())
+
+    def boot(self, plan: GuestPlan, gdb: int | None = None) -> Guest:
+        """A guest booted from power-on."""
+        number = next(self._numbers)
+        guest = self._new(plan, f"{self.directory.path.name}-{number}", "booted")
+        try:
+            remember(self.directory.path, plan.devices)
+            xml = plan.xml(guest.name, guest.channels, gdb)
+            guest.adopt(self.hypervisor.create(xml), self._pid_file(guest.name))
+            if plan.errand:
+                guest.await_errand(plan.errand, self.boot_deadline)
+            guest.control.connect(self.boot_deadline)
+        except BaseException:
+            self.release(guest)
+            raise
+        return guest
+
+    def release(self, guest: Guest) -> None:
+        """Destroy a guest off the critical path; its logs stay until the stable closes."""
+        if guest in self._guests:
+            self._guests.remove(guest)
+            farewell = threading.Thread(target=guest.destroy, name=f"destroy-{guest.name}")
+            farewell.start()
+            self._farewells.append(farewell)
+
+    def close(self) -> None:
+        """End every guest and leave nothing behind."""
+        for guest in self.guests:
+            self.release(guest)
+        self._see_off()
+        try:
+            self.hypervisor.close()
+            if self.hypervisor.embedded:
+                keep_capabilities(self._root, self.cache)
+        except (HotremoveError, OSError):
+            pass  # the guests are gone; what is left is a cache entry less
+        finally:
+            self.directory.remove()
+
+    def emulator_log(self, guest: Guest) -> Path:
+        """What QEMU itself said (embedded driver only)."""
+        return self._root / "log/qemu" / f"{guest.name}.log"
+
+    def _part_with(self, guest: Guest, keep: bool) -> None:
+        if not (keep and guest in self._guests and guest.process and guest.process.running):
+            self.release(guest)
+            return
+        self._guests.remove(guest)
+        self._kept.append(guest)
+        guest.control.close()
+        self.directory.keep(guest.process.pid)
+
+    def _see_off(self) -> None:
+        for farewell in self._farewells:
+            farewell.join()
+        self._farewells.clear()
+
+    def _new(self, plan: GuestPlan, name: str, origin: str) -> Guest:
+        folder = self.directory.guest(f"{next(self._numbers)}")
+        guest = Guest(plan, name, Channels(folder), self.hypervisor, origin)
+        self._guests.append(guest)
+        self._latest = guest
+        return guest
+
+    def _pid_file(self, name: str) -> Path | None:
+        return self._root / "run/qemu" / f"{name}.pid" if self.hypervisor.embedded else None
+
+    def _boot_for_gdb(self, plan: GuestPlan, port: int) -> Guest:
+        """A booted guest that a debugger has stopped; from here on nothing times out."""
+        guest = self.boot(plan, port)
+        CLOCK.stop()
+        attach = f"gdb {plan.boot.kernel} -ex 'target remote 127.0.0.1:{port}'"
+        with waiting(f"waiting for `{attach}`; the test goes on with gdb's `continue`"):
+            wait_until(guest.is_paused, 1, guest.check)
+        return guest
+
+    def _snapshot(self, plan: GuestPlan) -> Snapshot:
+        key = digest(plan.key, self.hypervisor.version(), Path(snapshot.__file__))
+        return Snapshot(self.cache.get(snapshot.KIND, key, lambda target: self._save(plan, target)))
+
+    def _save(self, plan: GuestPlan, target: Path) -> None:
+        with waiting(f"booting {plan.image.kernel.release} once, to be restored for each test"):
+            guest = self.boot(plan)
+            try:
+                snapshot.save(guest, target)
+            finally:
+                self.release(guest)
+                self._see_off()
+
+    def _restore(self, plan: GuestPlan, saved: Snapshot) -> Guest:
+        """A restored guest; a booted one while the saved guest's name is in use."""
+        if any(guest.name == saved.name for guest in (*self._guests, *self._kept)):
+            return self.boot(plan)
+        self._verify(saved)
+        guest = self._new(plan, saved.name, "restored")
+        try:
+            xml = saved.xml(guest.channels)
+            domain = self.hypervisor.restore(saved.name, saved.memory, xml)
+            guest.adopt(domain, self._pid_file(saved.name))
+            guest.control.connect(RESTORE_DEADLINE)
+            guest.refresh()
+        except BaseException:
+            self.release(guest)
+            self._see_off()
+            raise
+        return guest
+
+    def _verify(self, saved: Snapshot) -> None:
+        """Verify a snapshot when this process first uses it."""
+        if saved.directory not in self._verified:
+            saved.verify()
+            self._verified.add(saved.directory)

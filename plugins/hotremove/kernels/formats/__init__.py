@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What kernels come in: images, packages, archives, compressed streams."""

@@ -1,0 +1,202 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Kernels built from Debian's sources: `debian-source:SUITE[/VERSION][+FRAGMENT...]`.
+
+The suite's linux-source package, fetched as `debian:` kernels are, is configured from fragments and
+compiled in a build root of the suite. `+debian` starts from Debian's own configuration.
+"""
+
+from __future__ import annotations
+
+import lzma
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from hotremove.cache import Cache, digest
+from hotremove.errors import Blocked, HostProblem, UsageProblem
+from hotremove.kernels import architecture, kbuild, kconfig, store
+from hotremove.kernels.distro import buildroot
+from hotremove.kernels.distro.apt import PrivateApt, Stanza, Unreachable
+from hotremove.kernels.distro.debversion import sort_key
+from hotremove.kernels.kbuild import Recipe
+from hotremove.kernels.kconfig import Wish
+from hotremove.kernels.kernel import Kernel
+from hotremove.kernels.sources import debian, packages
+from hotremove.kernels.sources.debian import NotOnMirror, with_lists
+from hotremove.progress import say, waiting
+
+SCHEME = "debian-source"
+SMALL, FULL = "hotremove", "debian"
+"""What a configuration starts from: next to nothing, or Debian's own."""
+
+_SPEC = re.compile(r"(.*?)((?:\+(?:[a-z][a-z-]*|[./~][^+]*))*)")
+_SOURCE_PACKAGE = re.compile(r"linux-source-\d[\d.]*")
+_DEPENDS = re.compile(r"(linux-source-\d[\d.]*) \(= (\S+)\)")
+_ARCHIVE = re.compile(r"(?:\./)?usr/src/linux-source-[^/]+\.tar\.(\w+)")
+_FLAVOUR = architecture.X86_64.debian
+_CONFIG = re.compile(rf"(?:\./)?usr/src/linux-config-[^/]+/config\.{_FLAVOUR}_none_{_FLAVOUR}\.xz")
+_KIND = "sources"
+# Linux has 64 bytes for the whole release (UTS_RELEASE); the version takes a dozen.
+_SUFFIX_LIMIT = 44
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a spec asks for: a suite, perhaps a version, and fragments in their order."""
+
+    wanted: debian.Request
+    fragments: tuple[str, ...]
+
+    @property
+    def source(self) -> str:
+        """The spec without a version."""
+        return "+".join((f"{SCHEME}:{self.wanted.suite}", *self.fragments))
+
+    @property
+    def full(self) -> bool:
+        """Whether it starts from Debian's configuration."""
+        return FULL in self.fragments
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The fragments to read, the base first."""
+        base = FULL if self.full else SMALL
+        return (base, *(name for name in self.fragments if name != base))
+
+    @property
+    def suffix(self) -> str:
+        """What the kernel's release has after the version."""
+        words = [Path(name).stem if kconfig.is_path(name) else name for name in self.names]
+        suffix = re.sub(r"[^\w.-]", "-", "-".join(("", *words)))
+        if len(suffix) <= _SUFFIX_LIMIT:
+            return suffix
+        return f"-{words[0]}-{digest(suffix)[:8]}"
+
+
+def resolve(text: str, cache: Cache) -> Kernel:
+    """The kernel of `debian-source:SUITE[/VERSION][+FRAGMENT...]`; `text` follows the colon.
+
+    Raises:
+        UsageProblem: no such suite, version or fragment, or the kernel does not build with it.
+        HostProblem: no mirror is reachable and the kernel is not cached; no space; no build root.
+    """
+    request = parse_request(text)
+    wishes = kconfig.merged(kconfig.read(name) for name in request.names)
+    spec = f"{SCHEME}:{text}"
+    try:
+        with cache.lock("apt", request.wanted.suite):
+            found = with_lists(request.wanted.suite, cache, lambda apt: _fetch(apt, request, cache))
+        return _built(found, request, wishes, spec, cache)
+    except Blocked as error:
+        raise HostProblem(str(error)) from error
+    except (Unreachable, NotOnMirror) as error:
+        kernel = store.newest(
+            cache, request.source, lambda version, _: request.wanted.accepts(version, version), spec
+        )
+        if kernel is None:
+            raise
+        say(f"{error}; using {kernel.version} from the cache")
+        return kernel
+
+
+def parse_request(text: str) -> Request:
+    """Take a spec apart.
+
+    Raises:
+        UsageProblem: it names no suite, or what follows is no version.
+
+    Example:
+        >>> parse_request("bookworm/6.1.192-2+deb12u1+kasan").fragments
+        ('kasan',)
+    """
+    found = _SPEC.fullmatch(text)
+    base, tail = found.groups() if found else (text, "")
+    words = tuple(dict.fromkeys(tail.split("+")[1:]))
+    return Request(debian.parse_request(base, SCHEME), tuple(w for w in words if w != SMALL))
+
+
+@dataclass(frozen=True)
+class _Source:
+    """A source in the cache: its archive, Debian's configuration where asked for, the version."""
+
+    archive: Path
+    config: Path | None
+    version: str
+
+    @property
+    def key(self) -> str:
+        """Changes with the contents, which are kept below a key of them."""
+        kept = [path.parent.name for path in (self.archive, self.config) if path]
+        return digest(*kept)
+
+
+def _fetch(apt: PrivateApt, request: Request, cache: Cache) -> _Source:
+    stanza = _choose(apt, request.wanted)
+    version = stanza["Version"]
+    config = None
+    if request.full:
+        name = stanza["Package"].replace("source", "config")
+        found = [s for s in apt.show([name]) if s["Version"] == version]
+        if not found:
+            raise NotOnMirror(f"{request.source}: the suite has no {name} of version {version}")
+        config = _member(apt, found[0], _CONFIG, cache)
+    return _Source(_member(apt, stanza, _ARCHIVE, cache), config, version)
+
+
+def _choose(apt: PrivateApt, wanted: debian.Request) -> Stanza:
+    """The source package that the suite's linux-source means, or the newest of a version."""
+    names = [name for name in apt.names("linux-source-") if _SOURCE_PACKAGE.fullmatch(name)]
+    stanzas = [stanza for stanza in apt.show(names) if "SHA256" in stanza]
+    if wanted.version is None:
+        metas = apt.show(["linux-source"])
+        meta = max(metas, key=lambda stanza: sort_key(stanza["Version"]), default={})
+        meant = _DEPENDS.findall(meta.get("Depends", ""))
+        fitting = [s for s in stanzas if (s["Package"], s["Version"]) in meant]
+    else:
+        fitting = [s for s in stanzas if wanted.accepts(s["Version"], s["Version"])]
+    if fitting:
+        return max(fitting, key=lambda stanza: sort_key(stanza["Version"]))
+    if wanted.version is None:
+        raise NotOnMirror(f"{SCHEME}:{wanted.suite}: the suite has no package linux-source")
+    versions = sorted({stanza["Version"] for stanza in stanzas}, key=sort_key, reverse=True)
+    raise NotOnMirror(
+        f"{SCHEME}:{wanted.suite}/{wanted.version}: no such version;"
+        f" {wanted.suite} has {', '.join(versions) or 'none'}"
+    )
+
+
+def _member(apt: PrivateApt, stanza: Stanza, wanted: re.Pattern[str], cache: Cache) -> Path:
+    """The one file of a package that is wanted, out of the cache or downloaded into it."""
+    what = f"{stanza['Package']} {stanza['Version']}"
+
+    def place(name: str) -> str | None:
+        return Path(name).name if wanted.fullmatch(name) else None
+
+    def build(target: Path) -> None:
+        archive = apt.locate(stanza["Package"], stanza["Version"])
+        if archive is None:
+            raise Unreachable(f"the package lists don't say where {what} is")
+        [file] = apt.fetch([archive], what)
+        with waiting(f"unpacking {what}"):
+            packages.unpack([file], target, place)
+        file.unlink(missing_ok=True)
+        if not any(target.iterdir()):
+            raise UsageProblem(f"the package {what} has not what it should: {wanted.pattern}")
+
+    return next(cache.get(_KIND, digest(stanza["SHA256"], wanted.pattern), build).iterdir())
+
+
+def _built(
+    found: _Source, request: Request, wishes: tuple[Wish, ...], spec: str, cache: Cache
+) -> Kernel:
+    suite = debian.base_suite(request.wanted.suite)
+    root = buildroot.get(suite, kbuild.PACKAGES, "compiling kernels", cache)
+    base = lzma.decompress(found.config.read_bytes()).decode() if found.config else None
+    recipe = Recipe(found.archive, base, wishes, request.suffix, f"{spec} ({found.version})")
+
+    def stage(target: Path) -> store.Provenance:
+        kbuild.build(recipe, root, cache.directory("ccache"), target)
+        return store.Provenance(request.source, found.version, suite, kbuild.PACKAGES)
+
+    content = (found.key, root.compiler(), request.suffix, kconfig.render(wishes))
+    return store.get(cache, digest(SCHEME, kbuild.LAYOUT, *content), stage, spec)

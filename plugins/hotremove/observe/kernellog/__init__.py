@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Kernel logs, in whatever form they came: lines, reports, where it happened."""

@@ -1,0 +1,201 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The stacks of functions that a report shows, of every architecture.
+
+Sources: show_trace_log_lvl() in arch/x86/kernel/dumpstack.c, dump_backtrace_entry() in
+arch/arm{,64}/kernel/{traps,stacktrace}.c, show_stack() in arch/powerpc/kernel/process.c,
+arch/s390/kernel/dumpstack.c, arch/riscv/kernel/stacktrace.c, scripts/decode_stacktrace.sh;
+4.4 to 7.2.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+from hotremove.observe.kernellog.rules import Rules
+
+FUNCTION = r"\.?([A-Za-z_$][\w.$]*)"
+"""A function's name as a group; 64-bit PowerPC may write a dot before it."""
+
+_ADDRESSES = r"(?:\(?\[<?[0-9a-f]{8,16}>?\]\)?\s*)*"
+_FRAME = re.compile(
+    rf"\s*{_ADDRESSES}(\? )?\(?{FUNCTION}(?:"
+    r"\+0x[0-9a-f]+/0x[0-9a-f]+"
+    r"|(?= \([^()]+:\d+)"  # a source file instead of an offset
+    r"|(?= \S+:\d+ \[inline\])"
+    r"|(?=(?: \[\w+\])?\)? from (?:\[<|[\w.$]+\+0x))"  # 32-bit ARM names callee and caller
+    r")"
+)
+_REGISTER = re.compile(
+    r"\s*(?:RIP|EIP|IP|PC|NIP|epc|pc|ERA|Krnl PSW)\b[^+]*?(?<![\w.$])"
+    rf"{FUNCTION}(?:\+0x[0-9a-f]+/0x[0-9a-f]+| \S+:\d+ \[inline\]| \([^()]+:\d)"
+)
+_REGISTERS = frozenset("REIPNepK")  # what a line of _REGISTER begins with
+_OWNER = re.compile(
+    r"(?:NMI backtrace for cpu |Task dump for CPU |CPU: ?)(?P<cpu>\d+)"
+    r"|task:.*\bpid:(?P<pid>\d+)|\S+ +R +running task +\d+ +(?P<old_pid>\d+)"
+)
+_IN = re.compile(rf".* in {FUNCTION}\+0x[0-9a-f]+/0x[0-9a-f]+ ")
+_CLONE = re.compile(r"\.(?:isra|constprop|part|cold|llvm)(?:\.\d+)*|\.\d+$")
+_TOLERATED = 2
+
+
+@lru_cache(maxsize=4096)
+def bare(function: str) -> str:
+    """A function's name without what the compiler adds to clones of it."""
+    return _CLONE.sub("", function)
+
+
+@dataclass(slots=True)
+class Stack:
+    """Functions that called one another, innermost first, without clone suffixes.
+
+    Attributes:
+        frames: those the kernel is sure of.
+        doubtful: those it marks `?`, which were only found on the stack.
+        places: where the processor was, from the registers above the stack; for one that tells of
+            the past, the function that its heading names.
+        headed: a line such as `Call Trace:` stands above it.
+        past: the line above it when it tells of something that was before: who allocated it.
+        cpu: the processor it is of, when the report says so.
+        pid: the task it is of, when the report names one.
+    """
+
+    frames: list[str] = field(default_factory=list)
+    doubtful: list[str] = field(default_factory=list)
+    places: list[str] = field(default_factory=list)
+    headed: bool = False
+    past: str = ""
+    cpu: int | None = None
+    pid: int | None = None
+
+    @property
+    def names(self) -> list[str]:
+        """Its functions: those that are sure, or the doubtful ones where none is.
+
+        Out of a thunk, for instance, 5.10 unwinds nothing for certain.
+        """
+        return self.frames or self.doubtful
+
+
+def has_frames(message: str) -> bool:
+    """Whether a line may name a function of a stack; quick, and True too often."""
+    return (
+        "+0x" in message
+        or ".c:" in message
+        or ".h:" in message
+        or ".S:" in message
+        or " from " in message
+    )
+
+
+def read_stacks(messages: Iterable[str], rules: Rules) -> Iterator[Stack]:
+    """Every stack among these messages, in order, each when it is read to its end.
+
+    A line of somebody else's between two frames is passed over; a blank one or two strange ones
+    end a stack.
+    """
+    reader = _Reader(rules)
+    for message in messages:
+        frame = _FRAME.match(message) if has_frames(message) else None
+        if frame:
+            reader.take_frame(frame)
+        else:
+            reader.read(message)
+            yield from reader.finished()
+    reader.end()
+    yield from reader.finished()
+
+
+@dataclass(slots=True)
+class _Reader:
+    """What was read and not given out; `stack` is the one that the next frame belongs to.
+
+    Attributes:
+        inside: the stack has frames.
+        strangers: lines in a row since the last one that were none.
+    """
+
+    rules: Rules
+    stacks: list[Stack] = field(default_factory=list)
+    stack: Stack = field(default_factory=Stack)
+    inside: bool = False
+    strangers: int = 0
+
+    def finished(self) -> list[Stack]:
+        """The stacks that are read to their end and were not asked for before."""
+        stacks, self.stacks = self.stacks, []
+        return stacks
+
+    def take_frame(self, frame: re.Match[str]) -> None:
+        """One more function of the stack."""
+        self.inside, self.strangers = True, 0
+        (self.stack.doubtful if frame[1] else self.stack.frames).append(bare(frame[2]))
+
+    def read(self, message: str) -> None:
+        """Take one more message that is no frame."""
+        if not message or message.isspace():
+            self._doubt(_TOLERATED)
+        elif "race" in message and self.rules.trace.match(message):
+            self._begin_trace()
+        elif self._read_registers(message) or self._read_heading(message):
+            pass
+        elif self.inside and not self.rules.between.match(message):
+            self._doubt(1)
+
+    def end(self) -> None:
+        """No more frames come for the present stack."""
+        stack = self.stack
+        if stack.frames or stack.doubtful or stack.places:
+            self.stacks.append(stack)
+        self.stack = Stack(cpu=stack.cpu, pid=stack.pid)
+        self.inside, self.strangers = False, 0
+
+    def _begin_trace(self) -> None:
+        if self.inside or self.stack.past:
+            self.end()
+        self.stack.headed = True
+        self.strangers = 0
+
+    def _doubt(self, weight: int) -> None:
+        """A line that is no frame: the stack may be over."""
+        if self.inside:
+            self.strangers += weight
+            if self.strangers >= _TOLERATED:
+                past = self.stack.past if weight < _TOLERATED else ""
+                self.end()
+                self.stack.past = past
+
+    def _read_registers(self, message: str) -> bool:
+        """The place where the processor was: above a stack, or inside one that an interrupt cut."""
+        if message.lstrip()[:1] not in _REGISTERS:
+            return False
+        found = _REGISTER.match(message)
+        if found:
+            name = bare(found[1])
+            if not self.inside:
+                self.stack.places.append(name)
+            elif not self.strangers:
+                self.stack.frames.append(name)
+        return found is not None
+
+    def _read_heading(self, message: str) -> bool:
+        """A line that says of what the next stack is."""
+        if self.rules.past.match(message):
+            self.end()
+            self.stack.past = message.strip()
+            named = _IN.match(message)
+            if named:
+                self.stack.places.append(bare(named[1]))
+            return True
+        owner = _OWNER.match(message)
+        if not owner:
+            return False
+        if not self.stack.places or message.startswith("NMI"):
+            self.end()
+        cpu, pid = owner["cpu"], owner["pid"] or owner["old_pid"]
+        self.stack.cpu = int(cpu) if cpu else None
+        self.stack.pid = int(pid) if pid else None
+        return True

@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Entries of a journal and objects of JSON that hold a kernel's messages, as plain lines.
+
+The journal's formats: systemd, docs/JOURNAL_EXPORT_FORMATS.md and systemd.journal-fields(7). JSON:
+`journalctl -o json`, `dmesg --json`, Docker's json-file driver, LAVA.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from hotremove.observe.kernellog.logline import LEVELS, SKIPPED, parse_line
+
+_TEXTS = ("MESSAGE", "log", "msg", "message")
+_CLOCKS = ("_SOURCE_MONOTONIC_TIMESTAMP", "__MONOTONIC_TIMESTAMP")
+_ORIGINS = ("_TRANSPORT", "SYSLOG_IDENTIFIER")
+_DAEMON = 3  # syslog's facility for programs
+
+_LINE = re.compile(r"(?:data: |\x1e|[-,\[\s]){0,16}(\{\".*\})[],\s]*", re.DOTALL)
+_OPENS = re.compile(r"[]},\[\s]*\{\s*")
+_CLOSES = re.compile(r"\s*\}[],\s]*(?:\{\s*)?")
+_FIELD = re.compile(r"(?: {4})?([A-Z_][A-Z0-9_]{0,63})(?:=(.*)|\r?)", re.DOTALL)
+_LAST = ("", "}", "},")  # lines that may stand below an entry
+_HEAD = re.compile(r"\w{3} \d{4}-\d\d-\d\d \S+ \S+ \[s=")  # of journalctl -o verbose
+_LENGTH = re.compile(r".{0,3}?\x00{5,7}", re.DOTALL)  # of a binary field: eight bytes
+_PART = re.compile(r'\s*(?:[A-Z_][A-Z0-9_]*=|"\w+" ?: |\d+,?$|\{$)')
+
+
+def complete(lines: Sequence[str]) -> int:
+    """How many of the lines can be read without those to come: up to the last whole entry."""
+    at = len(lines)
+    if not at or not _PART.match(lines[-1]):
+        return at
+    while at and lines[at - 1].strip() and not _CLOSES.fullmatch(lines[at - 1]):
+        at -= 1
+    return at
+
+
+def read_json_lines(lines: Sequence[str]) -> list[str]:
+    """Lines that are a JSON object each; others, and objects without a message, stay."""
+    read = [_from_json(line) if '{"' in line else line for line in lines]
+    for place, line in enumerate(lines[:-1]):
+        if line.startswith("data: {") and not lines[place + 1].strip():
+            read[place + 1] = SKIPPED  # what parts server-sent events
+    return read
+
+
+def read_objects(lines: Sequence[str]) -> list[str]:
+    """JSON objects that take a line for each key."""
+    read = list(lines)
+    start: int | None = None
+    for place, line in enumerate(lines):
+        if start is not None and _CLOSES.fullmatch(line):
+            _place(read, start, place, _parsed("{" + "".join(lines[start + 1 : place]) + "}"))
+            start = None
+        if _OPENS.fullmatch(line):
+            start = place
+    return read
+
+
+def read_fields(lines: Sequence[str]) -> list[str]:
+    """Entries that take a line for each field: `journalctl -o export` and `-o verbose`."""
+    read = list(lines)
+    for start, end in _entries(lines):
+        _place(read, start, end, _fields(lines[start:end]))
+    return read
+
+
+def _from_json(line: str) -> str:
+    found = _LINE.fullmatch(line)
+    return (_record(_parsed(found[1])) if found else None) or line
+
+
+def _parsed(text: str) -> Mapping[str, Any]:
+    try:
+        value = json.loads(text, strict=False)
+    except (ValueError, RecursionError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _place(lines: list[str], start: int, end: int, fields: Mapping[str, Any]) -> None:
+    """Put an entry's message where its text stands, and nothing in its other lines."""
+    record = _record(fields)
+    if record is None:
+        return
+    holds = [at for at in range(start, end) if any(key in lines[at] for key in _TEXTS)]
+    for at in range(start, min(end + 1, len(lines))):
+        if at < end or lines[at].strip() in _LAST:
+            lines[at] = SKIPPED
+    lines[holds[0] if holds else start] = record
+
+
+def _entries(lines: Sequence[str]) -> Iterator[tuple[int, int]]:
+    """Where each entry begins and ends (exclusive)."""
+    start: int | None = None
+    for place, line in enumerate(lines):
+        first = bool(_HEAD.match(line)) or line.startswith("__CURSOR=")
+        if start is not None and (first or not line.strip()):
+            yield start, place
+            start = None
+        if first or (start is None and line.strip() and _FIELD.fullmatch(line)):
+            start = place
+    if start is not None:
+        yield start, len(lines)
+
+
+def _fields(lines: Sequence[str]) -> dict[str, str]:
+    """Names and values of one entry; a value may take several lines."""
+    fields: dict[str, str] = {}
+    name = ""
+    for line in lines:
+        found = _FIELD.fullmatch(line)
+        if found:
+            name = found[1]
+            fields[name] = (found[2] or "").rstrip("\r")
+        elif name:
+            more = line if fields[name] else _LENGTH.sub("", line, count=1)
+            fields[name] += f"\n{more.lstrip()}" if fields[name] else more
+    return fields if fields.keys() & {*_CLOCKS, *_ORIGINS} else {}
+
+
+def _record(fields: Mapping[str, Any]) -> str | None:
+    """The line that dmesg would show for an entry; None when it holds no message."""
+    text = next((_text(fields[key]) for key in _TEXTS if key in fields), None)
+    if text is None:
+        return None
+    text = text.rstrip("\n").replace("\n", "\r")
+    if parse_line(text).seconds is not None:
+        return text  # a console that some program wrote to its output
+    return f"{_level(fields)}{_stamp(fields)}{text}" or SKIPPED
+
+
+def _text(value: object) -> str | None:
+    """A message: a text, or the bytes of one that is none."""
+    if isinstance(value, list) and all(isinstance(one, int) and 0 <= one < 256 for one in value):
+        return bytes(value).decode(errors="replace")
+    return value if isinstance(value, str) else None
+
+
+def _level(fields: Mapping[str, Any]) -> str:
+    level = fields.get("PRIORITY", fields.get("pri"))
+    number = LEVELS.index(level) if level in LEVELS else _number(level)
+    origin = next((fields[key] for key in _ORIGINS if key in fields), fields.get("fac", "kern"))
+    facility = 0 if origin in ("kernel", "kern") else _DAEMON
+    if number is None or not 0 <= number < len(LEVELS):
+        return f"<{facility << 3 | 6}>" if facility else ""
+    return f"<{facility << 3 | int(number)}>"
+
+
+def _stamp(fields: Mapping[str, Any]) -> str:
+    if "MESSAGE" in fields:
+        clock = next((_number(fields[key]) for key in _CLOCKS if key in fields), None)
+        seconds = clock / 1e6 if clock is not None else None
+    else:
+        seconds = _number(fields.get("time")) if "msg" in fields else None
+    return f"[{seconds:12.6f}] " if seconds is not None and 0 <= seconds < 1e10 else ""
+
+
+def _number(value: object) -> float | None:
+    try:
+        return float(value) if isinstance(value, str | int | float) else None
+    except (ValueError, OverflowError):
+        return None

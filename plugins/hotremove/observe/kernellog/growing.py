@@ -1,0 +1,234 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A report of which more lines may come."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from hotremove.observe.kernellog.blame import blame
+from hotremove.observe.kernellog.report import Report
+from hotremove.observe.kernellog.rules import Rule, Rules
+
+
+class Entry(NamedTuple):
+    """One record of a log near a report: a tuple, for they are many and tuples are made quickest.
+
+    Attributes:
+        number: its line in the log, counted from 1.
+        record: as it stands in the log.
+        text: the message.
+        seconds: time since boot, when the log says so.
+        caller: thread or processor that printed it, when the log says so.
+    """
+
+    number: int
+    record: str
+    text: str
+    seconds: float | None
+    caller: str | None
+
+
+LONGEST = 2000
+"""Lines of one report; what comes after is cut off."""
+
+FORGOTTEN = 200
+"""Lines of others after which a report is over."""
+
+_BREATH = 1.0  # seconds of kernel time between lines of reports that are mixed
+_SILENCE = 10.0  # seconds of kernel time after which a report is over
+_LONGEST_TITLE = 300  # characters
+_REASON = "page dumped because: "
+
+
+@dataclass(slots=True, eq=False)
+class Growing:
+    """What is known of a report so far.
+
+    Attributes:
+        rule: the rule that names it.
+        ends: the expression that ends it is this rule's.
+        entries: its records so far.
+        kept: how many of `entries` are certain to belong to it.
+        strangers: lines in a row that look like no part of it.
+        owed: marks of an end still to come before it has ended: one, and one more for each report
+            that a log without callers mixes with it. Registers or a panic may follow the last.
+        asks_processors: it makes other processors print their backtraces.
+        has_dump: a page dump is part of it.
+        is_sure: something else than a call trace shows that it is a report.
+    """
+
+    rule: Rule
+    title: str
+    ends: Rule
+    entries: list[Entry]
+    caller: str | None = None
+    seconds: float | None = None
+    clock: float | None = None
+    kept: int = 0
+    strangers: int = 0
+    has_trace: bool = False
+    owed: int = 1
+    panicked: bool = False
+    asks_processors: bool = False
+    has_dump: bool = False
+    is_sure: bool = True
+
+    @classmethod
+    def begin(cls, rule: Rule, entry: Entry) -> Growing:
+        """A report that starts with this line."""
+        return cls(
+            rule=rule,
+            title=_title(entry.text),
+            ends=rule,
+            entries=[entry],
+            caller=entry.caller,
+            seconds=entry.seconds,
+            clock=entry.seconds,
+            kept=1,
+            panicked=rule.kind == "panic",
+            has_dump=rule.inner,
+            is_sure=not rule.traced,
+        )
+
+    def put_before(self, entry: Entry) -> None:
+        """Add the line above the first."""
+        self.entries.insert(0, entry)
+        self.kept += 1
+
+    @property
+    def ended(self) -> bool:
+        """Whether the mark that ends it was seen."""
+        return self.owed <= 0
+
+    def accepts(self, rule: Rule) -> bool:
+        """Whether a line that could begin a report of its own continues this one."""
+        if (self.has_trace or self.ended) and not (rule.late or self.is_nameless):
+            return False
+        joins = rule.joins
+        if self.rule.kind in joins or self.rule.name in joins:
+            return True
+        return "*" in joins and self.fails
+
+    def embraces(self, rule: Rule) -> bool:
+        """Whether such a line, which could stand alone, is one more line of this report."""
+        return rule.inner and not self.ended and (self.fails or not self.has_dump)
+
+    @property
+    def is_nameless(self) -> bool:
+        """Whether nothing tells yet what it is."""
+        return self.rule.kind == "cut-here"
+
+    @property
+    def is_real(self) -> bool:
+        """Whether it is a report at all."""
+        return self.is_sure or self.has_trace
+
+    @property
+    def last_number(self) -> int:
+        """The last line that is certain to belong to it."""
+        return self.entries[self.kept - 1].number
+
+    @property
+    def fails(self) -> bool:
+        """Whether it is a splat."""
+        return self.rule.severity == "splat"
+
+    def is_forgotten(self, number: int) -> bool:
+        """Whether it has had no line for long, or has too many."""
+        return len(self.entries) >= LONGEST or number - self.entries[-1].number > FORGOTTEN
+
+    def is_over(self, entry: Entry) -> bool:
+        """Whether too much time lies between for this line to belong to it, or a reboot."""
+        then, now = self.clock, entry.seconds
+        return then is not None and now is not None and abs(now - then) > _SILENCE
+
+    def mixes_with(self, entry: Entry) -> bool:
+        """Whether a report that begins here may go on between this one's lines.
+
+        Two processors that print at once, in a log that does not name callers: neither can be
+        told from the other, so both keep all lines until as many ends were seen as beginnings.
+        """
+        if self.caller or self.ended or not self.fails or not self.ends.ends:
+            return False
+        then, now = self.clock, entry.seconds
+        return then is None or now is None or abs(now - then) < _BREATH
+
+    def adopt(self, rule: Rule, entry: Entry) -> None:
+        """Continue with a line of another rule, which may name the report better."""
+        self._add(entry)
+        self.kept, self.strangers = len(self.entries), 0
+        if rule.rank > self.rule.rank:
+            self.rule, self.title = rule, _title(entry.text)
+        if not rule.single:
+            self.ends, self.owed = rule, max(self.owed, 1)
+        self.panicked |= rule.kind == "panic"
+        self.is_sure |= not rule.traced
+
+    def take(self, entry: Entry, rules: Rules) -> bool:
+        """Take a line that begins nothing; False when the report turns out to be over."""
+        if self.is_over(entry):
+            return False
+        text = entry.text
+        self._add(entry)
+        if not text or text.isspace():
+            return True
+        if not self.has_trace:
+            self._learn(text, rules)
+        if self._belongs(text, rules):
+            self.kept, self.strangers = len(self.entries), 0
+            return True
+        if self.seconds is None or entry.seconds is not None:
+            self.strangers += 1  # else a program's line in a log where the kernel's have times
+        return self.strangers <= self.ends.slack
+
+    def finished(self, rules: Rules) -> Report:
+        """The report, without the strangers at its end."""
+        kept = self.entries[: self.kept]
+        messages = [entry.text for entry in kept]
+        kind = "warning" if self.is_nameless else self.rule.kind
+        blamed = blame(kind, self.title, messages, rules)
+        return Report(
+            kind=kind,
+            severity=self.rule.severity,
+            title=self.title,
+            fingerprint=blamed.fingerprint,
+            text="\n".join(entry.record for entry in kept),
+            trace=blamed.trace,
+            place=blamed.place,
+            start=kept[0].number,
+            end=kept[-1].number,
+            caller=self.caller,
+            seconds=self.seconds,
+            panicked=self.panicked,
+            rule=self.rule.name,
+        )
+
+    def _learn(self, text: str, rules: Rules) -> None:
+        """What only the lines before a call trace tell."""
+        first = self.is_nameless and len(self.entries) == 2
+        if first and not rules.body.match(text):
+            self.title = _title(text)  # what WARN() was told to say
+        elif self.rule.inner and text.startswith(_REASON):
+            self.title = _title(text)
+        self.has_trace = rules.trace.match(text) is not None
+
+    def _add(self, entry: Entry) -> None:
+        self.entries.append(entry)
+        if entry.seconds is not None:
+            self.clock = entry.seconds
+
+    def _belongs(self, text: str, rules: Rules) -> bool:
+        if self.owed <= 0:
+            return rules.after.match(text) is not None
+        if text[0] == " ":
+            return True  # frames of a call trace, most lines of a report
+        if self.ends.ends and self.ends.ends.match(text):
+            self.owed -= 1
+            return True
+        self.asks_processors |= text.startswith("Sending NMI")
+        return rules.body.match(text) is not None
+
+
+def _title(text: str) -> str:
+    return text.strip().split("\n", maxsplit=1)[0][:_LONGEST_TITLE]

@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: Apache-2.0
+"""pytest's hooks; each only calls what does the work."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from functools import partial
+
+import pytest
+from _pytest.terminal import TerminalReporter
+
+from hotremove import progress
+from hotremove.cache import host_errors
+from hotremove.errors import HotremoveError
+from hotremove.plugin import (
+    debugging,
+    fixtures,
+    foresight,
+    host_loss,
+    options,
+    parametrize,
+    report_check,
+    reporting,
+    rounds,
+)
+from hotremove.plugin.results import Results
+from hotremove.plugin.stash import BOOK, FARM, KEPT, PROBLEM, RESULTS
+from hotremove.plugin.terminal import live
+from hotremove.plugin.terminal.screen import uncaptured
+from hotremove.plugin.termination import Termination
+from hotremove.plugin.workers import run_folder, shares_of, worker_id
+from hotremove.session.failures import Failures
+from hotremove.session.farm import Farm
+from hotremove.verdict.allowances import AllowanceBook
+
+# There before the command line is acted on.
+pytest_plugins = ["hotremove.plugin.workers", "hotremove.plugin.timelimit"]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Register the options."""
+    options.add_options(parser)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the markers and make the farm, which starts nothing yet."""
+    progress.show_through(partial(uncaptured, config), worker_id(config))
+    for marker in options.MARKERS:
+        config.addinivalue_line("markers", marker)
+    config.pluginmanager.register(fixtures, "hotremove-fixtures")
+    config.pluginmanager.register(debugging, "hotremove-debugging")
+    config.pluginmanager.register(host_loss, "hotremove-moving")
+    config.stash[KEPT] = []
+    config.stash[BOOK] = AllowanceBook()
+    config.stash[RESULTS] = Results(config.stash[BOOK])
+    config.pluginmanager.register(config.stash[RESULTS], "hotremove-results")
+    config.pluginmanager.register(Termination(), "hotremove-termination")
+    try:
+        config.stash[FARM] = Farm(
+            options.read_options(config),
+            worker_id(config),
+            shares_of(config),
+            Failures(run_folder(config)),
+        )
+    except HotremoveError as error:
+        raise pytest.UsageError(str(error)) from error
+    live.register(config, config.stash[FARM])
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """End every guest."""
+    if FARM in config.stash:
+        config.stash[FARM].close()
+    progress.show_through()
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run a scenario on each kernel, by each of its pin paths."""
+    parametrize.parametrize(metafunc)
+
+
+@pytest.hookimpl(tryfirst=True)  # before -m chooses
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """End the run with one line if a kernel is not to be had or a marker makes no sense."""
+    if PROBLEM in config.stash:
+        raise pytest.UsageError(str(config.stash[PROBLEM]))
+    try:
+        parametrize.check_markers(items, config.stash[FARM].options.allow_files)
+        parametrize.widen(items)
+    except HotremoveError as error:
+        config.stash[PROBLEM] = error
+        raise pytest.UsageError(str(error)) from error
+
+
+def pytest_deselected(items: list[pytest.Item]) -> None:
+    """Note scenarios that nobody will look at."""
+    if items:
+        reporting.leave_out(items[0].config, items)
+
+
+@pytest.hookimpl(tryfirst=True)  # the terminal's own asks for the header, which needs all of it
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Before the first test, find out everything that can be wrong with the host."""
+    config = session.config
+    if not _boots_guests(config, session.items):
+        return
+    try:
+        config.stash[FARM].prepare()
+    except HotremoveError as error:
+        raise pytest.UsageError(str(error)) from error
+    reporting.select(config, session.items)
+    if worker_id(config) in ("", "gw0"):
+        for line in foresight.obstacles(config.stash[FARM], session.items):
+            progress.say(line)
+    if worker_id(config) == "gw0":  # the controller collects nothing, and shows no header
+        reporting.say_header(config.stash[FARM])
+
+
+def pytest_report_collectionfinish(config: pytest.Config, items: list[pytest.Item]) -> list[str]:
+    """Say which kernels run, under what and why."""
+    return reporting.header(config.stash[FARM]) if _boots_guests(config, items) else []
+
+
+def _boots_guests(config: pytest.Config, items: list[pytest.Item]) -> bool:
+    """Whether the run will; it is asked even after a hook has ended the collection."""
+    option = config.option
+    looks_only = option.collectonly or option.showfixtures or option.show_fixtures_per_test
+    if looks_only or PROBLEM in config.stash:
+        return False
+    return any(map(parametrize.wants_guest, items))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
+    """Hold a scenario that went well against what its kernel reported."""
+    with rounds.told(pyfuncitem), report_check.expected_death(pyfuncitem):
+        yield
+    report_check.settle_reports(pyfuncitem)
+    return True
+
+
+@pytest.hookimpl(tryfirst=True)  # before any fixture is made
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Leave out what somebody asked to do without."""
+    parametrize.waive(item)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Turn what a scenario raised into a verdict, told without the farm's own traceback."""
+    report = yield
+    if parametrize.wants_guest(item):
+        reporting.annotate(item, call, report)
+    return report
+
+
+@pytest.hookimpl(tryfirst=True)  # before junitxml writes its file
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Write the record of the run; a full disk is told, and no run is green without it."""
+    try:
+        with host_errors("writing the record of the run"):
+            reporting.write(session.config)
+    except HotremoveError as error:
+        progress.say(str(error))
+        session.exitstatus = session.exitstatus or pytest.ExitCode.USAGE_ERROR
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_terminal_summary(
+    terminalreporter: TerminalReporter, exitstatus: int, config: pytest.Config
+) -> None:
+    """The table of kernels by scenarios."""
+    reporting.summarize(terminalreporter, config)

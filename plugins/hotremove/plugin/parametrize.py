@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a scenario is run over: each kernel, each of its pin paths."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hotremove.errors import HotremoveError, UsageProblem, Waived
+from hotremove.kernels.kernel import Kernel
+from hotremove.plugin.fixtures import PIN_PATHS
+from hotremove.plugin.options import WITHOUT
+from hotremove.plugin.stash import FARM, PROBLEM, ROW, TERMS
+from hotremove.verdict.allowances import read_terms
+from hotremove.verdict.row import Row
+
+FIX_OFF = "fix-off"
+"""What the id of a run with the fix turned off carries."""
+
+
+def wants_guest(item: pytest.Item) -> bool:
+    """Whether a test runs on a kernel under test."""
+    return "kernel" in getattr(item, "fixturenames", ())
+
+
+def wants_modules(item: pytest.Item) -> bool:
+    """Whether a test runs on a kernel under test and loads a module of the farm there."""
+    return wants_guest(item) and _needs(item, "modules")
+
+
+def _needs(item: pytest.Item, word: str) -> bool:
+    """Whether a test needs a capability, as `--without` calls it; `unfix` is a module too."""
+    fixtures = {*getattr(item, "fixturenames", ()), str(parameter(item, "pinner", ""))}
+    unfix = word == "modules" and not parameter(item, "fix", True)
+    return unfix or bool(fixtures & WITHOUT[word])
+
+
+def kernel_of(item: pytest.Item) -> Kernel | None:
+    """The kernel under test that a test runs on."""
+    kernel: Kernel | None = parameter(item, "kernel", None)
+    return kernel
+
+
+def parameter(item: pytest.Item, name: str, default: Any) -> Any:
+    """What a test is run over in one of its dimensions."""
+    callspec = getattr(item, "callspec", None)
+    return callspec.params.get(name, default) if callspec else default
+
+
+def parametrize(metafunc: pytest.Metafunc) -> None:
+    """Give a test its dimensions.
+
+    A kernel that is not to be had, or a marker's wrong argument, is kept for the end of collection.
+    """
+    config = metafunc.config
+    try:
+        if "kernel" in metafunc.fixturenames:
+            kernels = () if PROBLEM in config.stash else config.stash[FARM].kernels
+            ids = [kernel_id(kernel, kernels) for kernel in kernels]
+            metafunc.parametrize("kernel", kernels, ids=ids, indirect=True, scope="session")
+        if "fix" in metafunc.fixturenames:
+            states, ids = _fix_states(metafunc.definition)
+            metafunc.parametrize("fix", states, ids=ids, indirect=True)
+        if "pinner" in metafunc.fixturenames:
+            metafunc.parametrize("pinner", _pin_paths(metafunc.definition), indirect=True)
+    except HotremoveError as error:
+        config.stash[PROBLEM] = error
+        metafunc.parametrize("kernel", (), indirect=True, scope="session")
+
+
+def _fix_states(item: pytest.Item) -> tuple[list[bool], list[Any]]:
+    """As the kernel is; with --prove, a sensitive scenario once more with the fix turned off."""
+    proving = item.config.stash[FARM].options.prove and item.get_closest_marker("sensitive")
+    if proving:
+        return [True, False], [pytest.HIDDEN_PARAM, FIX_OFF]
+    return [True], [pytest.HIDDEN_PARAM]
+
+
+def _pin_paths(item: pytest.Item) -> tuple[str, ...]:
+    """The arguments of `@pytest.mark.pins`.
+
+    Raises:
+        UsageProblem: there are none, or one is unknown.
+    """
+    marker = item.get_closest_marker("pins")
+    paths: tuple[str, ...] = marker.args if marker else ()
+    unknown = ", ".join(repr(path) for path in paths if path not in PIN_PATHS)
+    if unknown or not paths:
+        known = ", ".join(PIN_PATHS)
+        raise UsageProblem(f"{item.nodeid}: mark.pins({unknown or 'nothing'}): give {known}")
+    return paths
+
+
+def kernel_id(kernel: Kernel, kernels: tuple[Kernel, ...]) -> str:
+    """The version, for the test's id; where two kernels share it, with what tells them apart."""
+    releases = [other.release for other in kernels if other.label == kernel.label]
+    if len(releases) <= 1:
+        return kernel.label
+    spec = re.sub(r"[^A-Za-z0-9.+_-]+", "-", kernel.spec)
+    return f"{kernel.label}-{kernel.release if releases.count(kernel.release) == 1 else spec}"
+
+
+def check_markers(items: Iterable[pytest.Item], allow_files: Sequence[Path]) -> None:
+    """Read the markers of every test that wants a guest, before the first one runs.
+
+    Raises:
+        UsageProblem: one has arguments that make no sense.
+    """
+    for item in filter(wants_guest, items):
+        item.stash[TERMS] = read_terms(item, allow_files)
+        item.stash[ROW] = row_of(item)
+        _check(item, "topology", (str,))
+        _check(item, "dimm", (int,))
+
+
+def widen(items: Iterable[pytest.Item]) -> None:
+    """Count the rows that stable kernels are known to fail among the others.
+
+    They belong into every judgement of a kernel. The lineage tells a failure that is known of its
+    series, which is no news, from one that is not.
+    """
+    for item in items:
+        if item.get_closest_marker("wide"):
+            item.add_marker("hotremove")
+
+
+def waive(item: pytest.Item) -> None:
+    """Leave out a test that needs what somebody asked to do without.
+
+    Raises:
+        Waived: it does.
+    """
+    if not wants_guest(item):
+        return
+    for word in item.config.stash[FARM].options.without:
+        if _needs(item, word):
+            raise Waived(f"--without {word}")
+
+
+def row_of(item: pytest.Item) -> Row:
+    """The row of a test, from its marker; outside the catalogue the test's name.
+
+    Raises:
+        UsageProblem: the marker has other arguments than a number, a title and `control`.
+    """
+    marker = item.get_closest_marker("scenario")
+    if marker is None:
+        return Row(0, str(getattr(item, "originalname", item.name)))
+    numbered = len(marker.args) == 2 and tuple(map(type, marker.args)) == (int, str)
+    if not numbered or not set(marker.kwargs) <= {"control"}:
+        raise UsageProblem(f"{item.nodeid}: mark.scenario: give a number and a title, control=True")
+    return Row(*marker.args, **marker.kwargs)
+
+
+def _check(item: pytest.Item, name: str, kinds: tuple[type, ...]) -> None:
+    marker = item.get_closest_marker(name)
+    if marker is None:
+        return
+    fits = len(marker.args) == len(kinds) and all(map(isinstance, marker.args, kinds))
+    if not fits or marker.kwargs:
+        wanted = ", ".join(kind.__name__ for kind in kinds)
+        raise UsageProblem(f"{item.nodeid}: mark.{name}{marker.args}: give {wanted}")

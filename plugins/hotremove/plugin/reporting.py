@@ -1,0 +1,324 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From pytest's reports to results, and from results to the end of the terminal's output."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from _pytest.terminal import TerminalReporter
+
+from hotremove import progress
+from hotremove.analysis import costs, coverage
+from hotremove.analysis.summary import highlights, recorded, table, tally, widths, wrapped
+from hotremove.errors import GuestDied, HotremoveError
+from hotremove.formats.junit import properties
+from hotremove.formats.outputs import write_beside
+from hotremove.lineage.changes import Lineage
+from hotremove.memory.removal import UnexpectedOutcome
+from hotremove.pins.buffer import PinRefused
+from hotremove.pins.pin import PinnedInMovable
+from hotremove.plugin.observations import noted
+from hotremove.plugin.parametrize import kernel_id, parameter, row_of, wants_guest
+from hotremove.plugin.report_check import reported_besides
+from hotremove.plugin.results import ALLOWANCES, ENVIRONMENT, RESULT
+from hotremove.plugin.stash import BOOK, EVIDENCE, FARM, GUEST, METER, RESULTS, SETTLED
+from hotremove.results.record import Record, Result, write_record
+from hotremove.session.environment import describe
+from hotremove.verdict.expectation import (
+    Finding,
+    against_lineage,
+    against_log,
+    expected_to_fail,
+    with_fix_off,
+)
+from hotremove.verdict.judge import judge
+from hotremove.verdict.outcome import BAD, Outcome, Verdict
+from hotremove.verdict.splats import KernelSplat
+
+if TYPE_CHECKING:
+    from hotremove.kernels.kernel import Kernel
+    from hotremove.session.farm import Farm
+
+_ENDLESS = 1 << 20
+_INDENTED: Any = {
+    "initial_indent": "  ",
+    "subsequent_indent": "  ",
+    "break_on_hyphens": False,
+    "break_long_words": False,
+}
+# Errors that carry their own explanation; the farm's frames would only hide it.
+_SELF_EXPLAINING = (HotremoveError, UnexpectedOutcome, KernelSplat, PinRefused)
+
+
+def header(farm: Farm) -> list[str]:
+    """Which kernels run, under what and why."""
+    kernels = ", ".join(f"{kernel.spec} = {kernel.version}" for kernel in farm.kernels)
+    return [
+        f"hotremove: kernels: {kernels}",
+        f"hotremove: guests {_place(farm)}",
+        f"hotremove: --seed {farm.options.seed} --rounds {farm.options.rounds}",
+    ]
+
+
+def _place(farm: Farm) -> str:
+    if not farm.has_place:
+        return "wait for a slot: others hold all of them"
+    accelerator = farm.accelerator
+    return (
+        f"under {accelerator.kind.upper()}, because {accelerator.reason}; "
+        f"libvirt at {farm.stable.hypervisor.uri}"
+    )
+
+
+def say_header(farm: Farm) -> None:
+    """Tell the header at once, from a worker: the controller would have it from nobody."""
+    for line in header(farm):
+        progress.say(line.removeprefix("hotremove: "))
+
+
+def annotate(item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport) -> None:
+    """Give a phase's report its result, and say it in the scenario's terms."""
+    error = call.excinfo.value if call.excinfo else None
+    if error is None and call.when == "teardown":
+        return
+    if call.excinfo and isinstance(error, _SELF_EXPLAINING):
+        report.longrepr = call.excinfo.getrepr(style="short", tbfilter=_scenario_only)
+    found = _find(item, call, report, error)
+    _restate(item, report, found)
+    result = _result(item, found, error)
+    setattr(report, RESULT, asdict(result))
+    if call.when == "setup":
+        setattr(report, ENVIRONMENT, describe(item.config.stash[FARM]))
+    _tell_properties(item, report, result)
+    if call.when == "call" and SETTLED in item.stash:
+        setattr(report, ALLOWANCES, asdict(item.stash[SETTLED]))
+
+
+def _tell_properties(item: pytest.Item, report: pytest.TestReport, result: Result) -> None:
+    """Give the test its properties; junitxml takes them from the teardown's report."""
+    told = dict(properties(result))
+    others = [one for one in item.user_properties if one[0] not in told]
+    item.user_properties[:] = [*others, *told.items()]
+    report.user_properties[:] = item.user_properties
+
+
+def _find(
+    item: pytest.Item,
+    call: pytest.CallInfo[None],
+    report: pytest.TestReport,
+    error: BaseException | None,
+) -> Finding:
+    """What a phase says, by itself, by the kernel's log, and against what was expected."""
+    if error is None:
+        # A strict xfail that passes fails without an exception.
+        alone = Finding(Verdict.FAIL, str(report.longrepr)) if report.failed else _well(item)
+        return _against_expectations(item, alone) if call.when == "call" else alone
+    alone = Finding(judge(error), _message(error), shows_missing_fix(error))
+    if call.when == "teardown":
+        mistake = alone.verdict is Verdict.FAIL
+        return Finding(Verdict.ERROR, alone.message) if mistake else alone
+    besides = reported_besides(item, error)
+    found = against_log(alone, besides.reports, besides.unread)
+    if hasattr(report, "wasxfail") and report.skipped:
+        found = expected_to_fail(found, report.wasxfail)
+    return _against_expectations(item, found) if call.when == "call" else found
+
+
+def _well(item: pytest.Item) -> Finding:
+    return Finding(Verdict.PASS, noted(item))
+
+
+def _against_expectations(item: pytest.Item, found: Finding) -> Finding:
+    options = item.config.stash[FARM].options
+    row = row_of(item)
+    if not parameter(item, "fix", True):
+        return with_fix_off(found, row)
+    demanded = options.expect == "lineage"
+    if demanded or item.get_closest_marker("wide"):
+        version = parameter(item, "kernel", None).point_release
+        lineage = Lineage(version, options.has, options.lacks)
+        return against_lineage(found, row, lineage, demanded=demanded)
+    return found
+
+
+def shows_missing_fix(error: BaseException | None) -> bool:
+    """Whether a scenario failed by what the fix is there for, and not by something else."""
+    if isinstance(error, UnexpectedOutcome):
+        return error.removal.shows_missing_fix
+    return isinstance(error, PinnedInMovable)
+
+
+def _restate(item: pytest.Item, report: pytest.TestReport, found: Finding) -> None:
+    """Make pytest's own report say what the verdict says."""
+    if found.verdict is Verdict.PASS:
+        if not report.passed:
+            report.outcome, report.longrepr = "passed", None
+    elif found.verdict in BAD:
+        if hasattr(report, "wasxfail"):
+            del report.wasxfail
+        if not report.failed:
+            report.outcome, report.longrepr = "failed", found.message
+    else:
+        _restate_as_skipped(item, report, found)
+
+
+def _restate_as_skipped(item: pytest.Item, report: pytest.TestReport, found: Finding) -> None:
+    """One word of pytest's is for all that is neither good nor bad; the reason begins with ours."""
+    if found.verdict is Verdict.KNOWN_BUG:
+        report.wasxfail = found.message.partition("\n")[0]
+    if not report.skipped:
+        told = f"Skipped: {found.verdict}: {found.message}"
+        report.longrepr = (str(item.path), item.location[1] or 0, told)
+    report.outcome = "skipped"
+
+
+def _scenario_only(excinfo: pytest.ExceptionInfo[BaseException]) -> Any:
+    """The traceback's last entry that is neither the farm's nor pytest's, or its very last."""
+    strangers = ("/hotremove/", "/_pytest/", "/pluggy/")
+    own = [e for e in excinfo.traceback if not any(name in str(e.path) for name in strangers)]
+    inside = [e for e in excinfo.traceback if "/hotremove/scenarios/" in str(e.path)]
+    kept = inside or own or list(excinfo.traceback)
+    return type(excinfo.traceback)(kept[-1:])
+
+
+def _result(item: pytest.Item, found: Finding, error: BaseException | None) -> Result:
+    kernel: Kernel = parameter(item, "kernel", None)
+    return Result(
+        kernel=kernel.spec,
+        kernel_version=kernel.version,
+        kernel_label=kernel_id(kernel, item.config.stash[FARM].kernels),
+        scenario=str(row_of(item)),
+        test=item.nodeid,
+        pin=str(parameter(item, "pinner", "")),
+        outcome=_outcome(item, error),
+        verdict=str(found.verdict),
+        duration_s=0.0,
+        evidence=_evidence(item),
+        message=found.message,
+        fix_off=not parameter(item, "fix", True),
+        costs=item.stash[METER].fresh if METER in item.stash else (),
+    )
+
+
+def _outcome(item: pytest.Item, error: BaseException | None) -> str:
+    guest = item.stash.get(GUEST, None)
+    if guest and guest.removals:
+        return str(guest.removals[-1].outcome)
+    return str(Outcome.GUEST_DIED) if isinstance(error, GuestDied) else ""
+
+
+def _evidence(item: pytest.Item) -> str:
+    evidence = item.stash.get(EVIDENCE, None)
+    return evidence.directory.name if evidence and evidence.directory else ""
+
+
+def _message(error: BaseException) -> str:
+    text = str(error) or type(error).__name__
+    told = text if isinstance(error, _SELF_EXPLAINING) else text.splitlines()[0]
+    notes = "".join(f" ({note})" for note in getattr(error, "__notes__", ()))
+    return told + notes
+
+
+def select(config: pytest.Config, items: Iterable[pytest.Item]) -> None:
+    """Note which tests are to run, so that those that do not are missed."""
+    chosen = filter(wants_guest, items)
+    not_yet = Finding(Verdict.NOT_RUN, "")
+    config.stash[RESULTS].select(_result(item, not_yet, None) for item in chosen)
+
+
+def leave_out(config: pytest.Config, items: Iterable[pytest.Item]) -> None:
+    """Note which scenarios were collected and not selected; runs with the fix off do not count."""
+    scenarios = (one for one in items if wants_guest(one) and one.get_closest_marker("hotremove"))
+    plain = (one for one in scenarios if parameter(one, "fix", True))
+    config.stash[RESULTS].leave_out(parameter(one, "kernel", None).spec for one in plain)
+
+
+def write(config: pytest.Config) -> None:
+    """Write the record and the reports made of it, on the process that has all results."""
+    if not config.stash[RESULTS].all() or hasattr(config, "workerinput"):
+        return
+    record = _record(config)
+    _tell_junitxml(config, record)
+    directory = config.stash[FARM].options.artifacts
+    if directory:
+        directory.mkdir(parents=True, exist_ok=True)
+        write_beside(write_record(directory, record))
+
+
+def _record(config: pytest.Config) -> Record:
+    farm, results = config.stash[FARM], config.stash[RESULTS]
+    environment = {**describe(farm), **results.environment}
+    if results.moved:
+        environment["moved"] = "; ".join(moves(results.moved))
+    if farm.options.without:
+        environment["without"] = ", ".join(farm.options.without)
+    return Record(tuple(results.all()), results.started, environment, dict(results.left_out))
+
+
+def _tell_junitxml(config: pytest.Config, record: Record) -> None:
+    """Put the coverage into the file of `--junitxml`; the plugin that writes it has no name."""
+    for plugin in config.pluginmanager.get_plugins():
+        if hasattr(plugin, "add_global_property"):
+            for one in coverage.coverage_of(record):
+                plugin.add_global_property(f"coverage of {one.name}", str(one))
+
+
+def moves(moved: Mapping[str, str]) -> list[str]:
+    """What became of tests whose host died, a line for each: by test, the host."""
+    return [f"{test}: it lost {lost}, and ran elsewhere" for test, lost in moved.items()]
+
+
+def summarize(reporter: TerminalReporter, config: pytest.Config) -> None:
+    """How much was looked at, the table, the first things to look at, the tally."""
+    results = config.stash[RESULTS].all()
+    if not results:
+        return
+    reporter.section("hot-remove: kernels by scenarios")
+    for line in coverage.lines(_record(config)):
+        reporter.line(line, bold=True)
+    # Wrapped for people only: in a log each row and each explanation is one line, to be searched.
+    columns = reporter._tw.fullwidth if reporter._tw._file.isatty() else _ENDLESS
+    _draw(reporter, list(wrapped(table(results), columns)))
+    _tell(reporter, results, columns)
+    for line in costs.lines(results):
+        reporter.line(textwrap.fill(line, columns - 1, subsequent_indent="  "))
+    for line in (tally(results), *_remarks(config)):
+        reporter.line(line)
+
+
+def _tell(reporter: TerminalReporter, results: list[Result], columns: int) -> None:
+    """What to look at first, and what scenarios recorded."""
+    for heading, message in highlights(results):
+        reporter.line("")
+        reporter.line(heading, bold=True)
+        reporter.line(textwrap.fill(message, columns - 1, **_INDENTED))
+    seen = recorded(results)
+    if seen:
+        reporter.line("")
+        reporter.line("recorded", bold=True)
+    for line in seen:
+        reporter.line(textwrap.fill(line, columns - 1, **_INDENTED))
+    reporter.line("")
+
+
+def _remarks(config: pytest.Config) -> list[str]:
+    """What is to be known beside the results: what was waived or moved, allowances, evidence."""
+    moved = (f"moved {move}" for move in moves(config.stash[RESULTS].moved))
+    without = [f"--without {one}" for one in config.stash[FARM].options.without]
+    waived = [f"not looked at, as asked: {', '.join(without)}"] if without else []
+    allowances = (f"allowance {remark}" for remark in config.stash[BOOK].remarks())
+    directory = config.stash[FARM].options.artifacts
+    return [*waived, *moved, *allowances, *([f"evidence: {directory}"] if directory else [])]
+
+
+def _draw(reporter: TerminalReporter, rows: list[list[tuple[str, str]]]) -> None:
+    wide = widths(rows)
+    for row in rows:
+        for (text, colour), width in zip(row[:-1], wide, strict=False):
+            reporter.write(text.ljust(width + 2), **({colour: True} if colour else {}))
+        text, colour = row[-1]
+        reporter.line(text, **({colour: True} if colour else {}))

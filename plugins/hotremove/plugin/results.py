@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The results of a run while it goes on: of this process, or of all workers."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from hotremove.plugin.host_loss import moved_from
+from hotremove.results.record import Result
+from hotremove.verdict.allowances import AllowanceBook, Settled
+from hotremove.verdict.outcome import Verdict
+
+RESULT = "hotremove"
+"""Attribute of a phase's report: its result, as `dataclasses.asdict` gives it."""
+ALLOWANCES = "hotremove_allowances"
+"""Attribute of a phase's report: how the scenario's allowances fared."""
+ENVIRONMENT = "hotremove_environment"
+"""Attribute of a setup's report: what the run ran on."""
+_SELECTED = "hotremove_selected"
+_LEFT_OUT = "hotremove_left_out"
+_PHASES = ("setup", "call", "teardown")
+_ENDED_BEFORE = "the run ended before it"
+
+
+class Results:
+    """The results so far, by test; a plugin, so that it sees the reports of xdist's workers too.
+
+    Attributes:
+        environment: what the run ran on and with.
+        moved: what tests have lost that ran again elsewhere, by test.
+        left_out: scenarios that were collected and not selected, by their kernel's spec.
+        started: when the run began.
+    """
+
+    def __init__(self, book: AllowanceBook) -> None:
+        """No result yet; what becomes of allowances is entered in `book`."""
+        self._book = book
+        self._by_test: dict[str, Result] = {}
+        self._begun: dict[str, Result] = {}
+        self._selected: dict[str, Result] = {}
+        self._seconds: dict[str, float] = {}
+        self._tried: dict[str, tuple[str, ...]] = {}
+        self._order: dict[str, int] = {}
+        self.environment: dict[str, str] = {}
+        self.moved: dict[str, str] = {}
+        self.left_out: Counter[str] = Counter()
+        self.started = datetime.now(UTC).isoformat(timespec="seconds")
+
+    def select(self, selected: Iterable[Result]) -> None:
+        """Note which tests are to run; those that come to nothing are `not-run` in the end."""
+        for result in selected:
+            self._selected[result.test] = replace(result, message=_ENDED_BEFORE)
+
+    def leave_out(self, kernels: Iterable[str]) -> None:
+        """Note a scenario that was not selected for each of the kernels, by spec."""
+        self.left_out.update(kernels)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_node_collection_finished(self, ids: Sequence[str]) -> None:
+        """Note in which order the tests stand, as workers end them in another."""
+        self._order = {test: place for place, test in enumerate(ids)}
+
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """Tell the controller what this worker was to run: a controller collects nothing."""
+        told = getattr(session.config, "workeroutput", None)
+        if told is not None:
+            told[_SELECTED] = [asdict(result) for result in self._selected.values()]
+            told[_LEFT_OUT] = dict(self.left_out)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        """Take over what a worker was to run; all workers have collected the same."""
+        told: Mapping[str, Any] = getattr(node, "workeroutput", {})
+        self.select(Result.of(facts) for facts in told.get(_SELECTED, ()))
+        self.left_out |= Counter(told.get(_LEFT_OUT, {}))
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Take the result out of a phase's report; a bad teardown overrides a good call."""
+        test = report.nodeid
+        self._seconds[test] = self._seconds.get(test, 0.0) + report.duration
+        self._book.enter(Settled(**getattr(report, ALLOWANCES, {})))
+        self.environment.update(getattr(report, ENVIRONMENT, {}))
+        lost = moved_from(report)
+        if lost:  # what it said is no verdict, nor a try of the test
+            self.moved[test] = lost
+            return
+        if report.when == "setup" and test in self._by_test:
+            before = self._by_test.pop(test)  # the test is tried again, which must not hide it
+            self._tried[test] = (*self._tried.get(test, ()), before.verdict)
+        facts: dict[str, Any] | None = getattr(report, RESULT, None)
+        if facts and report.when == "setup" and report.passed:
+            self._begun[test] = Result.of(facts)
+        elif facts:
+            self._by_test[test] = Result.of(facts)
+        elif report.when not in _PHASES:
+            # What xdist says of a worker that died; the worker itself can say no more.
+            begun = self._begun.get(test) or _unheard_of(test)
+            told = str(report.longrepr)
+            self._by_test[test] = replace(begun, verdict=str(Verdict.LOST), message=told)
+
+    def all(self) -> list[Result]:
+        """Every result, with the test's whole duration and the verdicts of earlier tries.
+
+        In the order of collection where workers ran them, else in that of running. Tests that were
+        selected and came to nothing are among them, once one has come to something.
+        """
+        rows = {**(self._selected if self._by_test else {}), **self._by_test}
+        return [
+            replace(
+                result,
+                duration_s=round(self._seconds.get(test, 0.0), 3),
+                attempts=self._tried.get(test, ()),
+            )
+            for test, result in sorted(rows.items(), key=lambda row: self._order.get(row[0], 0))
+        ]
+
+
+def is_result(report: pytest.TestReport) -> bool:
+    """Whether a report carries the result of a test on a kernel under test."""
+    return hasattr(report, RESULT)
+
+
+def _unheard_of(test: str) -> Result:
+    """The result of a test whose process ended before it said which kernel it was about."""
+    return Result(
+        kernel="",
+        kernel_version="",
+        kernel_label="",
+        scenario=test.rpartition("::")[2],
+        test=test,
+        pin="",
+        outcome="",
+        verdict=str(Verdict.LOST),
+        duration_s=0.0,
+        evidence="",
+    )

@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Chance that can be repeated: what a seed makes of a test's rounds."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from random import Random
+
+import pytest
+
+from hotremove.errors import HotremoveError, NotLookedAt
+from hotremove.plugin.stash import ROUNDS
+
+SEED = "hotremove_seed"
+"""Under which a worker of pytest-xdist is told the run's seed."""
+
+
+def new_seed() -> int:
+    """A seed that nobody chose."""
+    return int.from_bytes(os.urandom(4), "big")
+
+
+class Rounds:
+    """The rounds of a test, each with chances of its own.
+
+    The same seed gives the same chances in the same round, on every kernel and however many rounds
+    there are.
+    """
+
+    def __init__(self, seed: int, count: int, name: str) -> None:
+        """`count` rounds of the test called `name`."""
+        self.seed = seed
+        self.count = count
+        self._name = name
+        self._number = 0
+        self._races: list[bool] = []
+
+    def __iter__(self) -> Iterator[Random]:
+        """What decides in each round.
+
+        Raises:
+            HotremoveError: at the end, where things were to happen at a time and never did, so that
+                nothing was looked at.
+        """
+        for number in range(1, self.count + 1):
+            self._number = number
+            yield self.chance(number)
+        if self._races and not any(self._races):
+            raise HotremoveError(
+                "what was to race was never under way at a time: ask for more --rounds"
+            )
+
+    def chance(self, number: int = 0) -> Random:
+        """What decides in a round; 0 is for a test without rounds."""
+        return Random(f"{self.seed} {self._name} {number}")  # noqa: S311
+
+    def note_race(self, raced: bool) -> None:
+        """Tell whether in this round two things happened at a time, as they were meant to."""
+        self._races.append(raced)
+
+    def __str__(self) -> str:
+        """How to come here again."""
+        where = f"in round {self._number} of {self.count}, " if self._number else ""
+        return f"{where}with --seed {self.seed}"
+
+
+@contextmanager
+def told(item: pytest.Item) -> Iterator[None]:
+    """Add to what a test raises the round it was in and the seed that repeats it."""
+    try:
+        yield
+    except NotLookedAt:
+        raise
+    except Exception as error:
+        if ROUNDS in item.stash:
+            error.add_note(str(item.stash[ROUNDS]))
+        raise

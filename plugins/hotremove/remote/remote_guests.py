@@ -1,0 +1,278 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Guests in a slot of another machine, by libvirt's remote driver alone."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any
+
+from hotremove.cache import Cache, digest
+from hotremove.errors import GuestDied, GuestLost, HostProblem, HotremoveError
+from hotremove.guest.local import RESTORE_DEADLINE, RESTORES, Stable
+from hotremove.guest.machine import Guest
+from hotremove.guest.plan import GuestPlan
+from hotremove.progress import waiting
+from hotremove.remote import reclaim
+from hotremove.remote import remote_xml as far
+from hotremove.remote.lease import Lease
+from hotremove.remote.reach import require_reachable
+from hotremove.remote.storage import Store
+from hotremove.remote.streams import FarChannels
+from hotremove.virt.accelerator import Accelerator
+from hotremove.virt.calls import CallOverdue
+from hotremove.virt.domain import Boot, Channels
+from hotremove.virt.hypervisor import Hypervisor
+
+# The local copies of what hosts have saved: any host with the same versions can go on from them.
+KIND = "far-snapshots"
+_MEMORY = "memory"
+# Seconds that an ended guest's last words are given to arrive.
+_LAST_WORDS = 3.0
+
+
+class SlotTaken(HostProblem):
+    """Another farm has a guest in the slot."""
+
+
+class FarStable(Stable):
+    """The guests of one leased slot, one at a time."""
+
+    def __init__(self, cache: Cache, lease: Lease, fresh_boot: bool, boot_deadline: float) -> None:
+        """Connect to the slot's host and clear what a dead run of this machine left in the slot.
+
+        Raises:
+            SlotTaken: another farm has it.
+            HostProblem: the host does not answer, or lacks a storage pool.
+        """
+        self.lease = lease
+        self._taken = False
+        self._channels: FarChannels | None = None
+        self.host = lease.slot.host
+        worker = lease.worker
+        super().__init__(cache, self.host.uri, fresh_boot, boot_deadline, worker=worker)
+
+    @property
+    def alive(self) -> bool:
+        """Whether the host still answers."""
+        return self.hypervisor.alive
+
+    @property
+    def usable(self) -> bool:
+        """Whether the slot can still be used: the host answers, and nobody else has come by it."""
+        return not self._taken and self.alive
+
+    @cached_property
+    def emulator(self) -> str:
+        """Path of QEMU on the host."""
+        return far.emulator_of(self.hypervisor.domain_capabilities("qemu"))
+
+    @cached_property
+    def accelerator(self) -> Accelerator:
+        """What hosts.toml and the host's libvirt say."""
+        if "kvm" not in self.host.capabilities:
+            return Accelerator("tcg", f"hosts.toml names no kvm for {self.host.name}")
+        try:
+            self.hypervisor.domain_capabilities("kvm")
+        except HostProblem:
+            return Accelerator("tcg", f"{self.host.name}'s libvirt offers no kvm")
+        return Accelerator("kvm", f"hosts.toml and {self.host.name}'s libvirt say so")
+
+    def fresh(self, plan: GuestPlan) -> Guest:
+        """A guest that nobody has used, ready to take commands.
+
+        Raises:
+            GuestDied, GuestLost: it did not come up.
+            SlotTaken: another farm has come by the slot: two machines' locks know nothing of each
+                other, and between two guests a slot looks free.
+            HostProblem: the host refuses, or is gone.
+        """
+        self._see_off()
+        try:
+            if self.fresh_boot or plan.errand:
+                return self.boot(plan)
+            return self._restored(plan)
+        except HotremoveError:
+            self._require_slot()
+            raise
+
+    def _restored(self, plan: GuestPlan) -> Guest:
+        for _ in range(RESTORES):
+            name = self._saved(plan)
+            try:
+                return self._restore_far(plan, name)
+            except (GuestDied, CallOverdue):
+                raise
+            except GuestLost:
+                if not self.alive:
+                    raise
+                self._require_slot()
+                if self._is_damaged(name):
+                    self._remove_saved(plan, name)
+        guest = self.boot(plan)
+        self._remove_saved(plan, name)  # cannot be restored twice, where booting works
+        return guest
+
+    def _is_damaged(self, name: str) -> bool:
+        """Whether the host's libvirt cannot read a saved guest; nobody has its checksum."""
+        try:
+            self.hypervisor.saved_xml(self.store.path_of(name))
+        except GuestLost:
+            return True
+        return False
+
+    def _remove_saved(self, plan: GuestPlan, name: str) -> None:
+        """Have a saved guest made again: none but who holds the slot uses it."""
+        self.store.remove(name)
+        self.cache.discard(KIND, self._snapshot_key(plan), lambda _entry: True)
+
+    def boot(self, plan: GuestPlan, gdb: int | None = None) -> Guest:
+        """A guest booted from power-on."""
+        return self._bring_up(plan, "booted", lambda: self._create(plan), self.boot_deadline)
+
+    def release(self, guest: Guest) -> None:
+        """Destroy a guest off the critical path."""
+        super().release(guest)
+        if self._channels:
+            self._channels.close()
+            self._channels = None
+
+    def close(self) -> None:
+        """End every guest and leave nothing behind but what was uploaded; give the slot back."""
+        try:
+            super().close()
+        finally:
+            self.lease.release()
+
+    def _open(self, uri: str | None) -> Hypervisor:
+        require_reachable(self.host)
+        opened = Hypervisor(self.host.uri, self.directory.path / "libvirt.log")
+        try:
+            self.store = Store(opened, self.host.pool, self.host.name, self.cache)
+            self._clear_slot(opened)
+        except BaseException:
+            opened.close()
+            raise
+        self.title = reclaim.title(self.lease.mark, self.lease.worker, os.getpid())
+        name = self.lease.slot.guest_name
+        reclaim.announce(self.directory.path, self.host.uri, name, self.title)
+        return opened
+
+    def _clear_slot(self, hypervisor: Hypervisor) -> None:
+        """End what a dead worker left in the slot.
+
+        Raises:
+            SlotTaken: a guest that is there is somebody else's.
+        """
+        name = self.lease.slot.guest_name
+        if not reclaim.clear(hypervisor, name, partial(reclaim.is_left, lock=self.lease.mark)):
+            self._taken = True
+            raise SlotTaken(f"{self.host.name}: another farm has a guest called {name}")
+
+    def _require_slot(self) -> None:
+        if self.alive:
+            self._clear_slot(self.hypervisor)
+
+    def _create(self, plan: GuestPlan) -> Any:
+        there = replace(plan, boot=self._upload(plan.boot), emulator=self.emulator)
+        xml = there.xml(self.lease.slot.guest_name, Channels(far.NOWHERE))
+        log = self.store.path_of(self._console_log)
+        return self.hypervisor.create(far.far_xml(xml, self.title, log), paused=True)
+
+    def _upload(self, boot: Boot) -> Boot:
+        return Boot(self.store.upload(boot.kernel), self.store.upload(boot.initramfs), boot.cmdline)
+
+    def _restore_far(self, plan: GuestPlan, name: str) -> Guest:
+        image = self.store.path_of(name)
+
+        def restore() -> Any:
+            xml = far.with_title(self.hypervisor.saved_xml(image), self.title)
+            guest_name = self.lease.slot.guest_name
+            return self.hypervisor.restore(guest_name, image, xml, paused=True)
+
+        guest = self._bring_up(plan, "restored", restore, RESTORE_DEADLINE)
+        guest.refresh()
+        return guest
+
+    def _bring_up(self, plan: GuestPlan, origin: str, start: Any, deadline: float) -> Guest:
+        """Start a guest with its CPUs stopped, open its channels, let it run."""
+        guest = self._new(plan, self.lease.slot.guest_name, origin)
+        try:
+            domain = start()
+            guest.adopt(domain, None)
+            channels = FarChannels(self.hypervisor, domain, guest.channels)
+            self._channels = channels
+            guest.last_words = lambda: self._fetch_last_words(guest, channels)
+            self.hypervisor.call(GuestLost, "starting the guest's CPUs", domain.resume, guest.name)
+            if plan.errand:
+                guest.await_errand(plan.errand, deadline)
+            guest.control.connect(deadline)
+        except BaseException:
+            self.release(guest)
+            self._see_off()
+            raise
+        return guest
+
+    def _fetch_last_words(self, guest: Guest, channels: FarChannels) -> None:
+        """Complete an ended guest's console from the copy that the host keeps."""
+        channels.drain(_LAST_WORDS)
+        whole = guest.channels.directory / "console.whole"
+        try:
+            self.store.receive(self._console_log, whole)
+        except HotremoveError:
+            return  # the host is gone as well; what had come by then is there
+        if whole.stat().st_size > guest.console.size():
+            whole.replace(guest.console.path)
+
+    @property
+    def _console_log(self) -> str:
+        return f"slot{self.lease.slot.number}-console.log"
+
+    def _saved(self, plan: GuestPlan) -> str:
+        """The volume with the saved guest, once it is there: made here, or by a host like this."""
+        key = self._snapshot_key(plan)
+        name = _volume(key)
+        if not self.store.has(name):
+            with self.cache.lock(KIND + "-making", key):
+                kept = self.cache.find(KIND, key)
+                if kept:
+                    self._upload(plan.boot)  # which QEMU reads again when it restores
+                    self.store.send(kept / _MEMORY, name)
+                else:
+                    self._save_far(plan, name)
+                    fetch = self.store.receive
+                    self.cache.get(KIND, key, lambda target: fetch(name, target / _MEMORY))
+        return name
+
+    def _snapshot_key(self, plan: GuestPlan) -> str:
+        """A saved guest has the slot's name for ever, so each slot number has its own."""
+        kvm = plan.accelerator == "kvm"
+        return digest(
+            replace(plan, emulator=self.emulator).key,
+            self.hypervisor.version(),
+            far.processor_of(self.hypervisor.capabilities()) if kvm else "",
+            str(self.store.path_of("")),
+            self.lease.slot.guest_name,
+            Path(__file__),
+            Path(far.__file__),
+        )
+
+    def _save_far(self, plan: GuestPlan, name: str) -> None:
+        release = plan.image.kernel.release
+        with waiting(f"booting {release} once on {self.host.name}, to be restored for each test"):
+            guest = self.boot(plan)
+            try:
+                guest.dmesg()
+                guest.control.close()
+                self.store.remove(name)
+                self.hypervisor.save(guest.domain, self.store.path_of(name))
+                self.store.adopt(name)
+            finally:
+                self.release(guest)
+                self._see_off()
+
+
+def _volume(key: str) -> str:
+    return f"saved-{key}"

@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where a worker's guests run: a slot of a host that answers, and another if that is lost."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hotremove.cache import Cache
+from hotremove.errors import GuestLost, HostProblem
+from hotremove.patience import wait_for_others
+from hotremove.plugin.options import Options
+from hotremove.remote.hosts import Host
+from hotremove.remote.lease import Slot, slots_of, try_lease
+from hotremove.remote.remote_guests import FarStable, SlotTaken
+
+# Seconds between two looks for a free slot.
+_PAUSE = 0.5
+
+
+@dataclass(frozen=True)
+class Loss:
+    """What a worker has lost.
+
+    Attributes:
+        host: the name of the host that its guests ran on.
+        host_died: whether the host answers no more; else another farm has come by the slot.
+    """
+
+    host: str
+    host_died: bool
+
+    def __str__(self) -> str:
+        return f"its host {self.host}" if self.host_died else f"its slot on {self.host}"
+
+
+class Lodging:
+    """The hosts of a run, as one worker has found them."""
+
+    def __init__(self, options: Options, cache: Cache, worker: str) -> None:
+        """Nobody is asked yet; `worker` is who leases."""
+        self._options = options
+        self._cache = cache
+        self._worker = worker
+        self._dead: dict[Host, str] = {}
+        self._lost: set[Slot] = set()
+
+    def lease(self) -> FarStable:
+        """Guests in a slot of a host that answers, once one is free.
+
+        Raises:
+            HostProblem: no host answers, or others hold the slots for hours.
+        """
+        stable: FarStable | None = None
+
+        def is_leased() -> bool:
+            nonlocal stable
+            stable = self.try_to_lease()
+            return stable is not None
+
+        wait_for_others(
+            is_leased,
+            f"waiting for one of {len(self._hopeful_slots())} slots, which others hold",
+            "`hotremove hosts` shows who has them",
+            _PAUSE,
+        )
+        assert stable
+        return stable
+
+    def try_to_lease(self) -> FarStable | None:
+        """The same, or None where others hold all slots now, be it of this farm or of another."""
+        options = self._options
+        taken: set[Slot] = set()
+        while slots := self._hopeful_slots():
+            free = (slot for slot in slots if slot not in taken)
+            lease = try_lease(free, self._cache, self._worker)
+            if not lease:
+                return None
+            try:
+                return FarStable(self._cache, lease, options.fresh_boot, options.boot_deadline)
+            except SlotTaken:
+                taken.add(lease.slot)
+            except (GuestLost, HostProblem) as problem:
+                self._dead[lease.slot.host] = str(problem)
+            lease.release()
+        dead = "; ".join(f"{host.name}: {why}" for host, why in self._dead.items())
+        raise HostProblem(f"no host of {len(options.hosts)} is to be had: {dead}")
+
+    def give_up(self, stable: FarStable) -> Loss:
+        """Let go of guests that were lost: with their host, or only with its slot."""
+        loss = Loss(stable.host.name, not stable.alive)
+        if loss.host_died:
+            self._dead[stable.host] = "it answers no more"
+        else:
+            self._lost.add(stable.lease.slot)
+        stable.close()
+        return loss
+
+    def _hopeful_slots(self) -> list[Slot]:
+        """Those of hosts that are not known to be dead; last, those that other farms came by."""
+        slots = (slot for slot in slots_of(self._options.hosts) if slot.host not in self._dead)
+        return sorted(slots, key=lambda slot: slot in self._lost)

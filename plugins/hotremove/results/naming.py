@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What kernels are called in tables, and tests apart from the kernel they ran on."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
+
+from hotremove.results.record import Result
+
+
+def kernel_names(results: Iterable[Result]) -> Mapping[str, str]:
+    """The name of each kernel, by its spec: two specs never share one.
+
+    It is the version as test ids have it, with the spec where that is another kernel's too.
+    """
+    return _distinct({result.kernel: result.kernel_label for result in results})
+
+
+def version_names(results: Iterable[Result]) -> Mapping[str, str]:
+    """As `kernel_names`, by the most precise version known."""
+    return _distinct({result.kernel: result.kernel_version for result in results})
+
+
+def _distinct(names: Mapping[str, str]) -> Mapping[str, str]:
+    """Names by spec, with the spec where two have the same."""
+    shared = Counter(names.values())
+    return {spec: name if shared[name] == 1 else f"{name} ({spec})" for spec, name in names.items()}
+
+
+def nameless(result: Result) -> str:
+    """A test's id without the kernel: `test_x.py::test_y[6.1.192-rdma]` is `…test_y[rdma]`."""
+    label = re.escape(result.kernel_label)
+    return re.sub(rf"\[{label}(-|(?=\]))", "[", result.test).removesuffix("[]")
+
+
+def variant(result: Result) -> str:
+    """What a scenario was run over beside the kernel: `memfd`, `rdma`; or nothing."""
+    found = re.search(r"\[(.+)\]$", nameless(result))
+    return found[1] if found else result.pin
+
+
+def title(result: Result) -> str:
+    """The scenario with all it was run over, `15 shared memory [memfd]`: one test of a kernel."""
+    words = variant(result)
+    return f"{result.scenario} [{words}]" if words else result.scenario
+
+
+def row_order(row: str) -> tuple[int, str]:
+    """What rows are sorted by: the number, then the title."""
+    number = row.split(" ", 1)[0]
+    return (int(number) if number.isdigit() else 999, row)

@@ -1,0 +1,191 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The one record of a run, from which every report is made; docs/results.md explains the file."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from hotremove.errors import DataProblem
+from hotremove.pincost.model import Cost
+from hotremove.verdict.outcome import Verdict
+
+SCHEMA = 2
+# Schema 1 had one word, `skip`, for whatever was not looked at, and left out what was not selected.
+_READABLE = (1, SCHEMA)
+FILE = "results.json"
+
+
+@dataclass(frozen=True)
+class Result:
+    """What one test said of one kernel.
+
+    Attributes:
+        kernel: the spec it was given by, `debian:bookworm`.
+        kernel_version: the most precise version known, `6.1.192-2`.
+        kernel_label: the upstream point release, as in the test's id.
+        scenario: number and title of the row, `1 rxe memory region held`.
+        test: pytest's node id.
+        pin: the pin path, or empty.
+        outcome: how the last removal ended, or empty when there was none.
+        verdict: see hotremove.verdict.outcome.Verdict.
+        duration_s: seconds on the host, with setup and teardown.
+        evidence: directory of the test's evidence, relative to the record; or empty.
+        message: why, in a line or a few.
+        fix_off: the run had the fix turned off, and passes by failing (`--prove`).
+        attempts: verdicts of earlier tries of the same test in the same run.
+        costs: what it measured.
+    """
+
+    kernel: str
+    kernel_version: str
+    kernel_label: str
+    scenario: str
+    test: str
+    pin: str
+    outcome: str
+    verdict: str
+    duration_s: float
+    evidence: str
+    message: str = ""
+    fix_off: bool = False
+    attempts: tuple[str, ...] = ()
+    costs: tuple[Cost, ...] = ()
+
+    @classmethod
+    def of(cls, facts: Mapping[str, Any]) -> Result:
+        """The result that `dataclasses.asdict` took apart."""
+        return cls(**{**facts, "costs": tuple(Cost(**one) for one in facts.get("costs", ()))})
+
+    @property
+    def row(self) -> str:
+        """The scenario with its pin path: a row of the summary table."""
+        return f"{self.scenario} [{self.pin}]" if self.pin else self.scenario
+
+    @property
+    def flaky(self) -> bool:
+        """Whether tries of the same test in one run differed."""
+        return any(verdict != self.verdict for verdict in self.attempts)
+
+
+@dataclass(frozen=True)
+class Record:
+    """Everything a run says.
+
+    Attributes:
+        results: one of each test.
+        started: when the run began, ISO 8601 in UTC; or empty.
+        environment: what it ran on and with, by name.
+        left_out: how many scenarios were collected and not selected, by their kernel's spec.
+    """
+
+    results: tuple[Result, ...]
+    started: str = ""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    left_out: Mapping[str, int] = field(default_factory=dict)
+
+
+def write_record(directory: Path, record: Record) -> Path:
+    """Write `results.json` into `directory`, whole or not at all."""
+    document = {
+        "schema": SCHEMA,
+        "started": record.started,
+        "environment": dict(record.environment),
+        "left_out": dict(record.left_out),
+        "results": [asdict(result) for result in record.results],
+    }
+    aside = directory / f".{FILE}.{os.getpid()}"
+    try:
+        aside.write_text(json.dumps(document, indent=1) + "\n")
+        return aside.rename(directory / FILE)
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def read_record(path: Path) -> tuple[Result, ...]:
+    """The results in a `results.json`.
+
+    Raises:
+        DataProblem: it is missing, truncated, or of a newer schema.
+    """
+    return read_whole(path).results
+
+
+def read_whole(path: Path) -> Record:
+    """Read a `results.json`. Fields that this version does not know are passed over.
+
+    Raises:
+        DataProblem: it is missing, truncated, or of a newer schema.
+    """
+    try:
+        return parse_record(path.read_bytes())
+    except OSError as error:
+        raise DataProblem(f"{path}: {error.strerror}") from error
+    except DataProblem as error:
+        raise DataProblem(f"{path}: {error}") from error
+
+
+def parse_record(data: bytes) -> Record:
+    """The record in the bytes of a `results.json`.
+
+    Raises:
+        DataProblem: it is truncated, or of a newer schema.
+    """
+    try:
+        document: Mapping[str, Any] = json.loads(data)
+        schema = document["schema"]
+        if schema not in _READABLE:
+            known = " and ".join(map(str, _READABLE))
+            raise DataProblem(f"schema {schema!r:.20}, but this version reads {known}")
+        return Record(
+            results=tuple(map(_result, document["results"])),
+            started=_checked("started", document.get("started", ""), str),
+            environment={str(k): str(v) for k, v in document.get("environment", {}).items()},
+            left_out={str(k): int(v) for k, v in document.get("left_out", {}).items()},
+        )
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise DataProblem(f"not a record of a run: {' '.join(str(error).split())}") from error
+
+
+_KINDS: Mapping[str, tuple[type, ...]] = {
+    "str": (str,),
+    "float": (int, float),
+    "bool": (bool,),
+    "int": (int,),
+    "int | None": (int, type(None)),
+    "tuple[str, ...]": (list,),
+    "tuple[Cost, ...]": (list,),
+}
+
+
+def _result(row: Mapping[str, Any]) -> Result:
+    """One result.
+
+    Raises:
+        TypeError, ValueError: a field is missing or of another kind.
+    """
+    known = _known(Result, row)
+    tried = tuple(str(Verdict(verdict)) for verdict in known.pop("attempts", ()))
+    costs = tuple(Cost(**_known(Cost, one)) for one in known.pop("costs", ()))
+    result = Result(**known, attempts=tried, costs=costs)
+    Verdict(result.verdict)
+    return result
+
+
+def _known(kind: type[Any], row: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a row that this version knows, checked."""
+    return {
+        one.name: _checked(one.name, row[one.name], *_KINDS[str(one.type)])
+        for one in fields(kind)
+        if one.name in row
+    }
+
+
+def _checked(name: str, value: Any, *kinds: type) -> Any:
+    if not isinstance(value, kinds):
+        raise TypeError(f"{name} is {value!r:.40}")
+    return value

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""libvirt and QEMU of one host: what guests run on."""

@@ -1,0 +1,279 @@
+# SPDX-License-Identifier: Apache-2.0
+"""libvirt XML, made and changed by pure functions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+from uuid import UUID
+
+from lxml import etree
+from lxml.builder import E
+
+from hotremove.virt.topology import Node, Topology
+
+CONTROL_PORT = "org.hotremove.control"
+VIRTIO_MEM = "ua-virtiomem0"
+EVIDENCE_PORT = "org.hotremove.evidence"
+
+# qemu64 leaves out 1 GiB pages, which the hugetlb scenarios need, and rdrand, without which the
+# random pool of an early 5.10 guest takes seconds to fill.
+_TCG_FEATURES = ("pdpe1gb", "rdrand")
+
+
+@dataclass(frozen=True)
+class Channels:
+    """The guest's four ways out, as paths on the host (see docs/guest-protocol.md)."""
+
+    directory: Path
+
+    @property
+    def console(self) -> Path:
+        """Log of the kernel console, from its first byte."""
+        return self.directory / "console.log"
+
+    @property
+    def shell(self) -> Path:
+        """Socket of the shell a person can attach to."""
+        return self.directory / "shell.sock"
+
+    @property
+    def control(self) -> Path:
+        """Socket of the agent."""
+        return self.directory / "control.sock"
+
+    @property
+    def evidence(self) -> Path:
+        """Records of /dev/kmsg as they come."""
+        return self.directory / "evidence.log"
+
+
+@dataclass(frozen=True)
+class Boot:
+    """What a domain starts from: paths on the host and the kernel's command line."""
+
+    kernel: Path
+    initramfs: Path
+    cmdline: str
+
+
+def domain_xml(
+    name: str,
+    topology: Topology,
+    boot: Boot,
+    channels: Channels,
+    emulator: str,
+    accelerator: str,
+    gdb: int | None = None,
+) -> str:
+    """The XML of a transient domain; `accelerator` is `kvm` or `tcg`, `gdb` a port on loopback."""
+    domain = _e(
+        "domain",
+        _e("name", name),
+        _e("maxMemory", str(topology.max_mib), slots=str(topology.dimm_slots), unit="MiB"),
+        _e("memory", str(topology.boot_mib), unit="MiB"),
+        _e("vcpu", str(topology.cpus)),
+        _os(boot),
+        _features(topology),
+        _cpu(topology, accelerator),
+        # A guest that reboots has panicked (panic=-1) or triple-faulted: it must end, not loop.
+        _e("on_poweroff", "destroy"),
+        _e("on_reboot", "destroy"),
+        _e("on_crash", "destroy"),
+        _devices(topology, channels, emulator),
+        type="kvm" if accelerator == "kvm" else "qemu",
+    )
+    words = [*_edu(topology.edu), *_gdb(gdb), *_counting(topology)]
+    if words:
+        domain.append(_command_line(words))
+    if topology.counts_instructions:
+        domain.append(_clock())
+    return etree.tostring(domain, pretty_print=True, encoding="unicode")
+
+
+def _e(tag: str, *content: etree._Element | str, **attributes: str) -> etree._Element:
+    """An element with its attributes, children and text."""
+    return cast("etree._Element", E(tag, *content, attributes))
+
+
+def _os(boot: Boot) -> etree._Element:
+    return _e(
+        "os",
+        _e("type", "hvm", arch="x86_64", machine="q35"),
+        _e("kernel", str(boot.kernel)),
+        _e("initrd", str(boot.initramfs)),
+        _e("cmdline", boot.cmdline),
+    )
+
+
+def _features(topology: Topology) -> etree._Element:
+    features = _e("features", _e("acpi"))
+    if topology.iommu:
+        # Interrupt remapping needs the split irqchip.
+        features.append(_e("ioapic", driver="qemu"))
+    return features
+
+
+def _cpu(topology: Topology, accelerator: str) -> etree._Element:
+    cells = [_cell(number, node) for number, node in enumerate(topology.nodes)]
+    if accelerator == "kvm":
+        return _e("cpu", _e("numa", *cells), mode="host-passthrough", migratable="on")
+    features = [_e("feature", policy="require", name=name) for name in _TCG_FEATURES]
+    return _e(
+        "cpu", _e("model", "qemu64"), *features, _e("numa", *cells), mode="custom", check="none"
+    )
+
+
+def _cell(number: int, node: Node) -> etree._Element:
+    cell = _e("cell", id=str(number), memory=str(node.mib), unit="MiB")
+    if node.cpus:
+        cell.set("cpus", node.cpus)
+    return cell
+
+
+def _devices(topology: Topology, channels: Channels, emulator: str) -> etree._Element:
+    devices = _e(
+        "devices",
+        _e("emulator", emulator),
+        *_endpoints(topology.endpoints),
+        _e("memballoon", model="none"),
+        _serial(0, "file", channels.console),
+        _serial(1, "unix", channels.shell),
+        _channel("unix", CONTROL_PORT, channels.control),
+        _channel("file", EVIDENCE_PORT, channels.evidence),
+    )
+    if topology.dimm_mib:
+        devices.append(_dimm("ua-dimm", topology.dimm_mib, topology.movable_node))
+    if topology.virtio_mem_mib:
+        devices.append(_virtio_mem(topology.virtio_mem_mib, topology.movable_node))
+    if topology.iommu:
+        driver = _e("driver", intremap="on", caching_mode="on")
+        devices.append(_e("iommu", driver, model="intel"))
+    return devices
+
+
+def _source(kind: str, path: Path) -> etree._Element:
+    if kind == "unix":
+        return _e("source", mode="bind", path=str(path))
+    return _e("source", path=str(path), append="on")
+
+
+def _serial(port: int, kind: str, path: Path) -> etree._Element:
+    return _e("serial", _source(kind, path), _e("target", port=str(port)), type=kind)
+
+
+def _channel(kind: str, port: str, path: Path) -> etree._Element:
+    return _e("channel", _source(kind, path), _e("target", type="virtio", name=port), type=kind)
+
+
+def _endpoints(number: int) -> list[etree._Element]:
+    """PCI functions for vfio-pci: xHCI controllers, which need nothing on the host.
+
+    A network card would need a backend, and guests have no network.
+    """
+    if not number:
+        return [_e("controller", type="usb", model="none")]
+    return [_e("controller", type="usb", index=str(n), model="qemu-xhci") for n in range(number)]
+
+
+def _edu(wanted: bool) -> list[str]:
+    """QEMU's words for its edu device, which libvirt does not know (QEMU's docs/specs/edu.txt).
+
+    libvirt gives its own devices slots from both ends of the bus.
+    """
+    return ["-device", "edu,bus=pcie.0,addr=0x10"] if wanted else []
+
+
+def _gdb(port: int | None) -> list[str]:
+    return ["-gdb", f"tcp:127.0.0.1:{port}"] if port is not None else []
+
+
+def _command_line(words: list[str]) -> etree._Element:
+    """Words for QEMU itself."""
+    namespace = "http://libvirt.org/schemas/domain/qemu/1.0"
+    commandline = etree.Element(f"{{{namespace}}}commandline", nsmap={"qemu": namespace})
+    for value in words:
+        etree.SubElement(commandline, f"{{{namespace}}}arg", value=value)
+    return commandline
+
+
+def _counting(topology: Topology) -> list[str]:
+    """What makes a guest do the same, instruction by instruction, whenever it is booted.
+
+    An instruction takes 1 ns of the guest's time; time in which there is nothing to do is skipped.
+    All randomness has one seed, and the UUID that libvirt makes up, from which the kernel draws
+    more, is replaced. A guest's word to virtio-serial is dealt with by its own CPU, not by another
+    thread that answers when the host lets it. QEMU's small firmware waits for no disks: waiting is
+    slow where each look at a clock ends a block of translated code.
+    """
+    if not topology.counts_instructions:
+        return []
+    return [
+        *("-icount", "shift=0,sleep=off", "-seed", "1", "-uuid", str(UUID(int=1))),
+        *("-global", "virtio-serial-pci.ioeventfd=off", "-bios", "qboot.rom"),
+    ]
+
+
+def _clock() -> etree._Element:
+    """A date that is always the same at power-on and goes on with the guest's clock."""
+    rtc = _e("timer", name="rtc", track="guest")
+    return _e("clock", rtc, offset="absolute", start="1767225600")
+
+
+def _virtio_mem(mib: int, node: int) -> etree._Element:
+    """A virtio-mem device that gives the guest nothing until it is asked to."""
+    return _e(
+        "memory",
+        _e(
+            "target",
+            _e("size", str(mib), unit="MiB"),
+            _e("node", str(node)),
+            _e("block", "2", unit="MiB"),
+            _e("requested", "0", unit="MiB"),
+        ),
+        _e("alias", name=VIRTIO_MEM),
+        model="virtio-mem",
+    )
+
+
+def requested_virtio_mem(domain: str, mib: int) -> str:
+    """The XML that makes a running domain's virtio-mem device give the guest `mib` MiB."""
+    device = _find_virtio_mem(domain)
+    for requested in device.iterfind("target/requested"):
+        requested.text, unit = str(mib), "MiB"
+        requested.set("unit", unit)
+    return etree.tostring(device, encoding="unicode")
+
+
+def current_virtio_mem(domain: str) -> int:
+    """How much a domain's virtio-mem device gives the guest now, in KiB."""
+    current = _find_virtio_mem(domain).findtext("target/current")
+    return int(current or 0)
+
+
+def _find_virtio_mem(domain: str) -> etree._Element:
+    for device in etree.fromstring(domain.encode()).iterfind("devices/memory"):
+        if device.get("model") == "virtio-mem":
+            return device
+    raise KeyError("the domain has no virtio-mem device")
+
+
+def dimm_xml(alias: str, mib: int, node: int) -> str:
+    """The XML of a DIMM of `mib` MiB on NUMA node `node`; the alias must begin with `ua-`."""
+    return etree.tostring(_dimm(alias, mib, node), encoding="unicode")
+
+
+def _dimm(alias: str, mib: int, node: int) -> etree._Element:
+    target = _e("target", _e("size", str(mib), unit="MiB"), _e("node", str(node)))
+    return _e("memory", target, _e("alias", name=alias), model="dimm")
+
+
+def move_channels(xml: str, old: Channels, new: Channels) -> str:
+    """The same domain with its channels' paths moved from one directory to another."""
+    domain = etree.fromstring(xml.encode())
+    for source in domain.iterfind("devices/*/source[@path]"):
+        path = Path(source.get("path", ""))
+        if path.parent == old.directory:
+            source.set("path", str(new.directory / path.name))
+    return etree.tostring(domain, encoding="unicode")
