@@ -21,10 +21,10 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from hotremove.plugin.options import Options
 from hotremove.remote.hosts import Host, read_hosts
 from hotremove.remote.remote_guests import FarStable
 from hotremove.session.farm import Farm
+from hotremove.session.options import Options
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests/live"))
 from laboratory import Laboratory

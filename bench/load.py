@@ -23,9 +23,9 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from hotremove.memory.dimm import Dimm
-from hotremove.plugin.options import Options
 from hotremove.results.record import read_record
 from hotremove.session.farm import Farm
+from hotremove.session.options import Options
 from hotremove.virt.reaper import emulators_of
 
 CHECKOUT = Path(__file__).resolve().parent.parent

@@ -25,8 +25,8 @@ from bare_qemu import Bare
 
 from hotremove.guest.local import Stable
 from hotremove.guest.plan import GuestPlan
-from hotremove.plugin.options import Options
 from hotremove.session.farm import Farm
+from hotremove.session.options import Options
 
 GOAL = 0.6  # seconds, median
 MIB = 1 << 20

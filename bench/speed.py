@@ -25,8 +25,8 @@ from bare_qemu import Bare, hot_remove
 
 from hotremove.cache import Cache
 from hotremove.guest.plan import GuestPlan
-from hotremove.plugin.options import Options
 from hotremove.session.farm import Farm
+from hotremove.session.options import Options
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 SCENARIO = "scenarios/test_pinned_memory_leaves.py::test_dimm_leaves_under_an_rdma_memory_region"

@@ -1,14 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The errors of the farm, by what the user can do about them."""
 
-from __future__ import annotations
-
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from hotremove.observe.kernellog.report import Report
-
 
 class HotremoveError(Exception):
     """A failure the user can act on: one line that says what is wrong and what to do.
@@ -61,18 +53,6 @@ class Waived(NotLookedAt):
 
 class GuestLost(HotremoveError):
     """The harness lost the guest and there is no evidence against the kernel: verdict `lost`."""
-
-
-class LogNotWhole(GuestLost):
-    """Records of a kernel's log are lost, so that nobody knows what it reported.
-
-    Attributes:
-        reports: what the rest of the log has, which may be evidence all the same.
-    """
-
-    def __init__(self, complaint: str, reports: Sequence[Report]) -> None:
-        super().__init__(complaint)
-        self.reports = tuple(reports)
 
 
 class GuestDied(HotremoveError):

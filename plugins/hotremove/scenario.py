@@ -2,14 +2,12 @@
 """The words scenarios are written in, beside the fixtures."""
 
 from hotremove.errors import NotApplicable
+from hotremove.memory.outcome import GUEST_DIED, REFUSED, REMOVED, STUCK
 from hotremove.observe.pagemap import PAGE_BYTES as PAGE
 from hotremove.pincost.model import MOVABLE, NORMAL, Point
 from hotremove.pins.buffer import PinRefused
 from hotremove.pins.path import PINNED, told
-from hotremove.pins.pin import MIB
-from hotremove.verdict.outcome import GUEST_DIED, REFUSED, REMOVED, STUCK
-
-GIB = 1 << 30
+from hotremove.units import GIB, MIB
 
 __all__ = [
     "GIB",

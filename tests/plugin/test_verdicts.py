@@ -130,7 +130,7 @@ def test_every_format_says_how_much_was_looked_at(ended, name: str) -> None:
 
 
 def test_the_verdicts_of_the_table_are_those_there_are() -> None:
-    from hotremove.verdict.outcome import Verdict
+    from hotremove.verdict.verdict import Verdict
 
     assert {one.verdict for one in TABLE.values()} == set(Verdict) - {Verdict.SKIP}
     assert all(isinstance(one, Ending) for one in TABLE.values())

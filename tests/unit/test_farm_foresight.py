@@ -10,10 +10,10 @@ import pytest
 from hotremove.errors import Blocked, CapabilityAbsent, HostProblem
 from hotremove.kernels.kernel import HeadersSource, Kernel
 from hotremove.plugin import foresight
-from hotremove.plugin.options import Options
 from hotremove.plugin.parametrize import wants_modules
 from hotremove.session import farm as farms
 from hotremove.session.farm import Farm
+from hotremove.session.options import Options
 
 OLD = Kernel(
     "debian:bookworm-backports/6.12.43",

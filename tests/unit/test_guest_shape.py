@@ -13,8 +13,8 @@ from hotremove.cache import Cache
 from hotremove.errors import Blocked, HostProblem, UsageProblem
 from hotremove.guest.plan import Errand, GuestPlan, find_emulator, has_device, soft_reserve
 from hotremove.kernels.kernel import Kernel
-from hotremove.plugin.options import Options
 from hotremove.session.farm import Farm
+from hotremove.session.options import Options
 from hotremove.virt import accelerator
 from hotremove.virt.clock import Clock
 from hotremove.virt.domain import Boot, Channels, dimm_xml, domain_xml, move_channels

@@ -9,7 +9,7 @@ from hotremove.memory.arrival import Misplaced, OnlineRefused, find_misplaced, w
 from hotremove.memory.placement import require_alike, require_placed, require_spilled
 from hotremove.observe.pagemap import MemoryBlock, PfnRuns
 from hotremove.verdict.judge import judge
-from hotremove.verdict.outcome import Verdict
+from hotremove.verdict.verdict import Verdict
 
 MEMORY = PfnRuns.of([(0x100000, 0x8000)])
 

@@ -9,6 +9,7 @@ from hotremove.errors import DeadlineExceeded, GuestLost, HotremoveError, NotApp
 from hotremove.guest.control import Completed
 from hotremove.memory.dimm import Dimm
 from hotremove.memory.offline import Offline, SignalIgnored
+from hotremove.memory.outcome import Outcome
 from hotremove.memory.race import Pace, choose_start, have_met, pace_of
 from hotremove.memory.removable import _end_of_offline
 from hotremove.memory.write import parse_write
@@ -17,7 +18,7 @@ from hotremove.observe.pagemap import MemoryBlock, PfnRuns
 from hotremove.observe.timeline import Timeline
 from hotremove.plugin.rounds import Rounds
 from hotremove.verdict.judge import judge
-from hotremove.verdict.outcome import Outcome, Verdict
+from hotremove.verdict.verdict import Verdict
 
 BLOCK = MemoryBlock(32, PfnRuns.of([(0x100000, 0x8000)]), "online", ("Movable",), 1)
 LISTING = "8000000\nmemory32/phys_index:00000020\n"

@@ -12,10 +12,10 @@ from hotremove import patience
 from hotremove.cache import Cache
 from hotremove.errors import HostProblem
 from hotremove.patience import Stopwatch
-from hotremove.plugin.options import Options
 from hotremove.remote import slots
 from hotremove.remote.hosts import Host
 from hotremove.session.memory_budget import Room
+from hotremove.session.options import Options
 
 # Holds a file's lock and says so, until its input ends.
 _HOLDER = """
@@ -86,7 +86,7 @@ def test_memory_that_others_have(tmp_path, held):
 def test_slots_that_others_hold(tmp_path, monkeypatch):
     host = Host("anna", "test:///default")
     options = Options(("host",), "movable-node", "auto", None, None, 30, False, hosts=(host,))
-    place = slots.Lodging(options, Cache(tmp_path), "gw0")
+    place = slots.Lodging(options.hosts, Cache(tmp_path), "gw0", False, 9.0)
     monkeypatch.setattr(slots, "try_lease", lambda *_: None)
     with pytest.raises(HostProblem) as told:
         place.lease()

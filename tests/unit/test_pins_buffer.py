@@ -8,7 +8,7 @@ from hotremove.guest.control import Completed
 from hotremove.observe.timeline import Timeline
 from hotremove.pins.buffer import DEADLINE, Buffer, HolderStuck, PinHangs, PinRefused
 from hotremove.verdict.judge import judge
-from hotremove.verdict.outcome import Verdict
+from hotremove.verdict.verdict import Verdict
 
 MAPPED = b'{"event": "mapped", "pid": 7, "address": 0, "bytes": 4096, "page_bytes": 4096}'
 STAT = "7 (holder) {letter} 1 7 7 0 -1 4194304 100 0 0 0 3 {stime} 0 0 20 0 1 0 5 0 0"

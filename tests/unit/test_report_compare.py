@@ -14,7 +14,7 @@ from hotremove.cli.main import main
 from hotremove.results.bundle import pack
 from hotremove.results.naming import nameless, title
 from hotremove.results.record import Record, write_record
-from hotremove.verdict.outcome import Verdict
+from hotremove.verdict.verdict import Verdict
 
 
 def make(folder: Path) -> Path:

@@ -17,7 +17,7 @@ from report_samples import EVIL, make_record, make_result, old
 from hotremove.formats import junit, kcidb, ktap, markdown
 from hotremove.results.record import Record
 from hotremove.results.text import clipped, one_line, printable
-from hotremove.verdict.outcome import BAD, Verdict
+from hotremove.verdict.verdict import BAD, Verdict
 
 unhurried = settings(deadline=None)  # other work may take the processor
 JUNIT = etree.XMLSchema(file=str(Path(__file__).with_name("junit.xsd")))

@@ -18,16 +18,18 @@ from hotremove.errors import (
     Waived,
 )
 from hotremove.lineage.changes import Lineage, changes, find_change
+from hotremove.memory.outcome import REFUSED, REMOVED, STUCK
 from hotremove.memory.page import describe_page
 from hotremove.memory.removal import PinsLost, Removal, UnexpectedOutcome
 from hotremove.observe.counters import Counters
 from hotremove.observe.pagedump import PageDump, parse_dumps
 from hotremove.observe.pagemap import PfnRuns
 from hotremove.pins.buffer import PinRefused
-from hotremove.pins.pin import MIB, Pin
+from hotremove.pins.pin import Pin
+from hotremove.units import MIB
 from hotremove.verdict.judge import judge
-from hotremove.verdict.outcome import REFUSED, REMOVED, STUCK, Verdict
 from hotremove.verdict.row import CATALOGUE, LONG_TERM
+from hotremove.verdict.verdict import Verdict
 
 DUMP_5_10 = """\
 4,786,37748044,-;migrating pfn 100008 failed ret:1

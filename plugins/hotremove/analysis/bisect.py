@@ -15,7 +15,7 @@ from hotremove.analysis.summary import verdicts
 from hotremove.results.case import Case
 from hotremove.results.naming import title
 from hotremove.results.text import one_line
-from hotremove.verdict.outcome import Verdict
+from hotremove.verdict.verdict import Verdict
 
 
 class Answer(IntEnum):

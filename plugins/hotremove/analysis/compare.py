@@ -15,7 +15,7 @@ from typing import Any
 from hotremove.pincost.model import Cost, Point
 from hotremove.results.naming import nameless, title
 from hotremove.results.record import Record, Result
-from hotremove.verdict.outcome import LOOKED, Verdict
+from hotremove.verdict.verdict import LOOKED, Verdict
 
 # Guests under TCG on a shared host: less than this is noise.
 _SLOWER = 1.5

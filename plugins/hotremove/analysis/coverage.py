@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from hotremove.results.naming import kernel_names, row_order
 from hotremove.results.record import Record, Result
-from hotremove.verdict.outcome import LOOKED, NOT_ALLOWED, Verdict
 from hotremove.verdict.row import CATALOGUE
+from hotremove.verdict.verdict import LOOKED, NOT_ALLOWED, Verdict
 
 _PROVEN = (Verdict.ABSENT, Verdict.NOT_APPLICABLE)
 # Gravest first, as they are told.

@@ -11,7 +11,7 @@ from hotremove.analysis.compare import Comparison, compare
 from hotremove.analysis.history import Night
 from hotremove.results.naming import nameless, title
 from hotremove.results.record import Record, Result
-from hotremove.verdict.outcome import LOOKED, Verdict
+from hotremove.verdict.verdict import LOOKED, Verdict
 
 _MARKS = {
     Verdict.PASS: ".",

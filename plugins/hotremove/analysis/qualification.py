@@ -18,8 +18,8 @@ from hotremove.analysis.coverage import Coverage, coverage_of, rows_in_words
 from hotremove.lineage.changes import Change, Lineage, changes
 from hotremove.results.naming import row_order, title, variant
 from hotremove.results.record import Record, Result
-from hotremove.verdict.outcome import LOOKED, NOT_ALLOWED, Verdict
 from hotremove.verdict.row import CATALOGUE, LONG_TERM
+from hotremove.verdict.verdict import LOOKED, NOT_ALLOWED, Verdict
 
 # A run with the fix off that is waived proves nothing, and takes nothing away.
 _SILENT = frozenset({Verdict.LOST, Verdict.ERROR, Verdict.BLOCKED, Verdict.NOT_RUN})

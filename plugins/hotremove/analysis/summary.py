@@ -10,7 +10,7 @@ from itertools import zip_longest
 
 from hotremove.results.naming import kernel_names, row_order
 from hotremove.results.record import Result
-from hotremove.verdict.outcome import BAD, NOT_ALLOWED, Verdict
+from hotremove.verdict.verdict import BAD, NOT_ALLOWED, Verdict
 
 # Worst first: what one cell shows when several tests share it, and what is told first.
 GRAVITY = (

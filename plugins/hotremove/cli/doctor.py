@@ -17,11 +17,11 @@ from hotremove.guest.local import Stable
 from hotremove.guest.plan import find_emulator
 from hotremove.hosttools import find_tool
 from hotremove.kernels.distro.buildroot import find_obstacle
+from hotremove.units import GIB
 from hotremove.virt.reaper import abandoned
 
-_GIB = 1 << 30
 # A kernel, its boot image and its saved guest take about 0.7 GiB; a build root 0.6 GiB.
-_WANTED_BYTES = 4 * _GIB
+_WANTED_BYTES = 4 * GIB
 
 
 @dataclass(frozen=True)
@@ -86,10 +86,10 @@ def _cache(cache: Cache) -> str:
     free = shutil.disk_usage(cache.directory("locks")).free
     if free < _WANTED_BYTES:
         raise HotremoveError(
-            f"only {free / _GIB:.1f} GiB free at {cache.root}: "
-            f"{_WANTED_BYTES // _GIB} GiB are wanted; free some, or set HOTREMOVE_CACHE"
+            f"only {free / GIB:.1f} GiB free at {cache.root}: "
+            f"{_WANTED_BYTES // GIB} GiB are wanted; free some, or set HOTREMOVE_CACHE"
         )
-    return f"{cache.root}, {free / _GIB:.0f} GiB free"
+    return f"{cache.root}, {free / GIB:.0f} GiB free"
 
 
 def _kvm() -> Finding:

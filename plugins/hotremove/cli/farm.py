@@ -16,12 +16,11 @@ from hotremove.remote.hosts import Host, read_hosts
 from hotremove.remote.lease import Slot, holder_of, slots_of, try_lease
 from hotremove.remote.reach import require_reachable
 from hotremove.remote.storage import Store
+from hotremove.units import GIB
 from hotremove.virt.hypervisor import Hypervisor, dotted
 
 if TYPE_CHECKING:
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
-
-_GIB = 1 << 30
 
 
 def register(subparsers: Subparsers) -> None:
@@ -65,7 +64,7 @@ def describe(host: Host, cache: Cache) -> str:
         names = " ".join(sorted(host.labels | host.capabilities))
         return (
             f"{dotted(hypervisor.version())}, {cpus} CPUs, {mib >> 10} GiB, "
-            f"{store.free_bytes // _GIB} GiB free in {store.folder}, {guests} guests"
+            f"{store.free_bytes // GIB} GiB free in {store.folder}, {guests} guests"
             f"{f', {names}' if names else ''}"
         )
     finally:

@@ -17,11 +17,11 @@ from filelock import FileLock, Timeout
 
 from hotremove.cache import Cache, move_aside
 from hotremove.errors import UsageProblem
+from hotremove.units import GIB
 
 if TYPE_CHECKING:
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
 
-GIB = 1 << 30
 DEFAULT_DAYS = 30.0
 _DAY = 86400.0
 # A run may be about to open what it has asked for; so much later it has (seconds).

@@ -25,7 +25,7 @@ from hotremove.results.case import Attempt, Case
 from hotremove.results.naming import kernel_names, row_order, title
 from hotremove.results.record import Result
 from hotremove.results.source import Source
-from hotremove.verdict.outcome import BAD, Verdict
+from hotremove.verdict.verdict import BAD, Verdict
 
 _MOST_DUMPS = 5
 _PICTURE_BYTES = 2 << 20

@@ -15,7 +15,7 @@ from hotremove.analysis.coverage import coverage_of
 from hotremove.results.naming import version_names
 from hotremove.results.record import Record, Result
 from hotremove.results.text import one_line, printable
-from hotremove.verdict.outcome import Verdict
+from hotremove.verdict.verdict import Verdict
 
 _ELEMENTS = {
     Verdict.FAIL: "failure",

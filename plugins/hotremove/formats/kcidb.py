@@ -20,7 +20,7 @@ from hotremove.lineage.changes import Change, changes
 from hotremove.results.naming import title
 from hotremove.results.record import Record, Result
 from hotremove.results.text import clipped, one_line, printable
-from hotremove.verdict.outcome import Verdict
+from hotremove.verdict.verdict import Verdict
 
 ORIGIN = "hotremove"
 """Name of the CI system, as KCIDB knows it."""

@@ -10,7 +10,7 @@ from hotremove.analysis.summary import verdicts
 from hotremove.results.naming import title, version_names
 from hotremove.results.record import Record, Result
 from hotremove.results.text import one_line, printable
-from hotremove.verdict.outcome import BAD, Verdict
+from hotremove.verdict.verdict import BAD, Verdict
 
 _VERSION = "KTAP version 1"
 # Directive of each verdict, and whether its line is `ok`.

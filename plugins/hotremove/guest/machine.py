@@ -11,13 +11,13 @@ from itertools import count
 from pathlib import Path
 from typing import Any, TypeVar
 
-from hotremove.errors import GuestDied, GuestLost, HotremoveError, LogNotWhole
+from hotremove.errors import GuestDied, GuestLost, HotremoveError
 from hotremove.guest.console import GuestLog
 from hotremove.guest.control import Control
 from hotremove.guest.plan import Errand, GuestPlan
 from hotremove.observe.kernellog.dmesg import find_reports
 from hotremove.observe.kernellog.report import Report
-from hotremove.observe.kernellog.wholeness import count_dropped, count_lost
+from hotremove.observe.kernellog.wholeness import LogNotWhole, count_dropped, count_lost
 from hotremove.observe.timeline import Timeline
 from hotremove.virt.calls import CallOverdue
 from hotremove.virt.cores import spread, take_turns

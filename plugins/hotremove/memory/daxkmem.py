@@ -6,9 +6,9 @@ from __future__ import annotations
 from hotremove.errors import Blocked
 from hotremove.guest.capability import refusal, require
 from hotremove.guest.machine import Guest
+from hotremove.memory.outcome import Outcome
 from hotremove.memory.removable import DEADLINE, End, Removable
 from hotremove.memory.removal import Removal
-from hotremove.verdict.outcome import Outcome
 
 _DEVICE = "dax0.0"
 _DRIVERS = "/sys/bus/dax/drivers"

@@ -12,11 +12,12 @@ from hotremove.guest.capability import require
 from hotremove.guest.machine import Guest
 from hotremove.guest.memory_blocks import read_blocks, read_node_memory, read_zones
 from hotremove.memory.offline import Offline
-from hotremove.memory.removable import DEADLINE, MIB, End, Removable
+from hotremove.memory.outcome import Outcome
+from hotremove.memory.removable import DEADLINE, End, Removable
 from hotremove.memory.removal import Removal
 from hotremove.observe.counters import find_zone
 from hotremove.observe.pagemap import PfnRuns
-from hotremove.verdict.outcome import Outcome
+from hotremove.units import MIB
 from hotremove.virt.polling import wait_until
 
 _ACPI = re.compile(r"acpi \S+: (.*)|memory memory\d+: (.*)")

@@ -7,9 +7,10 @@ from collections.abc import Mapping
 
 from hotremove.guest.machine import Guest
 from hotremove.observe.counters import parse_cached_pages, parse_meminfo, parse_vmstat
-from hotremove.observe.ledger import MIB, Ledger
+from hotremove.observe.ledger import Ledger
 from hotremove.observe.pagemap import PAGE_BYTES
 from hotremove.pins.buffer import Buffer
+from hotremove.units import MIB
 
 _FILES = ("/proc/vmstat", "/proc/meminfo", "/proc/zoneinfo")
 # What the kernel may keep of slabs and page tables: 0.3 MiB were seen after six cycles on 7.3.

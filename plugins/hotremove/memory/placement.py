@@ -8,8 +8,7 @@ from hotremove.guest.machine import Guest
 from hotremove.guest.memory_blocks import read_blocks
 from hotremove.observe.pagemap import PAGE_BYTES, PfnRuns, frames_of
 from hotremove.pins.buffer import Buffer
-
-_MIB = 1 << 20
+from hotremove.units import MIB
 
 
 def require_placed(buffer: Buffer, memory: PfnRuns, faulted: bool = True) -> None:
@@ -67,6 +66,6 @@ def _require_huge(buffer: Buffer) -> None:
     huge = buffer.huge_bytes()
     if huge < buffer.size:
         raise NotApplicable(
-            f"{huge // _MIB} of {buffer.size // _MIB} MiB are in transparent huge pages, "
+            f"{huge // MIB} of {buffer.size // MIB} MiB are in transparent huge pages, "
             "by the holder's smaps_rollup"
         )

@@ -21,6 +21,7 @@ from hotremove.memory.arrival import (
     why_not_there,
 )
 from hotremove.memory.offline import offline_command
+from hotremove.memory.outcome import Outcome
 from hotremove.memory.page import frames_of_dump
 from hotremove.memory.placement import require_alike, require_placed, require_spilled
 from hotremove.memory.race import Pace, choose_start, have_met, pace_of
@@ -33,10 +34,9 @@ from hotremove.observe.pagemap import PAGE_BYTES, MemoryBlock, PfnRuns, frames_o
 from hotremove.observe.span import Span
 from hotremove.pins.buffer import Buffer, PinRefused
 from hotremove.pins.pin import Pin
-from hotremove.verdict.outcome import Outcome
+from hotremove.units import MIB
 from hotremove.virt.polling import wait_until
 
-MIB = 1 << 20
 # Seconds a removal is given. Fixed kernels need 0.05 to 0.4; the kernel itself never gives up.
 DEADLINE = 30.0
 

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 from hotremove.errors import NotApplicable
 from hotremove.memory.explain import explain_page, explain_refusal, explain_stuck
+from hotremove.memory.outcome import Outcome
 from hotremove.memory.page import frames_of_dump
 from hotremove.observe.counters import Counters, delta
 from hotremove.observe.pagedump import PageDump
 from hotremove.observe.pagemap import PfnRuns
 from hotremove.pins.pin import Pin
-from hotremove.verdict.outcome import Outcome
 
 
 class UnexpectedOutcome(AssertionError):

@@ -7,9 +7,9 @@ from hotremove.errors import HotremoveError
 from hotremove.guest.machine import Guest
 from hotremove.guest.memory_blocks import read_zones, resize_pool
 from hotremove.observe.pagemap import PAGE_BYTES
+from hotremove.units import MIB
 
-_MIB = 1 << 20
-_HUGE = 2 * _MIB
+_HUGE = 2 * MIB
 
 
 class Scarcity:
@@ -36,7 +36,7 @@ class Scarcity:
             self._resize(node, max(0, spare) // _HUGE)
         free = self.free()
         if free > 2 * left:
-            raise HotremoveError(f"{free // _MIB} MiB are free, but {left // _MIB} MiB were wanted")
+            raise HotremoveError(f"{free // MIB} MiB are free, but {left // MIB} MiB were wanted")
 
     def end(self) -> None:
         """Give all of it back."""

@@ -6,9 +6,10 @@ from __future__ import annotations
 from hotremove.errors import Blocked
 from hotremove.guest.capability import require
 from hotremove.guest.machine import Guest
-from hotremove.memory.removable import DEADLINE, MIB, End, Removable
+from hotremove.memory.outcome import Outcome
+from hotremove.memory.removable import DEADLINE, End, Removable
 from hotremove.memory.removal import Removal
-from hotremove.verdict.outcome import Outcome
+from hotremove.units import MIB
 from hotremove.virt.polling import wait_until
 
 # Seconds that memory blocks may outlive the memory: the driver removes them last.

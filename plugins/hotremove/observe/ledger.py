@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from hotremove.observe.counters import ISOLATED_ERROR
-
-MIB = 1 << 20
+from hotremove.units import MIB
 
 
 @dataclass(frozen=True)

@@ -17,9 +17,8 @@ from typing import Any
 
 from hotremove.errors import HotremoveError
 from hotremove.observe.pagemap import PAGE_BYTES
+from hotremove.units import GIB, MIB
 
-MIB = 1 << 20
-GIB = 1 << 30
 MOVABLE = "Movable"
 NORMAL = "Normal"
 # Two-sided 95 % points of Student's t for 1, 2, … degrees of freedom.

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from hotremove.observe.counters import Counters
 from hotremove.observe.pagemap import PAGE_BYTES, PfnRuns
 from hotremove.observe.span import Span
-
-MIB = 1 << 20
+from hotremove.units import MIB
 
 
 class PinnedInMovable(AssertionError):

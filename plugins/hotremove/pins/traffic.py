@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from random import Random
 
 from hotremove.pins.buffer import Buffer
-from hotremove.pins.pin import MIB
+from hotremove.units import MIB
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -17,6 +16,7 @@ from hotremove.lineage.changelog import Claims, read_changelog
 from hotremove.lineage.changes import find_change
 from hotremove.plugin.rounds import SEED, new_seed
 from hotremove.remote.hosts import Host, labelled, read_hosts
+from hotremove.session.options import Options
 from hotremove.virt.accelerator import CHOICES
 from hotremove.virt.hostdev import HostDevice, parse_device
 
@@ -50,57 +50,6 @@ MARKERS = (
     "pins(*paths): run once for each of these pin paths, through the fixture `pinner`",
     "nightly: takes long; not in -m hotremove",
 )
-
-
-@dataclass(frozen=True)
-class Options:
-    """The plugin's settings for one run.
-
-    Attributes:
-        kernels: kernel specs, in the order given.
-        topology: name or path of the default topology.
-        accelerator: `auto`, `kvm` or `tcg`.
-        uri: libvirt URI, or None for the embedded driver.
-        artifacts: where evidence goes, or None.
-        deadline: seconds a hot-remove is given.
-        fresh_boot: boot each guest instead of restoring a saved one.
-        boot_deadline: seconds a guest is given to boot.
-        keep_guest: let the guests of failed tests live on.
-        gdb: port on loopback for QEMU's gdb stub, or None.
-        allow_files: lists of kernel reports that may come.
-        expect: `strict`, or `lineage` for known bugs to be told apart from new ones.
-        has: changes of the lineage that the kernels have, whatever their version says.
-        lacks: likewise, that they lack.
-        without: capabilities that somebody asked to do without.
-        prove: run sensitive scenarios again with the fix turned off.
-        seed: what decides in scenarios with chance.
-        rounds: how often a scenario tries what depends on chance.
-        hosts: machines that guests run on; none means this one.
-        devices: PCI devices of this machine that guests have.
-        rebind: drivers of this machine may be made to let go of them.
-    """
-
-    kernels: tuple[str, ...]
-    topology: str
-    accelerator: str
-    uri: str | None
-    artifacts: Path | None
-    deadline: float
-    fresh_boot: bool
-    boot_deadline: float = BOOT_DEADLINE
-    keep_guest: bool = False
-    gdb: int | None = None
-    allow_files: tuple[Path, ...] = ()
-    expect: str = "strict"
-    has: frozenset[str] = frozenset()
-    lacks: frozenset[str] = frozenset()
-    without: tuple[str, ...] = ()
-    prove: bool = False
-    seed: int = 0
-    rounds: int = 1
-    hosts: tuple[Host, ...] = ()
-    devices: tuple[HostDevice, ...] = ()
-    rebind: bool = False
 
 
 # Each option, as argparse takes it.

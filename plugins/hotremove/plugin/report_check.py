@@ -10,12 +10,13 @@ from datetime import UTC, datetime
 
 import pytest
 
-from hotremove.errors import GuestDied, HotremoveError, LogNotWhole
+from hotremove.errors import GuestDied, HotremoveError
+from hotremove.memory.outcome import Outcome
 from hotremove.memory.removal import UnexpectedOutcome
 from hotremove.observe.kernellog.report import Report
+from hotremove.observe.kernellog.wholeness import LogNotWhole
 from hotremove.plugin.stash import GUEST, SETTLED, TERMS
 from hotremove.verdict.allowances import Terms, settle
-from hotremove.verdict.outcome import Outcome
 from hotremove.verdict.splats import KernelSplat
 
 

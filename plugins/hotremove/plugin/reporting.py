@@ -18,6 +18,7 @@ from hotremove.errors import GuestDied, HotremoveError
 from hotremove.formats.junit import properties
 from hotremove.formats.outputs import write_beside
 from hotremove.lineage.changes import Lineage
+from hotremove.memory.outcome import Outcome
 from hotremove.memory.removal import UnexpectedOutcome
 from hotremove.pins.buffer import PinRefused
 from hotremove.pins.pin import PinnedInMovable
@@ -36,8 +37,8 @@ from hotremove.verdict.expectation import (
     with_fix_off,
 )
 from hotremove.verdict.judge import judge
-from hotremove.verdict.outcome import BAD, Outcome, Verdict
 from hotremove.verdict.splats import KernelSplat
+from hotremove.verdict.verdict import BAD, Verdict
 
 if TYPE_CHECKING:
     from hotremove.kernels.kernel import Kernel

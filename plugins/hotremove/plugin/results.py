@@ -14,7 +14,7 @@ import pytest
 from hotremove.plugin.host_loss import moved_from
 from hotremove.results.record import Result
 from hotremove.verdict.allowances import AllowanceBook, Settled
-from hotremove.verdict.outcome import Verdict
+from hotremove.verdict.verdict import Verdict
 
 RESULT = "hotremove"
 """Attribute of a phase's report: its result, as `dataclasses.asdict` gives it."""

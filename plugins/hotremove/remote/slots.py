@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hotremove.cache import Cache
 from hotremove.errors import GuestLost, HostProblem
 from hotremove.patience import wait_for_others
-from hotremove.plugin.options import Options
 from hotremove.remote.hosts import Host
 from hotremove.remote.lease import Slot, slots_of, try_lease
 from hotremove.remote.remote_guests import FarStable, SlotTaken
@@ -36,9 +36,18 @@ class Loss:
 class Lodging:
     """The hosts of a run, as one worker has found them."""
 
-    def __init__(self, options: Options, cache: Cache, worker: str) -> None:
-        """Nobody is asked yet; `worker` is who leases."""
-        self._options = options
+    def __init__(
+        self,
+        hosts: Sequence[Host],
+        cache: Cache,
+        worker: str,
+        fresh_boot: bool,
+        boot_deadline: float,
+    ) -> None:
+        """Nobody is asked yet; `worker` is who leases, the last two are how guests are made."""
+        self._hosts = hosts
+        self._fresh_boot = fresh_boot
+        self._boot_deadline = boot_deadline
         self._cache = cache
         self._worker = worker
         self._dead: dict[Host, str] = {}
@@ -68,7 +77,6 @@ class Lodging:
 
     def try_to_lease(self) -> FarStable | None:
         """The same, or None where others hold all slots now, be it of this farm or of another."""
-        options = self._options
         taken: set[Slot] = set()
         while slots := self._hopeful_slots():
             free = (slot for slot in slots if slot not in taken)
@@ -76,14 +84,14 @@ class Lodging:
             if not lease:
                 return None
             try:
-                return FarStable(self._cache, lease, options.fresh_boot, options.boot_deadline)
+                return FarStable(self._cache, lease, self._fresh_boot, self._boot_deadline)
             except SlotTaken:
                 taken.add(lease.slot)
             except (GuestLost, HostProblem) as problem:
                 self._dead[lease.slot.host] = str(problem)
             lease.release()
         dead = "; ".join(f"{host.name}: {why}" for host, why in self._dead.items())
-        raise HostProblem(f"no host of {len(options.hosts)} is to be had: {dead}")
+        raise HostProblem(f"no host of {len(self._hosts)} is to be had: {dead}")
 
     def give_up(self, stable: FarStable) -> Loss:
         """Let go of guests that were lost: with their host, or only with its slot."""
@@ -97,5 +105,5 @@ class Lodging:
 
     def _hopeful_slots(self) -> list[Slot]:
         """Those of hosts that are not known to be dead; last, those that other farms came by."""
-        slots = (slot for slot in slots_of(self._options.hosts) if slot.host not in self._dead)
+        slots = (slot for slot in slots_of(self._hosts) if slot.host not in self._dead)
         return sorted(slots, key=lambda slot: slot in self._lost)

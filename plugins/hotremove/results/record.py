@@ -12,7 +12,7 @@ from typing import Any
 
 from hotremove.errors import DataProblem
 from hotremove.pincost.model import Cost
-from hotremove.verdict.outcome import Verdict
+from hotremove.verdict.verdict import Verdict
 
 SCHEMA = 2
 # Schema 1 had one word, `skip`, for whatever was not looked at, and left out what was not selected.
@@ -32,7 +32,7 @@ class Result:
         test: pytest's node id.
         pin: the pin path, or empty.
         outcome: how the last removal ended, or empty when there was none.
-        verdict: see hotremove.verdict.outcome.Verdict.
+        verdict: see hotremove.verdict.verdict.Verdict.
         duration_s: seconds on the host, with setup and teardown.
         evidence: directory of the test's evidence, relative to the record; or empty.
         message: why, in a line or a few.

@@ -18,10 +18,10 @@ from hotremove.guest.plan import GuestPlan, find_emulator, make_plan
 from hotremove.kernels.kernel import Kernel
 from hotremove.kernels.spec import resolve
 from hotremove.pincost.model import Cost
-from hotremove.plugin.options import Options
 from hotremove.remote.remote_guests import FarStable
 from hotremove.remote.slots import Lodging, Loss
 from hotremove.session.failures import Failures
+from hotremove.session.options import Options
 from hotremove.virt.accelerator import Accelerator, choose
 from hotremove.virt.hostdev import RDMA_DRIVERS, Found, examine
 from hotremove.virt.topology import Topology, load_topology
@@ -53,7 +53,9 @@ class Farm:
         self._images: dict[Kernel, BootImage] = {}
         self._obstacles: dict[Kernel, str | None] = {}
         self._failures = failures or Failures()
-        self._lodging = Lodging(options, self.cache, worker)
+        self._lodging = Lodging(
+            options.hosts, self.cache, worker, options.fresh_boot, options.boot_deadline
+        )
 
     @cached_property
     def kernels(self) -> tuple[Kernel, ...]:

@@ -6,8 +6,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from hotremove.lineage.changes import Change, Lineage
-from hotremove.verdict.outcome import NOT_ALLOWED, Verdict
 from hotremove.verdict.row import Row
+from hotremove.verdict.verdict import NOT_ALLOWED, Verdict
 
 
 @dataclass(frozen=True)

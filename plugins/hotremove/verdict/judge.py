@@ -14,7 +14,7 @@ from hotremove.errors import (
     Waived,
 )
 from hotremove.pins.buffer import PinRefused
-from hotremove.verdict.outcome import Verdict
+from hotremove.verdict.verdict import Verdict
 
 # The first that fits counts. `pytest.fail.Exception` is what a `pytest.raises` raises that saw
 # nothing: the scenario's own claim about the kernel, as an assertion is.

@@ -11,12 +11,12 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from hotremove.errors import GuestLost
+from hotremove.memory.outcome import Outcome
 from hotremove.observe.kernellog.allowance import judge
 from hotremove.observe.kernellog.dmesg import find_reports
 from hotremove.observe.kernellog.report import Report
 from hotremove.observe.pagedump import parse_dumps
 from hotremove.verdict.allowances import Terms
-from hotremove.verdict.outcome import Outcome
 
 if TYPE_CHECKING:
     from hotremove.guest.machine import Guest

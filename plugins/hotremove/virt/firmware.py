@@ -12,9 +12,9 @@ import struct
 from collections.abc import Iterator
 
 from hotremove.errors import UsageProblem
+from hotremove.units import MIB
 from hotremove.virt.topology import Topology
 
-MIB = 1 << 20
 PATH = "kernel/firmware/acpi/srat.aml"
 # QEMU's identifiers (hw/acpi/aml-build.c); the kernel replaces a table by one of the same maker
 # with a higher revision.

@@ -9,12 +9,27 @@ how many messages it has dropped (kernel/printk/printk.c).
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+
+from hotremove.errors import GuestLost
+from hotremove.observe.kernellog.report import Report
 
 _NUMBER = re.compile(r"\d+,(\d+),\d+,[^;]*;")
 # What guests/agent/evidence.c writes in place of what it could not read.
 _OVERRUN = "4,0,0,-;evidence: records lost, the ring was overrun"
 _DROPPED = re.compile(r"\*\* (\d+) printk messages dropped \*\*")
+
+
+class LogNotWhole(GuestLost):
+    """Records of a kernel's log are lost, so that nobody knows what it reported.
+
+    Attributes:
+        reports: what the rest of the log has, which may be evidence all the same.
+    """
+
+    def __init__(self, complaint: str, reports: Sequence[Report]) -> None:
+        super().__init__(complaint)
+        self.reports = tuple(reports)
 
 
 def count_lost(lines: Iterable[str], first: int | None = None) -> int:

@@ -1,16 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What happened, and what it means: outcomes of a removal, verdicts of a scenario."""
+"""What a scenario says of the kernel, or of the harness."""
 
 from enum import StrEnum
-
-
-class Outcome(StrEnum):
-    """How an attempt to hot-remove memory ended."""
-
-    REMOVED = "removed"
-    REFUSED = "refused"
-    STUCK = "stuck"
-    GUEST_DIED = "guest-died"
 
 
 class Verdict(StrEnum):
@@ -40,8 +31,3 @@ NOT_ALLOWED = frozenset({Verdict.ABSENT, Verdict.NOT_APPLICABLE})
 """The kernel does not allow to look, as was proven."""
 BAD = frozenset({Verdict.FAIL, Verdict.ERROR, Verdict.LOST, Verdict.BLOCKED, Verdict.NOT_RUN})
 """A run with one of these is red."""
-
-REMOVED = Outcome.REMOVED
-REFUSED = Outcome.REFUSED
-STUCK = Outcome.STUCK
-GUEST_DIED = Outcome.GUEST_DIED
