@@ -3,16 +3,20 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
 import time
 from collections.abc import Iterator
 
 import pytest
+from laboratory import until
 from machines import Machine, network
 
 from hotremove.cache import Cache, digest
-from hotremove.errors import HostProblem
+from hotremove.errors import GuestLost, HostProblem
 from hotremove.remote.storage import Store, volume_xml
+from hotremove.virt.calls import CallOverdue
 from hotremove.virt.hypervisor import Hypervisor
 
 pytestmark = pytest.mark.live
@@ -110,4 +114,19 @@ def test_all_calls_end(machine, tmp_path, fault, seconds):
     assert [type(error).__name__ for error in read_errors] == ["libvirtError"]
     assert [type(error) for error in call_errors] == [HostProblem]
     assert not hypervisor.alive
+    hypervisor.close()
+
+
+def test_a_guest_that_answers_no_more_costs_itself_and_not_the_connection(machine, tmp_path):
+    hypervisor = Hypervisor(machine.uri, tmp_path / "libvirt.log")
+    domain = hypervisor.create(STOPPED_GUEST, paused=True)
+    for pid in machine.emulators():
+        os.kill(pid, signal.SIGSTOP)
+    start = time.monotonic()
+    with pytest.raises(CallOverdue, match="going on: libvirt did not answer in 3 s, and QEMU was"):
+        hypervisor.call(GuestLost, "going on", domain.resume, "silent", seconds=3.0)
+    assert time.monotonic() - start < 60
+    assert hypervisor.alive
+    until(lambda: not hypervisor.domain_names(), 30, "the end of the domain")
+    assert not machine.emulators()
     hypervisor.close()

@@ -18,6 +18,9 @@ T = TypeVar("T")
 
 # Seconds a call is given: it takes milliseconds, and a second where QEMU starts.
 CALL = 60.0
+# The same for one for which libvirt asks each QEMU of a host what it can do: 4 s for one, 13 for an
+# emulator of another architecture, and 15 more for each that the host's PID 1 is slow to reap.
+PROBE = 300.0
 # The same for one that writes a guest's memory to a disk: a second or two.
 SAVE = 300.0
 # Seconds a call is given to come back once what it waits for was ended.

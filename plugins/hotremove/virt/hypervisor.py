@@ -17,7 +17,7 @@ from lxml import etree
 
 from hotremove.errors import GuestLost, HostProblem
 from hotremove.virt import reaper
-from hotremove.virt.calls import CALL, SAVE, CallOverdue, bounded
+from hotremove.virt.calls import CALL, PROBE, SAVE, CallOverdue, bounded
 from hotremove.virt.clock import CLOCK
 from hotremove.virt.connection_watchdog import Lifeline
 from hotremove.virt.process import orphanage
@@ -196,7 +196,7 @@ class Hypervisor:
             asked = self._connection
             return f"libvirt {asked.getLibVersion()} qemu {asked.getVersion()}"
 
-        return self.call(HostProblem, "asking libvirt for its version", ask)
+        return self.call(HostProblem, "asking libvirt for its version", ask, seconds=PROBE)
 
     def saved_xml(self, image: Path) -> str:
         """The XML that a saved image carries.
@@ -216,9 +216,8 @@ class Hypervisor:
         Raises:
             HostProblem: libvirt does not answer.
         """
-        return str(
-            self.call(HostProblem, "asking for capabilities", self._connection.getCapabilities)
-        )
+        ask = self._connection.getCapabilities
+        return str(self.call(HostProblem, "asking for capabilities", ask, seconds=PROBE))
 
     def domain_capabilities(self, kind: str) -> str:
         """What domains of type `kvm` or `qemu` can do, as XML.
@@ -230,7 +229,7 @@ class Hypervisor:
         def ask() -> str:
             return str(self._connection.getDomainCapabilities(None, "x86_64", "q35", kind))
 
-        return self.call(HostProblem, f"asking for {kind} domains", ask)
+        return self.call(HostProblem, f"asking for {kind} domains", ask, seconds=PROBE)
 
     def size(self) -> tuple[int, int]:
         """CPUs and MiB of the host.
@@ -309,7 +308,7 @@ class Hypervisor:
             return
         try:
             if guest:
-                bounded(lambda: self._destroy(guest), CALL / 6, lambda: None)
+                bounded(lambda: self._destroy(guest), CALL / 2, lambda: None)
         except TimeoutError:
             guest = ""
         if not guest and self._lifeline:
