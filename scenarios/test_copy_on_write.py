@@ -3,7 +3,7 @@
 
 import pytest
 
-from hotremove.scenario import MIB, PAGE, REMOVED
+from hotremove.scenario import MIB, PAGE, REMOVED, NotApplicable
 
 
 @pytest.mark.hotremove
@@ -60,15 +60,17 @@ def test_a_pin_for_writing_sees_what_is_written_later(movable_dimm, rdma):
 
 @pytest.mark.hotremove
 @pytest.mark.scenario(20, "the zero page pinned 10,000 times")
-def test_the_zero_page_is_let_go_as_often_as_it_is_pinned(movable_dimm, vfio, pins_held, record):
+def test_the_zero_page_is_let_go_as_often_as_it_is_pinned(movable_dimm, vfio, pins_held):
     buffer = movable_dimm.map(2000 * PAGE, faulted=False, read_only=True)
     held = pins_held()
     for _ in range(5):
         assert vfio.pin(buffer, batch=PAGE).calls == 2000
         buffer.unpin()
-    record(f"{buffer.zero_pages()} of 2000 pages are the zero page")
+    zero_pages = buffer.zero_pages()
     assert pins_held() == held
     movable_dimm.eject().expect(REMOVED)
+    if zero_pages < 2000:
+        raise NotApplicable(f"{zero_pages} of 2000 pages that were pinned are the zero page")
 
 
 @pytest.mark.hotremove

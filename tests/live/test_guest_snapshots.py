@@ -120,10 +120,13 @@ def test_many_guests_leave_neither_descriptors_nor_threads(farm, plan):
 
     for _ in range(2):
         use()
-    before = held()
+    descriptors, threads = held()
     for _ in range(8):
         use()
-    assert held() == before
+    now = held()
+    # A thread of before may end meanwhile; eight guests that left one each would show.
+    assert now[0] <= descriptors
+    assert now[1] <= threads
 
 
 def flip(image: Path) -> None:

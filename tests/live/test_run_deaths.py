@@ -47,7 +47,8 @@ def test_a_run_told_to_end_keeps_its_results(laboratory, workers):
     laboratory.await_guest()
     run.process.terminate()
     assert run.wait(60) == 2, run.text
-    assert [row.verdict for row in run.rows] == ["pass"], run.text
+    verdicts = [row.verdict for row in run.rows]
+    assert sorted(verdicts) == ["not-run", "not-run", "pass"], run.text
     laboratory.expect_nothing_left()
 
 

@@ -37,3 +37,5 @@ LIVE = (
     "stuck as known, then the guest's death",
     "a skip, and a log that cannot be read",
 )
+# Rows that take a test's whole time; tests/live/test_overdue.py.
+OVERDUE = ("the end of its time, and evidence", "the end of its time, and no evidence")

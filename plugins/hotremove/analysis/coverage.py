@@ -49,11 +49,6 @@ class Coverage:
         """Rows that the kernel allows, as far as it is not proven otherwise."""
         return sum(self.verdicts.values()) - sum(self.verdicts.get(one, 0) for one in NOT_ALLOWED)
 
-    @property
-    def whole(self) -> bool:
-        """Whether everything was looked at that the kernel allows."""
-        return self.looked == self.allowed > 0 and not self.left_out and not self.missing
-
     def __str__(self) -> str:
         """`looked at 78 of the 78 rows this kernel allows (7 absent, 4 not applicable)`."""
         rows = "rows" if not self.left_out and not self.missing else "selected rows"

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from hotremove.errors import HotremoveError
+from hotremove.errors import HotremoveError, NotApplicable
 from hotremove.guest.machine import Guest
 from hotremove.guest.memory_blocks import SYSFS
 from hotremove.memory.dimm import Dimm
@@ -12,6 +12,9 @@ from hotremove.memory.placement import require_placed
 from hotremove.memory.removable import DEADLINE
 from hotremove.pins.buffer import Buffer
 from hotremove.virt.polling import wait_until
+
+# What offline_pages() says where a page of the block cannot be moved (mm/memory_hotplug.c).
+_UNMOVABLE = "failure to isolate range"
 
 
 class NormalDimm(Dimm):
@@ -32,6 +35,7 @@ class NormalDimm(Dimm):
         one of the kernel's own pages is in the block, it cannot be isolated at all.
 
         Raises:
+            NotApplicable: the kernel has put a page of its own there, as it may in ZONE_NORMAL.
             HotremoveError: it lies in more than one, or the offline ended; nothing can be learnt of
                 isolated memory.
         """
@@ -41,7 +45,8 @@ class NormalDimm(Dimm):
         wait_until(lambda: self._is_migrating() or offline.ends(0), self.deadline, self.guest.check)
         if offline.ends(0) or not self._is_migrating():
             why = ", ".join(self._reasons()) or offline.ending
-            raise HotremoveError(f"memory{block.index} is not isolated by its offline: {why}")
+            told = f"memory{block.index} is not isolated by its offline: {why}"
+            raise NotApplicable(told) if _UNMOVABLE in self._reasons() else HotremoveError(told)
         return offline
 
     def _is_migrating(self) -> bool:

@@ -94,6 +94,7 @@ def annotate(item: pytest.Item, call: pytest.CallInfo[None], report: pytest.Test
     setattr(report, RESULT, asdict(result))
     if call.when == "setup":
         setattr(report, ENVIRONMENT, describe(item.config.stash[FARM]))
+        item.config.stash[RESULTS].tell(report)
     _tell_properties(item, report, result)
     if call.when == "call" and SETTLED in item.stash:
         setattr(report, ALLOWANCES, asdict(item.stash[SETTLED]))

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -47,6 +47,7 @@ class Results:
         self._seconds: dict[str, float] = {}
         self._tried: dict[str, tuple[str, ...]] = {}
         self._order: dict[str, int] = {}
+        self._told = False
         self.environment: dict[str, str] = {}
         self.moved: dict[str, str] = {}
         self.left_out: Counter[str] = Counter()
@@ -66,19 +67,20 @@ class Results:
         """Note in which order the tests stand, as workers end them in another."""
         self._order = {test: place for place, test in enumerate(ids)}
 
-    def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        """Tell the controller what this worker was to run: a controller collects nothing."""
-        told = getattr(session.config, "workeroutput", None)
-        if told is not None:
-            told[_SELECTED] = [asdict(result) for result in self._selected.values()]
-            told[_LEFT_OUT] = dict(self.left_out)
+    def tell(self, report: pytest.TestReport) -> None:
+        """Put into a report, once, what is to run: a controller of xdist collects nothing.
 
-    @pytest.hookimpl(optionalhook=True)
-    def pytest_testnodedown(self, node: Any) -> None:
-        """Take over what a worker was to run; all workers have collected the same."""
-        told: Mapping[str, Any] = getattr(node, "workeroutput", {})
-        self.select(Result.of(facts) for facts in told.get(_SELECTED, ()))
-        self.left_out |= Counter(told.get(_LEFT_OUT, {}))
+        With the first report, not at the end: a controller that is interrupted hears no more.
+        """
+        if not self._told:
+            setattr(report, _SELECTED, [asdict(result) for result in self._selected.values()])
+            setattr(report, _LEFT_OUT, dict(self.left_out))
+        self._told = True
+
+    def _hear(self, report: pytest.TestReport) -> None:
+        """Take over what a worker is to run; all workers have collected the same."""
+        self.select(Result.of(facts) for facts in getattr(report, _SELECTED, ()))
+        self.left_out |= Counter(getattr(report, _LEFT_OUT, {}))
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Take the result out of a phase's report; a bad teardown overrides a good call."""
@@ -86,6 +88,7 @@ class Results:
         self._seconds[test] = self._seconds.get(test, 0.0) + report.duration
         self._book.enter(Settled(**getattr(report, ALLOWANCES, {})))
         self.environment.update(getattr(report, ENVIRONMENT, {}))
+        self._hear(report)
         lost = moved_from(report)
         if lost:  # what it said is no verdict, nor a try of the test
             self.moved[test] = lost
