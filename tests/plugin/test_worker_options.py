@@ -151,14 +151,14 @@ MOVING = """
 import dataclasses
 import pytest
 from hotremove.remote.hosts import Host
-from hotremove.remote.slots import Loss
+from hotremove.remote.slots import HostLoss
 from hotremove.plugin.stash import FARM
 
 @pytest.hookimpl(trylast=True)
 def pytest_configure(config):
     farm = config.stash[FARM]
     farm.options = dataclasses.replace(farm.options, hosts=(Host("berta", "qemu:///system"),))
-    losses = [Loss("berta", died) for died in {deaths}]
+    losses = [HostLoss("berta", died) for died in {deaths}]
     farm.leave_lost_host = lambda: losses.pop() if losses else None
 """
 FAILS_AT_FIRST = """

@@ -33,7 +33,7 @@ RESTORE_DEADLINE = 60.0
 RESTORES = 2
 
 
-class Stable:
+class LocalGuests:
     """The guests of one process; none outlives it but those that are kept."""
 
     def __init__(
@@ -63,7 +63,7 @@ class Stable:
         self._guests: list[Guest] = []
         self._kept: list[Guest] = []
         self._latest: Guest | None = None
-        self._farewells: list[threading.Thread] = []
+        self._pending_destroys: list[threading.Thread] = []
         self._verified: set[Path] = set()
         try:
             self.hypervisor = self._open(uri)
@@ -102,7 +102,7 @@ class Stable:
         self.hypervisor.reconnect()
         if self.gdb is not None:
             return self._boot_for_gdb(plan, self.gdb)
-        if self.fresh_boot or plan.errand or plan.devices or not self.hypervisor.embedded:
+        if self.fresh_boot or plan.boot_task or plan.devices or not self.hypervisor.embedded:
             return self.boot(plan)
         return self._fresh_from_snapshot(plan)
 
@@ -164,8 +164,8 @@ class Stable:
             remember(self.directory.path, plan.devices)
             xml = plan.xml(guest.name, guest.channels, gdb)
             guest.adopt(self.hypervisor.create(xml), self._pid_file(guest.name))
-            if plan.errand:
-                guest.await_errand(plan.errand, self.boot_deadline)
+            if plan.boot_task:
+                guest.await_boot_task(plan.boot_task, self.boot_deadline)
             guest.control.connect(self.boot_deadline)
         except BaseException:
             self.release(guest)
@@ -173,12 +173,12 @@ class Stable:
         return guest
 
     def release(self, guest: Guest) -> None:
-        """Destroy a guest off the critical path; its logs stay until the stable closes."""
+        """Destroy a guest off the critical path; its logs stay until all are closed."""
         if guest in self._guests:
             self._guests.remove(guest)
-            farewell = threading.Thread(target=guest.destroy, name=f"destroy-{guest.name}")
-            farewell.start()
-            self._farewells.append(farewell)
+            destroying = threading.Thread(target=guest.destroy, name=f"destroy-{guest.name}")
+            destroying.start()
+            self._pending_destroys.append(destroying)
 
     def close(self) -> None:
         """End every guest and leave nothing behind."""
@@ -208,9 +208,9 @@ class Stable:
         self.directory.keep(guest.process.pid)
 
     def _see_off(self) -> None:
-        for farewell in self._farewells:
-            farewell.join()
-        self._farewells.clear()
+        for destroying in self._pending_destroys:
+            destroying.join()
+        self._pending_destroys.clear()
 
     def _new(self, plan: GuestPlan, name: str, origin: str) -> Guest:
         folder = self.directory.guest(f"{next(self._numbers)}")

@@ -58,9 +58,9 @@ from hotremove.plugin.report_check import settle_reports
 from hotremove.plugin.rounds import Rounds
 from hotremove.plugin.stash import EVIDENCE, FARM, GUEST, METER, ROUNDS, ROW
 from hotremove.results.evidence import Evidence
-from hotremove.session.capacity import share_mib, worker_mib
+from hotremove.session.capacity import portion_mib, worker_mib
 from hotremove.session.farm import Farm
-from hotremove.session.memory_budget import Room
+from hotremove.session.memory_budget import MemoryBudget
 from hotremove.virt.accelerator import Accelerator
 from hotremove.virt.topology import Topology, load_topology
 
@@ -99,10 +99,10 @@ def farm(pytestconfig: pytest.Config) -> Farm:
 
 
 @pytest.fixture(scope="session")
-def hotremove_room(farm: Farm, tmp_path_factory: pytest.TempPathFactory) -> Room:
+def hotremove_memory_budget(farm: Farm, tmp_path_factory: pytest.TempPathFactory) -> MemoryBudget:
     """This machine's memory; workers have the parent of their temporary folder in common."""
-    share = share_mib(farm.options.topology)
-    return Room(tmp_path_factory.getbasetemp().parent, farm.shares, share)
+    portion = portion_mib(farm.options.topology)
+    return MemoryBudget(tmp_path_factory.getbasetemp().parent, farm.portions, portion)
 
 
 @pytest.fixture(scope="session")
@@ -168,8 +168,8 @@ def _lent(
     evidence.before(test, plan, request.config.rootpath, words, more)
     keep = partial(should_keep, request.node)
     mib = worker_mib(plan.topology.boot_mib, _dimm_mib(request))
-    room: Room = request.getfixturevalue("hotremove_room")
-    with room.take(mib), farm.stable.lend(plan, evidence.after, keep) as fresh:
+    budget: MemoryBudget = request.getfixturevalue("hotremove_memory_budget")
+    with budget.take(mib), farm.guest_source.lend(plan, evidence.after, keep) as fresh:
         request.node.stash[GUEST] = fresh
         fresh.timeline.until_now(fresh.origin)
         evidence.started(fresh)

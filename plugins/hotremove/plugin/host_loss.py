@@ -13,7 +13,7 @@ import pytest
 from _pytest.runner import runtestprotocol
 
 from hotremove.plugin.stash import EVIDENCE, FAILED, FARM, GUEST, METER, NOTES, ROUNDS, SETTLED
-from hotremove.remote.slots import Loss
+from hotremove.remote.slots import HostLoss
 
 MOVED = "moved"
 _LOSS = "hotremove_moved"
@@ -69,7 +69,7 @@ def moved_from(report: pytest.TestReport) -> str:
     return str(getattr(report, _LOSS, ""))
 
 
-def _moved(report: pytest.TestReport, loss: Loss) -> pytest.TestReport:
+def _moved(report: pytest.TestReport, loss: HostLoss) -> pytest.TestReport:
     report.outcome = MOVED  # type: ignore[assignment]
     setattr(report, _LOSS, str(loss))
     return report

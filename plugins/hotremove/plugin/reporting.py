@@ -71,7 +71,7 @@ def _place(farm: Farm) -> str:
     accelerator = farm.accelerator
     return (
         f"under {accelerator.kind.upper()}, because {accelerator.reason}; "
-        f"libvirt at {farm.stable.hypervisor.uri}"
+        f"libvirt at {farm.guest_source.hypervisor.uri}"
     )
 
 

@@ -38,8 +38,8 @@ METER: pytest.StashKey[Meter] = pytest.StashKey()
 """On an item: what it measures costs with."""
 GUEST: pytest.StashKey[Guest] = pytest.StashKey()
 """On an item: the guest of its running test."""
-SHARES: pytest.StashKey[int] = pytest.StashKey()
-"""On the controller's config: how many shares of memory its workers have together."""
+PORTIONS: pytest.StashKey[int] = pytest.StashKey()
+"""On the controller's config: how many portions of memory its workers have together."""
 KEPT: pytest.StashKey[list[str]] = pytest.StashKey()
 """On the config: how to reach guests of workers that live on."""
 NOTES: pytest.StashKey[list[str]] = pytest.StashKey()

@@ -11,33 +11,32 @@ from typing import Any
 
 from hotremove.cache import Cache, digest
 from hotremove.errors import GuestDied, GuestLost, HostProblem, HotremoveError
-from hotremove.guest.local import RESTORE_DEADLINE, RESTORES, Stable
+from hotremove.guest.local import RESTORE_DEADLINE, RESTORES, LocalGuests
 from hotremove.guest.machine import Guest
 from hotremove.guest.plan import GuestPlan
 from hotremove.progress import waiting
-from hotremove.remote import reclaim
-from hotremove.remote import remote_xml as far
+from hotremove.remote import reclaim, remote_xml
 from hotremove.remote.lease import Lease
 from hotremove.remote.reach import require_reachable
 from hotremove.remote.storage import Store
-from hotremove.remote.streams import FarChannels
+from hotremove.remote.streams import RemoteChannels
 from hotremove.virt.accelerator import Accelerator
 from hotremove.virt.calls import CallOverdue
 from hotremove.virt.domain import Boot, Channels
 from hotremove.virt.hypervisor import Hypervisor
 
 # The local copies of what hosts have saved: any host with the same versions can go on from them.
-KIND = "far-snapshots"
+KIND = "remote-snapshots"
 _MEMORY = "memory"
-# Seconds that an ended guest's last words are given to arrive.
-_LAST_WORDS = 3.0
+# Seconds that the end of a guest's console is given to arrive.
+_FINAL_CONSOLE = 3.0
 
 
 class SlotTaken(HostProblem):
     """Another farm has a guest in the slot."""
 
 
-class FarStable(Stable):
+class RemoteGuests(LocalGuests):
     """The guests of one leased slot, one at a time."""
 
     def __init__(self, cache: Cache, lease: Lease, fresh_boot: bool, boot_deadline: float) -> None:
@@ -49,7 +48,7 @@ class FarStable(Stable):
         """
         self.lease = lease
         self._taken = False
-        self._channels: FarChannels | None = None
+        self._channels: RemoteChannels | None = None
         self.host = lease.slot.host
         worker = lease.worker
         super().__init__(cache, self.host.uri, fresh_boot, boot_deadline, worker=worker)
@@ -67,7 +66,7 @@ class FarStable(Stable):
     @cached_property
     def emulator(self) -> str:
         """Path of QEMU on the host."""
-        return far.emulator_of(self.hypervisor.domain_capabilities("qemu"))
+        return remote_xml.emulator_of(self.hypervisor.domain_capabilities("qemu"))
 
     @cached_property
     def accelerator(self) -> Accelerator:
@@ -91,7 +90,7 @@ class FarStable(Stable):
         """
         self._see_off()
         try:
-            if self.fresh_boot or plan.errand:
+            if self.fresh_boot or plan.boot_task:
                 return self.boot(plan)
             return self._restored(plan)
         except HotremoveError:
@@ -102,7 +101,7 @@ class FarStable(Stable):
         for _ in range(RESTORES):
             name = self._saved(plan)
             try:
-                return self._restore_far(plan, name)
+                return self._restore_on_host(plan, name)
             except (GuestDied, CallOverdue):
                 raise
             except GuestLost:
@@ -177,18 +176,20 @@ class FarStable(Stable):
 
     def _create(self, plan: GuestPlan) -> Any:
         there = replace(plan, boot=self._upload(plan.boot), emulator=self.emulator)
-        xml = there.xml(self.lease.slot.guest_name, Channels(far.NOWHERE))
+        xml = there.xml(self.lease.slot.guest_name, Channels(remote_xml.NOWHERE))
         log = self.store.path_of(self._console_log)
-        return self.hypervisor.create(far.far_xml(xml, self.title, log), paused=True)
+        return self.hypervisor.create(
+            remote_xml.remote_domain_xml(xml, self.title, log), paused=True
+        )
 
     def _upload(self, boot: Boot) -> Boot:
         return Boot(self.store.upload(boot.kernel), self.store.upload(boot.initramfs), boot.cmdline)
 
-    def _restore_far(self, plan: GuestPlan, name: str) -> Guest:
+    def _restore_on_host(self, plan: GuestPlan, name: str) -> Guest:
         image = self.store.path_of(name)
 
         def restore() -> Any:
-            xml = far.with_title(self.hypervisor.saved_xml(image), self.title)
+            xml = remote_xml.with_title(self.hypervisor.saved_xml(image), self.title)
             guest_name = self.lease.slot.guest_name
             return self.hypervisor.restore(guest_name, image, xml, paused=True)
 
@@ -202,12 +203,12 @@ class FarStable(Stable):
         try:
             domain = start()
             guest.adopt(domain, None)
-            channels = FarChannels(self.hypervisor, domain, guest.channels)
+            channels = RemoteChannels(self.hypervisor, domain, guest.channels)
             self._channels = channels
-            guest.last_words = lambda: self._fetch_last_words(guest, channels)
+            guest.fetch_final_console = lambda: self._fetch_final_console(guest, channels)
             self.hypervisor.call(GuestLost, "starting the guest's CPUs", domain.resume, guest.name)
-            if plan.errand:
-                guest.await_errand(plan.errand, deadline)
+            if plan.boot_task:
+                guest.await_boot_task(plan.boot_task, deadline)
             guest.control.connect(deadline)
         except BaseException:
             self.release(guest)
@@ -215,9 +216,9 @@ class FarStable(Stable):
             raise
         return guest
 
-    def _fetch_last_words(self, guest: Guest, channels: FarChannels) -> None:
+    def _fetch_final_console(self, guest: Guest, channels: RemoteChannels) -> None:
         """Complete an ended guest's console from the copy that the host keeps."""
-        channels.drain(_LAST_WORDS)
+        channels.drain(_FINAL_CONSOLE)
         whole = guest.channels.directory / "console.whole"
         try:
             self.store.receive(self._console_log, whole)
@@ -241,7 +242,7 @@ class FarStable(Stable):
                     self._upload(plan.boot)  # which QEMU reads again when it restores
                     self.store.send(kept / _MEMORY, name)
                 else:
-                    self._save_far(plan, name)
+                    self._save_on_host(plan, name)
                     fetch = self.store.receive
                     self.cache.get(KIND, key, lambda target: fetch(name, target / _MEMORY))
         return name
@@ -252,14 +253,14 @@ class FarStable(Stable):
         return digest(
             replace(plan, emulator=self.emulator).key,
             self.hypervisor.version(),
-            far.processor_of(self.hypervisor.capabilities()) if kvm else "",
+            remote_xml.processor_of(self.hypervisor.capabilities()) if kvm else "",
             str(self.store.path_of("")),
             self.lease.slot.guest_name,
             Path(__file__),
-            Path(far.__file__),
+            Path(remote_xml.__file__),
         )
 
-    def _save_far(self, plan: GuestPlan, name: str) -> None:
+    def _save_on_host(self, plan: GuestPlan, name: str) -> None:
         release = plan.image.kernel.release
         with waiting(f"booting {release} once on {self.host.name}, to be restored for each test"):
             guest = self.boot(plan)

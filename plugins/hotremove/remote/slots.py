@@ -11,14 +11,14 @@ from hotremove.errors import GuestLost, HostProblem
 from hotremove.patience import wait_for_others
 from hotremove.remote.hosts import Host
 from hotremove.remote.lease import Slot, slots_of, try_lease
-from hotremove.remote.remote_guests import FarStable, SlotTaken
+from hotremove.remote.remote_guests import RemoteGuests, SlotTaken
 
 # Seconds between two looks for a free slot.
 _PAUSE = 0.5
 
 
 @dataclass(frozen=True)
-class Loss:
+class HostLoss:
     """What a worker has lost.
 
     Attributes:
@@ -33,7 +33,7 @@ class Loss:
         return f"its host {self.host}" if self.host_died else f"its slot on {self.host}"
 
 
-class Lodging:
+class SlotAllocator:
     """The hosts of a run, as one worker has found them."""
 
     def __init__(
@@ -53,18 +53,18 @@ class Lodging:
         self._dead: dict[Host, str] = {}
         self._lost: set[Slot] = set()
 
-    def lease(self) -> FarStable:
+    def lease(self) -> RemoteGuests:
         """Guests in a slot of a host that answers, once one is free.
 
         Raises:
             HostProblem: no host answers, or others hold the slots for hours.
         """
-        stable: FarStable | None = None
+        guests: RemoteGuests | None = None
 
         def is_leased() -> bool:
-            nonlocal stable
-            stable = self.try_to_lease()
-            return stable is not None
+            nonlocal guests
+            guests = self.try_to_lease()
+            return guests is not None
 
         wait_for_others(
             is_leased,
@@ -72,10 +72,10 @@ class Lodging:
             "`hotremove hosts` shows who has them",
             _PAUSE,
         )
-        assert stable
-        return stable
+        assert guests
+        return guests
 
-    def try_to_lease(self) -> FarStable | None:
+    def try_to_lease(self) -> RemoteGuests | None:
         """The same, or None where others hold all slots now, be it of this farm or of another."""
         taken: set[Slot] = set()
         while slots := self._hopeful_slots():
@@ -84,7 +84,7 @@ class Lodging:
             if not lease:
                 return None
             try:
-                return FarStable(self._cache, lease, self._fresh_boot, self._boot_deadline)
+                return RemoteGuests(self._cache, lease, self._fresh_boot, self._boot_deadline)
             except SlotTaken:
                 taken.add(lease.slot)
             except (GuestLost, HostProblem) as problem:
@@ -93,14 +93,14 @@ class Lodging:
         dead = "; ".join(f"{host.name}: {why}" for host, why in self._dead.items())
         raise HostProblem(f"no host of {len(self._hosts)} is to be had: {dead}")
 
-    def give_up(self, stable: FarStable) -> Loss:
+    def give_up(self, guests: RemoteGuests) -> HostLoss:
         """Let go of guests that were lost: with their host, or only with its slot."""
-        loss = Loss(stable.host.name, not stable.alive)
+        loss = HostLoss(guests.host.name, not guests.alive)
         if loss.host_died:
-            self._dead[stable.host] = "it answers no more"
+            self._dead[guests.host] = "it answers no more"
         else:
-            self._lost.add(stable.lease.slot)
-        stable.close()
+            self._lost.add(guests.lease.slot)
+        guests.close()
         return loss
 
     def _hopeful_slots(self) -> list[Slot]:

@@ -30,14 +30,14 @@ def describe(farm: Farm) -> dict[str, str]:
     if "accelerator" in made:
         accelerator = farm.accelerator
         told["accelerator"] = f"{accelerator.kind}, because {accelerator.reason}"
-    if "stable" in made:
+    if "guest_source" in made:
         told["hypervisor"] = _hypervisor(farm)
     return told
 
 
 def _hypervisor(farm: Farm) -> str:
     try:
-        told = farm.stable.hypervisor.version()
+        told = farm.guest_source.hypervisor.version()
     except HotremoveError as error:
         return str(error)
     return dotted(told)

@@ -12,14 +12,14 @@ from hotremove.bootimage.toolchain import find_obstacle
 from hotremove.bootimage.vmlinux import boot_file
 from hotremove.cache import Cache, make_writable
 from hotremove.errors import Blocked, HostProblem
-from hotremove.guest.local import Stable
+from hotremove.guest.local import LocalGuests
 from hotremove.guest.machine import Guest
 from hotremove.guest.plan import GuestPlan, find_emulator, make_plan
 from hotremove.kernels.kernel import Kernel
 from hotremove.kernels.spec import resolve
 from hotremove.pincost.model import Cost
-from hotremove.remote.remote_guests import FarStable
-from hotremove.remote.slots import Lodging, Loss
+from hotremove.remote.remote_guests import RemoteGuests
+from hotremove.remote.slots import HostLoss, SlotAllocator
 from hotremove.session.failures import Failures
 from hotremove.session.options import Options
 from hotremove.virt.accelerator import Accelerator, choose
@@ -37,23 +37,23 @@ class Farm:
         self,
         options: Options,
         worker: str = "",
-        shares: int = 0,
+        portions: int = 0,
         failures: Failures | None = None,
     ) -> None:
         """Nothing is fetched or started yet.
 
-        `worker` is the name of one of several, which have `shares` of this machine's memory
+        `worker` is the name of one of several, which have `portions` of this machine's memory
         together and their `failures` in common; a single one need not ask.
         """
         self.options = options
         self.worker = worker
-        self.shares = 0 if options.hosts else shares
+        self.portions = 0 if options.hosts else portions
         self.cache = Cache.default()
         self.measured: dict[str, tuple[Cost, ...]] = {}
         self._images: dict[Kernel, BootImage] = {}
         self._obstacles: dict[Kernel, str | None] = {}
         self._failures = failures or Failures()
-        self._lodging = Lodging(
+        self._slots = SlotAllocator(
             options.hosts, self.cache, worker, options.fresh_boot, options.boot_deadline
         )
 
@@ -72,8 +72,8 @@ class Farm:
     @cached_property
     def accelerator(self) -> Accelerator:
         """What guests run under, and why."""
-        if isinstance(self.stable, FarStable):
-            return self.stable.accelerator
+        if isinstance(self.guest_source, RemoteGuests):
+            return self.guest_source.accelerator
         kernel = boot_file(self.kernels[0], self.cache)
         return choose(self.options.accelerator, find_emulator(), kernel, self.cache)
 
@@ -87,11 +87,11 @@ class Farm:
         return tuple(examine(one, self.options.rebind) for one in self.options.devices)
 
     @cached_property
-    def stable(self) -> Stable:
+    def guest_source(self) -> LocalGuests:
         """Where guests come from: this machine, or the slot of another that could be leased."""
         if self.options.hosts:
-            return self._lodging.lease()
-        return Stable(
+            return self._slots.lease()
+        return LocalGuests(
             self.cache,
             self.options.uri,
             self.options.fresh_boot,
@@ -140,7 +140,7 @@ class Farm:
         if shape.counts_instructions and self.options.accelerator == "kvm":
             raise Blocked("--accel kvm: only TCG counts instructions; --accel auto or tcg lets it")
         accelerator = "tcg" if shape.counts_instructions else self.accelerator.kind
-        far = self.stable.emulator if isinstance(self.stable, FarStable) else None
+        far = self.guest_source.emulator if isinstance(self.guest_source, RemoteGuests) else None
         plan = make_plan(self.image(kernel), shape, accelerator, self.cache, far)
         return replace(plan, devices=self.devices)
 
@@ -157,37 +157,37 @@ class Farm:
         if self.options.hosts and not self.has_place:
             # Nobody may wait here: xdist hands out tests when all workers have collected them, so
             # that those with a slot would wait for this one, and this one for their slots.
-            stable = self._lodging.try_to_lease()
-            if not stable:
+            guest_source = self._slots.try_to_lease()
+            if not guest_source:
                 return
-            self.stable = stable
-        _ = self.accelerator, self.stable
+            self.guest_source = guest_source
+        _ = self.accelerator, self.guest_source
 
     @property
     def has_place(self) -> bool:
         """Whether it is known where guests run; a slot that others hold is waited for later."""
-        return "stable" in self.__dict__
+        return "guest_source" in self.__dict__
 
-    def leave_lost_host(self) -> Loss | None:
+    def leave_lost_host(self) -> HostLoss | None:
         """Give up the host that guests ran on if it, or the slot there, is lost."""
-        stable = self.__dict__.get("stable")
-        if not isinstance(stable, FarStable) or stable.usable:
+        guest_source = self.__dict__.get("guest_source")
+        if not isinstance(guest_source, RemoteGuests) or guest_source.usable:
             return None
-        for made in ("stable", "accelerator"):
+        for made in ("guest_source", "accelerator"):
             self.__dict__.pop(made, None)
-        return self._lodging.give_up(stable)
+        return self._slots.give_up(guest_source)
 
     @property
     def guests(self) -> tuple[Guest, ...]:
         """Those in use at present."""
-        return self.stable.guests if self.has_place else ()
+        return self.guest_source.guests if self.has_place else ()
 
     @property
     def kept(self) -> tuple[Guest, ...]:
         """Those of failed tests that live on."""
-        return self.stable.kept if self.has_place else ()
+        return self.guest_source.kept if self.has_place else ()
 
     def close(self) -> None:
         """End all guests."""
         if self.has_place:
-            self.stable.close()
+            self.guest_source.close()
