@@ -116,7 +116,7 @@ def test_many_guests_leave_neither_descriptors_nor_threads(farm, plan):
     def use():
         with farm.guest_source.lend(plan) as guest:
             assert guest.origin == "restored"
-        farm.guest_source._see_off()
+        farm.guest_source.pool.finish_destroys()
 
     for _ in range(2):
         use()

@@ -86,10 +86,10 @@ def test_memory_that_others_have(tmp_path, held):
 def test_slots_that_others_hold(tmp_path, monkeypatch):
     host = Host("anna", "test:///default")
     options = Options(("host",), "movable-node", "auto", None, None, 30, False, hosts=(host,))
-    place = slots.SlotAllocator(options.hosts, Cache(tmp_path), "gw0", False, 9.0)
+    allocator = slots.SlotAllocator(options.hosts, Cache(tmp_path), "gw0", False, 9.0)
     monkeypatch.setattr(slots, "try_lease", lambda *_: None)
     with pytest.raises(HostProblem) as told:
-        place.lease()
+        allocator.allocate()
     assert "waiting for one of 1 slots, which others hold: given up" in str(told.value)
     assert "`hotremove hosts` shows who has them" in str(told.value)
 

@@ -60,7 +60,6 @@ class Guest:
         console: what the kernel printed.
         evidence: records of /dev/kmsg.
         origin: `booted` or `restored`.
-        removals: what was tried on its memory so far, for whoever reports on it.
         timeline: what was done to it, and when.
         fetch_final_console: completes the logs of a guest on another machine that has ended.
     """
@@ -81,7 +80,6 @@ class Guest:
         self._vcpus: list[int] = []
         self.hypervisor = hypervisor
         self._marks = count(1)
-        self.removals: list[Any] = []
         self.timeline = Timeline()
         self.fetch_final_console: Callable[[], None] | None = None
 

@@ -23,8 +23,10 @@ from hotremove.plugin import (
     reporting,
     rounds,
 )
-from hotremove.plugin.results import Results
-from hotremove.plugin.stash import BOOK, FARM, KEPT, PROBLEM, RESULTS
+from hotremove.plugin.debugging import KEPT
+from hotremove.plugin.farm import FARM
+from hotremove.plugin.parametrize import PROBLEM
+from hotremove.plugin.results import BOOK, RESULTS, Results
 from hotremove.plugin.terminal import live
 from hotremove.plugin.terminal.screen import uncaptured
 from hotremove.plugin.termination import Termination

@@ -19,15 +19,17 @@ from typing import Any
 import pytest
 
 from hotremove.errors import HotremoveError
-from hotremove.plugin.debugging import kept_guests
+from hotremove.plugin.debugging import KEPT, kept_guests
+from hotremove.plugin.farm import FARM
 from hotremove.plugin.options import setting
 from hotremove.plugin.parametrize import kernel_of
 from hotremove.plugin.rounds import SEED
-from hotremove.plugin.stash import FARM, KEPT, PORTIONS
 from hotremove.remote.hosts import labelled, read_hosts
 from hotremove.session import capacity
 from hotremove.virt.topology import load_topology
 
+PORTIONS: pytest.StashKey[int] = pytest.StashKey()
+"""On the controller's config: how many portions of memory its workers have together."""
 _PROBLEM = "hotremove_problem"
 _KEPT = "hotremove_kept"
 _PORTIONS = "hotremove_portions"

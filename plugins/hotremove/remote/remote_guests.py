@@ -4,16 +4,21 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
+from hotremove.bootimage.initramfs import BootImage
 from hotremove.cache import Cache, digest
 from hotremove.errors import GuestDied, GuestLost, HostProblem, HotremoveError
-from hotremove.guest.local import RESTORE_DEADLINE, RESTORES, LocalGuests
 from hotremove.guest.machine import Guest
-from hotremove.guest.plan import GuestPlan
+from hotremove.guest.plan import GuestPlan, make_plan
+from hotremove.guest.pool import GuestPool
+from hotremove.guest.source import RESTORE_DEADLINE, RESTORES, AtEnd, keep_none, pass_over
+from hotremove.kernels.kernel import Kernel
 from hotremove.progress import waiting
 from hotremove.remote import reclaim, remote_xml
 from hotremove.remote.lease import Lease
@@ -24,6 +29,7 @@ from hotremove.virt.accelerator import Accelerator
 from hotremove.virt.calls import CallOverdue
 from hotremove.virt.domain import Boot, Channels
 from hotremove.virt.hypervisor import Hypervisor
+from hotremove.virt.topology import Topology
 
 # The local copies of what hosts have saved: any host with the same versions can go on from them.
 KIND = "remote-snapshots"
@@ -36,7 +42,7 @@ class SlotTaken(HostProblem):
     """Another farm has a guest in the slot."""
 
 
-class RemoteGuests(LocalGuests):
+class RemoteGuests:
     """The guests of one leased slot, one at a time."""
 
     def __init__(self, cache: Cache, lease: Lease, fresh_boot: bool, boot_deadline: float) -> None:
@@ -46,12 +52,29 @@ class RemoteGuests(LocalGuests):
             SlotTaken: another farm has it.
             HostProblem: the host does not answer, or lacks a storage pool.
         """
+        self.cache = cache
         self.lease = lease
+        self.host = lease.slot.host
+        self.fresh_boot = fresh_boot
+        self.boot_deadline = boot_deadline
         self._taken = False
         self._channels: RemoteChannels | None = None
-        self.host = lease.slot.host
-        worker = lease.worker
-        super().__init__(cache, self.host.uri, fresh_boot, boot_deadline, worker=worker)
+        self.pool = GuestPool(lease.worker, self._close_channels)
+        try:
+            self.hypervisor = self._open()
+        except BaseException:
+            self.pool.directory.remove()
+            raise
+
+    @property
+    def guests(self) -> tuple[Guest, ...]:
+        """The one that is in use, if any."""
+        return self.pool.guests
+
+    @property
+    def kept(self) -> tuple[Guest, ...]:
+        """None: no guest of another machine lives on."""
+        return self.pool.kept
 
     @property
     def alive(self) -> bool:
@@ -68,8 +91,7 @@ class RemoteGuests(LocalGuests):
         """Path of QEMU on the host."""
         return remote_xml.emulator_of(self.hypervisor.domain_capabilities("qemu"))
 
-    @cached_property
-    def accelerator(self) -> Accelerator:
+    def choose_accelerator(self, _wanted: str, _kernel: Kernel, /) -> Accelerator:
         """What hosts.toml and the host's libvirt say."""
         if "kvm" not in self.host.capabilities:
             return Accelerator("tcg", f"hosts.toml names no kvm for {self.host.name}")
@@ -78,6 +100,10 @@ class RemoteGuests(LocalGuests):
         except HostProblem:
             return Accelerator("tcg", f"{self.host.name}'s libvirt offers no kvm")
         return Accelerator("kvm", f"hosts.toml and {self.host.name}'s libvirt say so")
+
+    def plan(self, image: BootImage, topology: Topology, accelerator: str) -> GuestPlan:
+        """What guests of an image are made from, with the host's QEMU."""
+        return make_plan(image, topology, accelerator, self.cache, self.emulator)
 
     def fresh(self, plan: GuestPlan) -> Guest:
         """A guest that nobody has used, ready to take commands.
@@ -88,7 +114,7 @@ class RemoteGuests(LocalGuests):
                 other, and between two guests a slot looks free.
             HostProblem: the host refuses, or is gone.
         """
-        self._see_off()
+        self.pool.finish_destroys()
         try:
             if self.fresh_boot or plan.boot_task:
                 return self.boot(plan)
@@ -127,13 +153,24 @@ class RemoteGuests(LocalGuests):
         self.store.remove(name)
         self.cache.discard(KIND, self._snapshot_key(plan), lambda _entry: True)
 
-    def boot(self, plan: GuestPlan, gdb: int | None = None) -> Guest:
+    def boot(self, plan: GuestPlan) -> Guest:
         """A guest booted from power-on."""
         return self._bring_up(plan, "booted", lambda: self._create(plan), self.boot_deadline)
 
+    def lend(
+        self,
+        plan: GuestPlan,
+        at_end: AtEnd = pass_over,
+        keep: Callable[[], bool] = keep_none,
+    ) -> AbstractContextManager[Guest]:
+        """A fresh guest for one test; `at_end` looks at it before it goes, without QEMU's log."""
+        return self.pool.lend(lambda: self.fresh(plan), lambda guest: at_end(guest, None), keep)
+
     def release(self, guest: Guest) -> None:
         """Destroy a guest off the critical path."""
-        super().release(guest)
+        self.pool.release(guest)
+
+    def _close_channels(self) -> None:
         if self._channels:
             self._channels.close()
             self._channels = None
@@ -141,13 +178,22 @@ class RemoteGuests(LocalGuests):
     def close(self) -> None:
         """End every guest and leave nothing behind but what was uploaded; give the slot back."""
         try:
-            super().close()
+            self._end()
         finally:
             self.lease.release()
 
-    def _open(self, uri: str | None) -> Hypervisor:
+    def _end(self) -> None:
+        self.pool.end()
+        try:
+            self.hypervisor.close()
+        except HotremoveError:
+            pass  # the host is gone, and the guests with it
+        finally:
+            self.pool.directory.remove()
+
+    def _open(self) -> Hypervisor:
         require_reachable(self.host)
-        opened = Hypervisor(self.host.uri, self.directory.path / "libvirt.log")
+        opened = Hypervisor(self.host.uri, self.pool.directory.path / "libvirt.log")
         try:
             self.store = Store(opened, self.host.pool, self.host.name, self.cache)
             self._clear_slot(opened)
@@ -156,7 +202,7 @@ class RemoteGuests(LocalGuests):
             raise
         self.title = reclaim.title(self.lease.mark, self.lease.worker, os.getpid())
         name = self.lease.slot.guest_name
-        reclaim.announce(self.directory.path, self.host.uri, name, self.title)
+        reclaim.announce(self.pool.directory.path, self.host.uri, name, self.title)
         return opened
 
     def _clear_slot(self, hypervisor: Hypervisor) -> None:
@@ -199,7 +245,7 @@ class RemoteGuests(LocalGuests):
 
     def _bring_up(self, plan: GuestPlan, origin: str, start: Any, deadline: float) -> Guest:
         """Start a guest with its CPUs stopped, open its channels, let it run."""
-        guest = self._new(plan, self.lease.slot.guest_name, origin)
+        guest = self.pool.add(plan, self.lease.slot.guest_name, self.hypervisor, origin)
         try:
             domain = start()
             guest.adopt(domain, None)
@@ -212,7 +258,7 @@ class RemoteGuests(LocalGuests):
             guest.control.connect(deadline)
         except BaseException:
             self.release(guest)
-            self._see_off()
+            self.pool.finish_destroys()
             raise
         return guest
 
@@ -272,7 +318,7 @@ class RemoteGuests(LocalGuests):
                 self.store.adopt(name)
             finally:
                 self.release(guest)
-                self._see_off()
+                self.pool.finish_destroys()
 
 
 def _volume(key: str) -> str:

@@ -52,31 +52,35 @@ class SlotAllocator:
         self._worker = worker
         self._dead: dict[Host, str] = {}
         self._lost: set[Slot] = set()
+        self._leased: RemoteGuests | None = None
 
-    def lease(self) -> RemoteGuests:
+    @property
+    def source(self) -> RemoteGuests | None:
+        """The guests of the slot that is leased, if one is."""
+        return self._leased
+
+    def allocate(self) -> RemoteGuests:
         """Guests in a slot of a host that answers, once one is free.
 
         Raises:
             HostProblem: no host answers, or others hold the slots for hours.
         """
-        guests: RemoteGuests | None = None
+        if not self._leased:
+            wait_for_others(
+                lambda: self.try_to_allocate() is not None,
+                f"waiting for one of {len(self._hopeful_slots())} slots, which others hold",
+                "`hotremove hosts` shows who has them",
+                _PAUSE,
+            )
+        assert self._leased
+        return self._leased
 
-        def is_leased() -> bool:
-            nonlocal guests
-            guests = self.try_to_lease()
-            return guests is not None
-
-        wait_for_others(
-            is_leased,
-            f"waiting for one of {len(self._hopeful_slots())} slots, which others hold",
-            "`hotremove hosts` shows who has them",
-            _PAUSE,
-        )
-        assert guests
-        return guests
-
-    def try_to_lease(self) -> RemoteGuests | None:
+    def try_to_allocate(self) -> RemoteGuests | None:
         """The same, or None where others hold all slots now, be it of this farm or of another."""
+        self._leased = self._leased or self._lease_a_free_slot()
+        return self._leased
+
+    def _lease_a_free_slot(self) -> RemoteGuests | None:
         taken: set[Slot] = set()
         while slots := self._hopeful_slots():
             free = (slot for slot in slots if slot not in taken)
@@ -93,8 +97,12 @@ class SlotAllocator:
         dead = "; ".join(f"{host.name}: {why}" for host, why in self._dead.items())
         raise HostProblem(f"no host of {len(self._hosts)} is to be had: {dead}")
 
-    def give_up(self, guests: RemoteGuests) -> HostLoss:
+    def leave_lost_host(self) -> HostLoss | None:
         """Let go of guests that were lost: with their host, or only with its slot."""
+        guests = self._leased
+        if not guests or guests.usable:
+            return None
+        self._leased = None
         loss = HostLoss(guests.host.name, not guests.alive)
         if loss.host_died:
             self._dead[guests.host] = "it answers no more"

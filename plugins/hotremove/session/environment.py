@@ -26,11 +26,9 @@ def describe(farm: Farm) -> dict[str, str]:
         "topology": farm.options.topology,
         "removal deadline": f"{farm.options.deadline:g} s",
     }
-    made = vars(farm)
-    if "accelerator" in made:
-        accelerator = farm.accelerator
+    if accelerator := farm.chosen_accelerator:
         told["accelerator"] = f"{accelerator.kind}, because {accelerator.reason}"
-    if "guest_source" in made:
+    if farm.has_place:
         told["hypervisor"] = _hypervisor(farm)
     return told
 

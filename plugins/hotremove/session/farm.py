@@ -9,20 +9,19 @@ from functools import cached_property
 from hotremove.bootimage.initramfs import BootImage, build_image
 from hotremove.bootimage.kmods import Kmods, build_kmods
 from hotremove.bootimage.toolchain import find_obstacle
-from hotremove.bootimage.vmlinux import boot_file
 from hotremove.cache import Cache, make_writable
 from hotremove.errors import Blocked, HostProblem
-from hotremove.guest.local import LocalGuests
 from hotremove.guest.machine import Guest
-from hotremove.guest.plan import GuestPlan, find_emulator, make_plan
+from hotremove.guest.plan import GuestPlan, find_emulator
+from hotremove.guest.source import GuestSource
 from hotremove.kernels.kernel import Kernel
 from hotremove.kernels.spec import resolve
 from hotremove.pincost.model import Cost
-from hotremove.remote.remote_guests import RemoteGuests
-from hotremove.remote.slots import HostLoss, SlotAllocator
+from hotremove.remote.slots import HostLoss
+from hotremove.session.allocator import make_allocator
 from hotremove.session.failures import Failures
 from hotremove.session.options import Options
-from hotremove.virt.accelerator import Accelerator, choose
+from hotremove.virt.accelerator import Accelerator
 from hotremove.virt.hostdev import RDMA_DRIVERS, Found, examine
 from hotremove.virt.topology import Topology, load_topology
 
@@ -31,7 +30,11 @@ WITHOUT_MODULES = "--without modules runs the rest"
 
 
 class Farm:
-    """Kernels are resolved, images built and libvirt opened when first asked for."""
+    """Kernels are resolved, images built and libvirt opened when first asked for.
+
+    Attributes:
+        chosen_accelerator: what guests run under, once somebody has asked for it.
+    """
 
     def __init__(
         self,
@@ -53,9 +56,8 @@ class Farm:
         self._images: dict[Kernel, BootImage] = {}
         self._obstacles: dict[Kernel, str | None] = {}
         self._failures = failures or Failures()
-        self._slots = SlotAllocator(
-            options.hosts, self.cache, worker, options.fresh_boot, options.boot_deadline
-        )
+        self._allocator = make_allocator(options, self.cache, worker)
+        self.chosen_accelerator: Accelerator | None = None
 
     @cached_property
     def kernels(self) -> tuple[Kernel, ...]:
@@ -69,13 +71,13 @@ class Farm:
     def _resolve(self, spec: str) -> Kernel:
         return self._failures.once(f"the kernel {spec}", lambda: resolve(spec, self.cache))
 
-    @cached_property
+    @property
     def accelerator(self) -> Accelerator:
         """What guests run under, and why."""
-        if isinstance(self.guest_source, RemoteGuests):
-            return self.guest_source.accelerator
-        kernel = boot_file(self.kernels[0], self.cache)
-        return choose(self.options.accelerator, find_emulator(), kernel, self.cache)
+        if not self.chosen_accelerator:
+            choose = self.guest_source.choose_accelerator
+            self.chosen_accelerator = choose(self.options.accelerator, self.kernels[0])
+        return self.chosen_accelerator
 
     @cached_property
     def devices(self) -> tuple[Found, ...]:
@@ -86,19 +88,10 @@ class Farm:
         """
         return tuple(examine(one, self.options.rebind) for one in self.options.devices)
 
-    @cached_property
-    def guest_source(self) -> LocalGuests:
+    @property
+    def guest_source(self) -> GuestSource:
         """Where guests come from: this machine, or the slot of another that could be leased."""
-        if self.options.hosts:
-            return self._slots.lease()
-        return LocalGuests(
-            self.cache,
-            self.options.uri,
-            self.options.fresh_boot,
-            self.options.boot_deadline,
-            self.options.gdb,
-            self.worker,
-        )
+        return self._allocator.allocate()
 
     def image(self, kernel: Kernel) -> BootImage:
         """The boot image of a kernel."""
@@ -140,8 +133,7 @@ class Farm:
         if shape.counts_instructions and self.options.accelerator == "kvm":
             raise Blocked("--accel kvm: only TCG counts instructions; --accel auto or tcg lets it")
         accelerator = "tcg" if shape.counts_instructions else self.accelerator.kind
-        far = self.guest_source.emulator if isinstance(self.guest_source, RemoteGuests) else None
-        plan = make_plan(self.image(kernel), shape, accelerator, self.cache, far)
+        plan = self.guest_source.plan(self.image(kernel), shape, accelerator)
         return replace(plan, devices=self.devices)
 
     def prepare(self) -> None:
@@ -154,40 +146,37 @@ class Farm:
         _ = self.devices
         for kernel in self.kernels:
             self.image(kernel)
-        if self.options.hosts and not self.has_place:
-            # Nobody may wait here: xdist hands out tests when all workers have collected them, so
-            # that those with a slot would wait for this one, and this one for their slots.
-            guest_source = self._slots.try_to_lease()
-            if not guest_source:
-                return
-            self.guest_source = guest_source
-        _ = self.accelerator, self.guest_source
+        # Nobody may wait here: xdist hands out tests when all workers have collected them, so that
+        # those with a slot would wait for this one, and this one for their slots.
+        if self._allocator.try_to_allocate():
+            _ = self.accelerator
 
     @property
     def has_place(self) -> bool:
         """Whether it is known where guests run; a slot that others hold is waited for later."""
-        return "guest_source" in self.__dict__
+        return self._allocator.source is not None
 
     def leave_lost_host(self) -> HostLoss | None:
         """Give up the host that guests ran on if it, or the slot there, is lost."""
-        guest_source = self.__dict__.get("guest_source")
-        if not isinstance(guest_source, RemoteGuests) or guest_source.usable:
-            return None
-        for made in ("guest_source", "accelerator"):
-            self.__dict__.pop(made, None)
-        return self._slots.give_up(guest_source)
+        try:
+            return self._allocator.leave_lost_host()
+        finally:
+            if not self.has_place:
+                self.chosen_accelerator = None
 
     @property
     def guests(self) -> tuple[Guest, ...]:
         """Those in use at present."""
-        return self.guest_source.guests if self.has_place else ()
+        source = self._allocator.source
+        return source.guests if source else ()
 
     @property
     def kept(self) -> tuple[Guest, ...]:
         """Those of failed tests that live on."""
-        return self.guest_source.kept if self.has_place else ()
+        source = self._allocator.source
+        return source.kept if source else ()
 
     def close(self) -> None:
         """End all guests."""
-        if self.has_place:
-            self.guest_source.close()
+        if source := self._allocator.source:
+            source.close()
