@@ -143,7 +143,7 @@ def verdicts(artifacts: Path, *words: str) -> dict[str, str]:
 
 
 @pytest.mark.nightly
-def test_the_suite_says_the_same_by_any_number_of_workers_near_and_far(tmp_path, machines, hosts):
+def test_the_suite_says_the_same_by_any_number_of_workers_here_and_there(tmp_path, machines, hosts):
     alone = verdicts(tmp_path / "alone", "-n", "0")
     assert set(alone.values()) == {"pass", "skip"}
     assert verdicts(tmp_path / "two", "-n", "2") == alone
