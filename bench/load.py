@@ -65,10 +65,10 @@ def guests_at_once(kernel: str, count: int) -> str:
     try:
         plan = farm.plan(farm.kernels[0])
         with ExitStack() as stack:
-            guests = [stack.enter_context(farm.stable.lend(plan)) for _ in range(count)]
+            guests = [stack.enter_context(farm.guest_source.lend(plan)) for _ in range(count)]
             dimms = [Dimm(guest, plan.topology.movable_node, 512, 120.0) for guest in guests]
             outcomes = [str(dimm.eject().outcome) for dimm in dimms]
-        directory = farm.stable.directory.path
+        directory = farm.guest_source.pool.directory.path
     finally:
         farm.close()
     left = emulators_of(directory)

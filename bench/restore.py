@@ -23,7 +23,7 @@ from pathlib import Path
 
 from bare_qemu import Bare
 
-from hotremove.guest.local import Stable
+from hotremove.guest.local import LocalGuests
 from hotremove.guest.plan import GuestPlan
 from hotremove.session.farm import Farm
 from hotremove.session.options import Options
@@ -43,20 +43,20 @@ def main() -> int:
     print(f"kernel {plan.image.kernel.version}, load {os.getloadavg()[0]:.1f}")
     try:
         with tempfile.TemporaryDirectory(prefix="restore-") as folder:
-            return compare(farm.stable, plan, Path(folder) / "state", words.runs)
+            return compare(farm.guest_source, plan, Path(folder) / "state", words.runs)
     finally:
         farm.close()
 
 
-def compare(stable: Stable, plan: GuestPlan, state: Path, runs: int) -> int:
+def compare(guests: LocalGuests, plan: GuestPlan, state: Path, runs: int) -> int:
     """Restore `runs` times on both sides and print what it took."""
-    farm_restore(stable, plan)  # makes the snapshot if there is none
+    farm_restore(guests, plan)  # makes the snapshot if there is none
     with Bare(*plan_words(plan)) as guest:
         guest.save(state)
     print(f"saved: bare {state.stat().st_size / MIB:.0f} MiB")
     by_farm, by_hand = [], []
     for _ in range(runs):
-        by_farm.append(farm_restore(stable, plan))
+        by_farm.append(farm_restore(guests, plan))
         by_hand.append(bare_restore(plan, state))
     ours, theirs = tell("farm", by_farm), tell("bare", by_hand)
     print(f"ratio of the medians {ours / theirs:.2f}; {runs} restores of {runs} answered")
@@ -68,13 +68,13 @@ def plan_words(plan: GuestPlan) -> tuple[str, str, str]:
     return str(plan.boot.kernel), str(plan.boot.initramfs), plan.boot.cmdline
 
 
-def farm_restore(stable: Stable, plan: GuestPlan) -> tuple[float, float]:
+def farm_restore(guests: LocalGuests, plan: GuestPlan) -> tuple[float, float]:
     """Seconds to a guest that has answered, and its memory in MiB (PSS)."""
     start = time.perf_counter()
-    guest = stable.fresh(plan)
+    guest = guests.fresh(plan)
     seconds = time.perf_counter() - start
     memory = pss(guest.process.pid) if guest.process else 0.0
-    stable.release(guest)
+    guests.release(guest)
     return seconds, memory
 
 

@@ -49,7 +49,7 @@ def test_vcpus_of_a_guest_that_is_silent_get_cores_of_their_own(guest):
 def test_restored_guests_differ_in_their_random_bytes(farm, plan):
     seen = set()
     for _ in range(2):
-        with farm.stable.lend(plan) as guest:
+        with farm.guest_source.lend(plan) as guest:
             assert guest.origin == "restored"
             drawn = guest.control.check("head -c 32 /dev/urandom | sha256sum")
             uuid = guest.control.read("/proc/sys/kernel/random/uuid")
@@ -59,7 +59,7 @@ def test_restored_guests_differ_in_their_random_bytes(farm, plan):
 
 def test_a_restored_guests_console_and_evidence_are_its_own(farm, plan):
     for text in ("first", "second"):
-        with farm.stable.lend(plan) as guest:
+        with farm.guest_source.lend(plan) as guest:
             guest.control.write("/dev/kmsg", f"<2>said by the {text}\n")
             assert f"said by the {text}" in guest.dmesg()
             assert f"said by the {text}" in guest.console.text()
@@ -77,12 +77,12 @@ def test_a_restored_guest_takes_and_gives_memory(guest):
 
 def test_what_one_guest_was_asked_is_not_answered_to_the_next(farm, plan):
     """An answer that came after its guest was given up must not pass for the next one's."""
-    with farm.stable.lend(plan) as first:
+    with farm.guest_source.lend(plan) as first:
         first.plug_dimm("ua-dimm0", 128, 1)
         until(lambda: "online" in first.control.check(_STATES), 60, "an online DIMM")
         first.request_removal("ua-dimm0")
-        until(lambda: farm.stable.hypervisor._events, 60, "an answer nobody waits for")
-    with farm.stable.lend(plan) as second:
+        until(lambda: farm.guest_source.hypervisor._events, 60, "an answer nobody waits for")
+    with farm.guest_source.lend(plan) as second:
         assert second.name == first.name
         second.plug_dimm("ua-dimm0", 128, 1)
         assert second.wait_for_removal("ua-dimm0", 0.5) is None
@@ -97,16 +97,16 @@ def test_output_of_megabytes_while_the_kernel_prints(guest):
 
 
 def test_two_guests_of_one_plan_at_once(farm, plan):
-    with farm.stable.lend(plan) as first:
-        second = farm.stable.fresh(plan)
+    with farm.guest_source.lend(plan) as first:
+        second = farm.guest_source.fresh(plan)
         try:
             assert (first.origin, second.origin) == ("restored", "booted")
             first.control.write("/run/mine", "1")
             with pytest.raises(FileNotFoundError):
                 second.control.read("/run/mine")
         finally:
-            farm.stable.release(second)
-    assert not farm.stable.guests
+            farm.guest_source.release(second)
+    assert not farm.guest_source.guests
 
 
 def test_many_guests_leave_neither_descriptors_nor_threads(farm, plan):
@@ -114,9 +114,9 @@ def test_many_guests_leave_neither_descriptors_nor_threads(farm, plan):
         return len(list(Path("/proc/self/fd").iterdir())), threading.active_count()
 
     def use():
-        with farm.stable.lend(plan) as guest:
+        with farm.guest_source.lend(plan) as guest:
             assert guest.origin == "restored"
-        farm.stable._see_off()
+        farm.guest_source.pool.finish_destroys()
 
     for _ in range(2):
         use()

@@ -54,7 +54,7 @@ import pytest
 @pytest.mark.parametrize("number", range(4))
 def test_works(guest, number, farm):
     folder = Path(os.environ["TMPDIR"])
-    (folder / f"on-{farm.stable.host.name}-{os.getpid()}").touch()
+    (folder / f"on-{farm.guest_source.host.name}-{os.getpid()}").touch()
     while not (folder / "go").exists():
         guest.control.check("true")
         time.sleep(0.2)
@@ -116,18 +116,18 @@ def guests_on(laboratory: Laboratory) -> set[str]:
 
 @pytest.mark.nightly
 @pytest.mark.parametrize("machines", ["tls", "ssh", "tcp"], indirect=True)
-def test_far_guests_tell_what_near_ones_tell(laboratory, machines, hosts):
-    near = laboratory.run(SOURCE)
-    far = laboratory.run(SOURCE, "-n", "4", f"--farm-hosts={hosts}")
-    assert [row.verdict for row in near.rows] == ["pass", "pass", "fail", "fail"], near.text
-    assert comparable(far) == comparable(near), far.text
-    assert far.wait() == near.wait() == 1
+def test_remote_guests_tell_what_local_ones_tell(laboratory, machines, hosts):
+    local = laboratory.run(SOURCE)
+    remote = laboratory.run(SOURCE, "-n", "4", f"--farm-hosts={hosts}")
+    assert [row.verdict for row in local.rows] == ["pass", "pass", "fail", "fail"], local.text
+    assert comparable(remote) == comparable(local), remote.text
+    assert remote.wait() == local.wait() == 1
     assert not laboratory.emulators
-    panic = far.folder / "artifacts" / far.rows[-1].evidence / "console.log"
+    panic = remote.folder / "artifacts" / remote.rows[-1].evidence / "console.log"
     assert "some words 200" in panic.read_text()
     assert "Kernel Offset" in panic.read_text()  # the last line: panic=-1 leaves none for more
     again = laboratory.run(SOURCE, f"--farm-hosts={hosts}", "--farm-label", "berta", "-n", "2")
-    assert comparable(again) == comparable(near), again.text
+    assert comparable(again) == comparable(local), again.text
     assert "once on" not in again.text, "a saved guest was not used again"
     assert not [pid for machine in machines for pid in machine.emulators()]
     laboratory.expect_nothing_left()
@@ -143,11 +143,11 @@ def verdicts(artifacts: Path, *words: str) -> dict[str, str]:
 
 
 @pytest.mark.nightly
-def test_the_suite_says_the_same_by_any_number_of_workers_near_and_far(tmp_path, machines, hosts):
+def test_the_suite_says_the_same_by_any_number_of_workers_here_and_there(tmp_path, machines, hosts):
     alone = verdicts(tmp_path / "alone", "-n", "0")
     assert set(alone.values()) == {"pass", "skip"}
     assert verdicts(tmp_path / "two", "-n", "2") == alone
-    assert verdicts(tmp_path / "far", "-n", "4", f"--farm-hosts={hosts}") == alone
+    assert verdicts(tmp_path / "remote", "-n", "4", f"--farm-hosts={hosts}") == alone
     assert not [pid for machine in machines for pid in machine.emulators()]
 
 
@@ -188,7 +188,7 @@ def test_a_killed_worker_leaves_its_slot_and_no_guest(laboratory, machines, host
     (laboratory.temporary / "go").touch()
     assert run.wait(240) == 1, run.text
     assert sorted(row.verdict for row in run.rows) == ["lost", "pass", "pass", "pass"]
-    until(lambda: not any(m.emulators() for m in machines), 60, "the end of the far guests")
+    until(lambda: not any(m.emulators() for m in machines), 60, "the end of the remote guests")
     assert "held" not in laboratory.command("hosts", str(hosts))
 
 
@@ -232,7 +232,7 @@ def test_farms_that_know_nothing_of_each_other_leave_each_others_guests_alone(
 
 
 @pytest.mark.nightly
-def test_far_guests_leave_their_worker_as_it_was(laboratory, machines, hosts):
+def test_remote_guests_leave_their_worker_as_it_was(laboratory, machines, hosts):
     run = laboratory.run(MANY, "-n", "1", f"--farm-hosts={hosts}")
     assert [row.verdict for row in run.rows] == ["pass"] * 8, run.text
 

@@ -15,4 +15,4 @@ def test_an_eject_that_the_kernel_does_not_hear_of_is_lost_and_not_stuck(movable
     movable_dimm.guest.control.check(MASK)
     with pytest.raises(GuestLost, match="has not begun to offline it"):
         movable_dimm.eject(deadline=3)
-    assert movable_dimm.guest.removals == []
+    assert movable_dimm.removals == []

@@ -14,7 +14,7 @@ from hotremove.virt.reaper import emulators_of
 pytestmark = pytest.mark.live
 
 
-def guardians(temporary: Path) -> set[int]:
+def watchdogs(temporary: Path) -> set[int]:
     """Pids of the processes that watch over the runs in a folder."""
     found = set()
     for entry in Path("/proc").glob("[0-9]*"):
@@ -36,7 +36,7 @@ def test_a_run_ended_by_a_signal_leaves_nothing(laboratory, number):
     os.killpg(run.process.pid, number)
     code = run.wait(60)
     laboratory.expect_nothing_left()
-    until(lambda: not guardians(laboratory.temporary), 20, "the end of the guardian")
+    until(lambda: not watchdogs(laboratory.temporary), 20, "the end of the watchdog")
     assert code == (-number if number is signal.SIGKILL else 2)
 
 
@@ -64,11 +64,11 @@ def test_an_interrupt_during_a_boot_leaves_nothing(laboratory):
     assert not list((laboratory.cache / "snapshots").iterdir())
 
 
-def test_reap_clears_what_is_left_when_the_guardian_is_killed_too(laboratory):
+def test_reap_clears_what_is_left_when_the_watchdog_is_killed_too(laboratory):
     run = laboratory.start(WAITS)
     laboratory.await_guest()
-    for guardian in guardians(laboratory.temporary):
-        os.kill(guardian, signal.SIGKILL)
+    for watchdog in watchdogs(laboratory.temporary):
+        os.kill(watchdog, signal.SIGKILL)
     os.killpg(run.process.pid, signal.SIGKILL)
     run.wait()
     (emulator,) = laboratory.emulators

@@ -46,7 +46,7 @@ def test_one_that_stops_before_it_is_saved_is_ended_and_leaves_no_snapshot(
     farm, kernel, topology, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(hypervisor, "SAVE", 3.0)
-    guest = farm.stable.boot(farm.plan(kernel, topology))
+    guest = farm.guest_source.boot(farm.plan(kernel, topology))
     try:
         guest.dmesg()
         os.kill(guest.process.pid, signal.SIGSTOP)
@@ -55,7 +55,7 @@ def test_one_that_stops_before_it_is_saved_is_ended_and_leaves_no_snapshot(
         until(lambda: guest.ended, 10, "the end of QEMU")
         assert guest.ending == "QEMU was killed by SIGKILL"
     finally:
-        farm.stable.release(guest)
-    names = farm.stable.hypervisor.domain_names
+        farm.guest_source.release(guest)
+    names = farm.guest_source.hypervisor.domain_names
     until(lambda: guest.name not in names(), 20, "the end of the domain")
     assert not (tmp_path / snapshot.KIND).exists()

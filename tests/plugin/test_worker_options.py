@@ -44,7 +44,7 @@ def test_all_workers_have_the_controllers_seed(run, pytester: pytest.Pytester) -
         """
         import pytest
         from hotremove.plugin.workers import worker_id
-        from hotremove.plugin.stash import FARM
+        from hotremove.plugin.farm import FARM
 
         @pytest.mark.parametrize("number", range(4))
         def test_it(number, pytestconfig):
@@ -151,14 +151,14 @@ MOVING = """
 import dataclasses
 import pytest
 from hotremove.remote.hosts import Host
-from hotremove.remote.slots import Loss
-from hotremove.plugin.stash import FARM
+from hotremove.remote.slots import HostLoss
+from hotremove.plugin.farm import FARM
 
 @pytest.hookimpl(trylast=True)
 def pytest_configure(config):
     farm = config.stash[FARM]
     farm.options = dataclasses.replace(farm.options, hosts=(Host("berta", "qemu:///system"),))
-    losses = [Loss("berta", died) for died in {deaths}]
+    losses = [HostLoss("berta", died) for died in {deaths}]
     farm.leave_lost_host = lambda: losses.pop() if losses else None
 """
 FAILS_AT_FIRST = """

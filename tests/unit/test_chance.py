@@ -9,8 +9,7 @@ import pytest
 from hotremove.observe.kernellog.reasons import parse_reasons
 from hotremove.observe.ledger import Ledger
 from hotremove.pins.traffic import Range, Traffic, gaps, pieces, scattered
-from hotremove.plugin.rounds import Rounds, told
-from hotremove.plugin.stash import ROUNDS
+from hotremove.plugin.rounds import ROUNDS, Rounds, told
 
 MIB = 1 << 20
 

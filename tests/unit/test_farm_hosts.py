@@ -124,9 +124,9 @@ def test_a_killed_worker_holds_no_slot(tmp_path):
         assert try_lease([slot], cache, "other")
 
 
-def test_nothing_of_a_far_guest_is_a_path_of_this_machine():
+def test_nothing_of_a_remote_guest_is_a_path_of_this_machine():
     boot = Boot(Path("/pool/hotremove-1"), Path("/pool/hotremove-2"), "quiet")
-    near = domain_xml(
+    local = domain_xml(
         "hotremove-slot0",
         load_topology("movable-node"),
         boot,
@@ -134,13 +134,18 @@ def test_nothing_of_a_far_guest_is_a_path_of_this_machine():
         "/q",
         "tcg",
     )
-    far = etree.fromstring(remote_xml.far_xml(near, "mine", Path("/pool/console.log")))
-    assert str(remote_xml.NOWHERE) not in etree.tostring(far).decode()
-    assert [serial.get("type") for serial in far.iterfind("devices/serial")] == ["pty", "pty"]
-    assert [log.get("file") for log in far.iterfind("devices/serial/log")] == ["/pool/console.log"]
-    assert [channel.get("type") for channel in far.iterfind("devices/channel")] == ["unix", "unix"]
-    assert not far.findall("devices/interface")
-    assert remote_xml.title_of(etree.tostring(far).decode()) == "mine"
+    there = etree.fromstring(remote_xml.remote_domain_xml(local, "mine", Path("/pool/console.log")))
+    assert str(remote_xml.NOWHERE) not in etree.tostring(there).decode()
+    assert [serial.get("type") for serial in there.iterfind("devices/serial")] == ["pty", "pty"]
+    assert [log.get("file") for log in there.iterfind("devices/serial/log")] == [
+        "/pool/console.log"
+    ]
+    assert [channel.get("type") for channel in there.iterfind("devices/channel")] == [
+        "unix",
+        "unix",
+    ]
+    assert not there.findall("devices/interface")
+    assert remote_xml.title_of(etree.tostring(there).decode()) == "mine"
 
 
 def test_titles_tell_whose_a_guest_is():

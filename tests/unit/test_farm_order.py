@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from hotremove.plugin.stash import FARM
+from hotremove.plugin.farm import FARM
 from hotremove.plugin.workers import pytest_collection_modifyitems as order
 
 

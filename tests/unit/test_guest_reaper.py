@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Run directories, their guardian and the reaper, with processes that only look like QEMU."""
+"""Run directories, their watchdog and the reaper, with processes that only look like QEMU."""
 
 import contextlib
 import os
@@ -144,7 +144,7 @@ def test_a_kept_guest_that_has_ended_keeps_nothing(temporary, emulate):
     assert reaper.abandoned() == [dead]
 
 
-def test_the_guardian_reaps_when_its_owner_is_killed(temporary, emulate):
+def test_the_watchdog_reaps_when_its_owner_is_killed(temporary, emulate):
     """The owner is another Python; this process must be able to outlive it."""
     code = (
         "import sys, time; from pathlib import Path\n"
@@ -159,7 +159,7 @@ def test_the_guardian_reaps_when_its_owner_is_killed(temporary, emulate):
     owner.kill()
     owner.wait()
     assert guest.wait(20) == -signal.SIGKILL
-    # The guardian holds none of its owner's descriptors open: the pipe is at its end.
+    # The watchdog holds none of its owner's descriptors open: the pipe is at its end.
     with owner.stdout:
         assert owner.stdout.read() == b""
     until(lambda: not directory.exists())
@@ -180,7 +180,7 @@ def test_how_an_emulator_ended_is_known_after_its_pid_is_used_again(emulate, tem
     assert watched.running
     watched.kill()
     assert watched.ending == "QEMU was killed by SIGKILL"
-    watched._orphanage._statuses[os.getpid()] = 9
+    watched._subreaper._statuses[os.getpid()] = 9
     assert EmulatorProcess(os.getpid()).running
 
 

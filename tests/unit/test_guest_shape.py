@@ -11,7 +11,7 @@ import pytest
 from hotremove.bootimage.initramfs import BootImage
 from hotremove.cache import Cache
 from hotremove.errors import Blocked, HostProblem, UsageProblem
-from hotremove.guest.plan import Errand, GuestPlan, find_emulator, has_device, soft_reserve
+from hotremove.guest.plan import BootTask, GuestPlan, find_emulator, has_device, soft_reserve
 from hotremove.kernels.kernel import Kernel
 from hotremove.session.farm import Farm
 from hotremove.session.options import Options
@@ -278,11 +278,11 @@ def test_another_qemu_makes_another_key(tmp_path):
     assert make_plan(tmp_path).key != before
 
 
-def test_a_guest_with_an_errand_is_another_guest(tmp_path):
+def test_a_guest_with_a_boot_task_is_another_guest(tmp_path):
     plan = make_plan(tmp_path)
-    sent = plan.sent(Errand("hotremove.cost=rdma:anon:1:1:8:0", "done", 5))
+    sent = plan.with_boot_task(BootTask("hotremove.cost=rdma:anon:1:1:8:0", "done", 5))
     assert sent.boot.cmdline == "quiet hotremove.cost=rdma:anon:1:1:8:0"
-    assert (plan.errand, sent.errand.mark) == (None, "done")
+    assert (plan.boot_task, sent.boot_task.mark) == (None, "done")
     assert sent.key != plan.key
 
 

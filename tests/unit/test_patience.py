@@ -14,7 +14,7 @@ from hotremove.errors import HostProblem
 from hotremove.patience import Stopwatch
 from hotremove.remote import slots
 from hotremove.remote.hosts import Host
-from hotremove.session.memory_budget import Room
+from hotremove.session.memory_budget import MemoryBudget
 from hotremove.session.options import Options
 
 # Holds a file's lock and says so, until its input ends.
@@ -75,9 +75,9 @@ def test_a_lock_whose_holder_ends_in_time(tmp_path, held, monkeypatch):
 
 def test_memory_that_others_have(tmp_path, held):
     held(tmp_path / "memory-0.lock")
-    room = Room(tmp_path, 1, 2048)
+    budget = MemoryBudget(tmp_path, 1, 2048)
     told = "memory that other workers' guests have: given up"
-    with pytest.raises(HostProblem, match=told), room.take(2048):
+    with pytest.raises(HostProblem, match=told), budget.take(2048):
         pass
     # Nor does who has given up hold up the others.
     assert FileLock(tmp_path / "memory-turn.lock").acquire(timeout=0)
@@ -86,10 +86,10 @@ def test_memory_that_others_have(tmp_path, held):
 def test_slots_that_others_hold(tmp_path, monkeypatch):
     host = Host("anna", "test:///default")
     options = Options(("host",), "movable-node", "auto", None, None, 30, False, hosts=(host,))
-    place = slots.Lodging(options.hosts, Cache(tmp_path), "gw0", False, 9.0)
+    allocator = slots.SlotAllocator(options.hosts, Cache(tmp_path), "gw0", False, 9.0)
     monkeypatch.setattr(slots, "try_lease", lambda *_: None)
     with pytest.raises(HostProblem) as told:
-        place.lease()
+        allocator.allocate()
     assert "waiting for one of 1 slots, which others hold: given up" in str(told.value)
     assert "`hotremove hosts` shows who has them" in str(told.value)
 

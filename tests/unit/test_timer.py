@@ -9,7 +9,7 @@ import pytest
 
 from hotremove.errors import GuestLost
 from hotremove.patience import ELSEWHERE
-from hotremove.plugin.stash import FARM
+from hotremove.plugin.farm import FARM
 from hotremove.plugin.timelimit import Timer, default_limit
 from hotremove.verdict.overdue import TestOverdue
 from hotremove.virt.clock import CLOCK

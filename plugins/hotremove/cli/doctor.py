@@ -13,7 +13,7 @@ from hotremove.bootimage.initramfs import find_busybox
 from hotremove.bootimage.workloads import require_packages
 from hotremove.cache import Cache
 from hotremove.errors import HotremoveError
-from hotremove.guest.local import Stable
+from hotremove.guest.local import LocalGuests
 from hotremove.guest.plan import find_emulator
 from hotremove.hosttools import find_tool
 from hotremove.kernels.distro.buildroot import find_obstacle
@@ -56,11 +56,11 @@ def _try(what: str, look: Callable[[], str]) -> Finding:
 
 
 def _libvirt(cache: Cache) -> str:
-    stable = Stable(cache)
+    guests = LocalGuests(cache)
     try:
-        return f"{stable.hypervisor.version()}, the driver inside this process"
+        return f"{guests.hypervisor.version()}, the driver inside this process"
     finally:
-        stable.close()
+        guests.close()
 
 
 def _compile() -> str:

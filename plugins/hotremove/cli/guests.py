@@ -54,9 +54,9 @@ def run_reap(options: argparse.Namespace) -> int:
         if kept and not options.kept:
             print(f"{directory}: {len(kept)} kept, which `hotremove reap --kept` ends")
             continue
-        far = reaper.far_guest(directory)
+        elsewhere = reaper.remote_guest(directory)
         killed = reaper.reap(directory)
-        reaper.reclaim(far)
+        reaper.reclaim(elsewhere)
         print(f"{directory}: {len(killed)} guests ended, directory removed")
     return 0
 

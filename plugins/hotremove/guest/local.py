@@ -1,39 +1,42 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where guests come from: booted once, saved, restored fresh for each test."""
+"""Guests of this machine: booted once, saved, restored fresh for each test."""
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from itertools import count
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
+from hotremove.bootimage.initramfs import BootImage
+from hotremove.bootimage.vmlinux import boot_file
 from hotremove.cache import Cache, digest
 from hotremove.errors import GuestDied, GuestLost, HotremoveError
 from hotremove.guest import snapshot
 from hotremove.guest.machine import Guest
-from hotremove.guest.plan import GuestPlan
+from hotremove.guest.plan import GuestPlan, find_emulator, make_plan
+from hotremove.guest.pool import GuestPool
 from hotremove.guest.snapshot import Snapshot
+from hotremove.guest.source import (
+    BOOT_DEADLINE,
+    RESTORE_DEADLINE,
+    RESTORES,
+    AtEnd,
+    keep_none,
+    pass_over,
+)
+from hotremove.kernels.kernel import Kernel
 from hotremove.progress import say, waiting
+from hotremove.virt.accelerator import Accelerator, choose
 from hotremove.virt.calls import CallOverdue
 from hotremove.virt.clock import CLOCK
-from hotremove.virt.domain import Channels
 from hotremove.virt.embedded import first_to_learn, keep_capabilities, prepare_root
 from hotremove.virt.hostdev import remember
 from hotremove.virt.hypervisor import Hypervisor
 from hotremove.virt.polling import wait_until
-from hotremove.virt.run_directory import RunDirectory
-
-# From power-on to the agent's greeting, in seconds: 4 s on an idle machine under TCG.
-BOOT_DEADLINE = 120.0
-# From a saved guest to the agent's answer, in seconds: 0.5 s on an idle machine.
-RESTORE_DEADLINE = 60.0
-# How often a guest is restored before it is booted instead.
-RESTORES = 2
+from hotremove.virt.topology import Topology
 
 
-class Stable:
+class LocalGuests:
     """The guests of one process; none outlives it but those that are kept."""
 
     def __init__(
@@ -57,22 +60,17 @@ class Stable:
         self.fresh_boot = fresh_boot
         self.boot_deadline = boot_deadline
         self.gdb = gdb
-        self.directory = RunDirectory.make(worker)
-        self._root = self.directory.path / "root"
-        self._numbers = count(1)
-        self._guests: list[Guest] = []
-        self._kept: list[Guest] = []
-        self._latest: Guest | None = None
-        self._farewells: list[threading.Thread] = []
+        self.pool = GuestPool(worker)
+        self._root = self.pool.directory.path / "root"
         self._verified: set[Path] = set()
         try:
             self.hypervisor = self._open(uri)
         except BaseException:
-            self.directory.remove()
+            self.pool.directory.remove()
             raise
 
     def _open(self, uri: str | None) -> Hypervisor:
-        log = self.directory.path / "libvirt.log"
+        log = self.pool.directory.path / "libvirt.log"
         if uri:
             return Hypervisor(uri, log)
         with first_to_learn(self.cache):
@@ -84,12 +82,24 @@ class Stable:
     @property
     def guests(self) -> tuple[Guest, ...]:
         """Those that are in use."""
-        return tuple(self._guests)
+        return self.pool.guests
 
     @property
     def kept(self) -> tuple[Guest, ...]:
         """Those that live on after the run."""
-        return tuple(self._kept)
+        return self.pool.kept
+
+    def choose_accelerator(self, wanted: str, kernel: Kernel, /) -> Accelerator:
+        """What this machine's QEMU runs guests under, and why.
+
+        Raises:
+            HostProblem: KVM is wanted, and is not to be had.
+        """
+        return choose(wanted, find_emulator(), boot_file(kernel, self.cache), self.cache)
+
+    def plan(self, image: BootImage, topology: Topology, accelerator: str) -> GuestPlan:
+        """What guests of an image are made from here; see `make_plan`."""
+        return make_plan(image, topology, accelerator, self.cache)
 
     def fresh(self, plan: GuestPlan) -> Guest:
         """A guest that nobody has used, ready to take commands.
@@ -98,11 +108,11 @@ class Stable:
             GuestDied, GuestLost: it did not come up.
             HostProblem: QEMU or the disk refuses.
         """
-        self._see_off()
+        self.pool.finish_destroys()
         self.hypervisor.reconnect()
         if self.gdb is not None:
             return self._boot_for_gdb(plan, self.gdb)
-        if self.fresh_boot or plan.errand or plan.devices or not self.hypervisor.embedded:
+        if self.fresh_boot or plan.boot_task or plan.devices or not self.hypervisor.embedded:
             return self.boot(plan)
         return self._fresh_from_snapshot(plan)
 
@@ -133,39 +143,31 @@ class Stable:
         key = saved.directory.name
         return self.cache.discard(snapshot.KIND, key, lambda entry: is_bad(Snapshot(entry)))
 
-    @contextmanager
     def lend(
         self,
         plan: GuestPlan,
-        see_off: Callable[[Guest, Path], None] = lambda _guest, _log: None,
-        keep: Callable[[], bool] = lambda: False,
-    ) -> Iterator[Guest]:
-        """A fresh guest for one test; `see_off(guest, QEMU's log)` looks at it before it goes.
+        at_end: AtEnd = pass_over,
+        keep: Callable[[], bool] = keep_none,
+    ) -> AbstractContextManager[Guest]:
+        """A fresh guest for one test; `at_end(guest, QEMU's log)` looks at it before it goes.
 
         A guest that does not come up is looked at as well. One for which `keep()` is true lives on.
         """
-        self._latest = lent = None
-        try:
-            lent = self.fresh(plan)
-            yield lent
-        finally:
-            guest = lent or self._latest
-            if guest:
-                try:
-                    see_off(guest, self.emulator_log(guest))
-                finally:
-                    self._part_with(guest, keep())
+
+        def look(guest: Guest) -> None:
+            at_end(guest, self.emulator_log(guest))
+
+        return self.pool.lend(lambda: self.fresh(plan), look, keep)
 
     def boot(self, plan: GuestPlan, gdb: int | None = None) -> Guest:
         """A guest booted from power-on."""
-        number = next(self._numbers)
-        guest = self._new(plan, f"{self.directory.path.name}-{number}", "booted")
+        guest = self.pool.add(plan, self.pool.new_name(), self.hypervisor, "booted")
         try:
-            remember(self.directory.path, plan.devices)
+            remember(self.pool.directory.path, plan.devices)
             xml = plan.xml(guest.name, guest.channels, gdb)
             guest.adopt(self.hypervisor.create(xml), self._pid_file(guest.name))
-            if plan.errand:
-                guest.await_errand(plan.errand, self.boot_deadline)
+            if plan.boot_task:
+                guest.await_boot_task(plan.boot_task, self.boot_deadline)
             guest.control.connect(self.boot_deadline)
         except BaseException:
             self.release(guest)
@@ -173,18 +175,12 @@ class Stable:
         return guest
 
     def release(self, guest: Guest) -> None:
-        """Destroy a guest off the critical path; its logs stay until the stable closes."""
-        if guest in self._guests:
-            self._guests.remove(guest)
-            farewell = threading.Thread(target=guest.destroy, name=f"destroy-{guest.name}")
-            farewell.start()
-            self._farewells.append(farewell)
+        """Destroy a guest off the critical path; its logs stay until all are closed."""
+        self.pool.release(guest)
 
     def close(self) -> None:
         """End every guest and leave nothing behind."""
-        for guest in self.guests:
-            self.release(guest)
-        self._see_off()
+        self.pool.end()
         try:
             self.hypervisor.close()
             if self.hypervisor.embedded:
@@ -192,32 +188,11 @@ class Stable:
         except (HotremoveError, OSError):
             pass  # the guests are gone; what is left is a cache entry less
         finally:
-            self.directory.remove()
+            self.pool.directory.remove()
 
     def emulator_log(self, guest: Guest) -> Path:
         """What QEMU itself said (embedded driver only)."""
         return self._root / "log/qemu" / f"{guest.name}.log"
-
-    def _part_with(self, guest: Guest, keep: bool) -> None:
-        if not (keep and guest in self._guests and guest.process and guest.process.running):
-            self.release(guest)
-            return
-        self._guests.remove(guest)
-        self._kept.append(guest)
-        guest.control.close()
-        self.directory.keep(guest.process.pid)
-
-    def _see_off(self) -> None:
-        for farewell in self._farewells:
-            farewell.join()
-        self._farewells.clear()
-
-    def _new(self, plan: GuestPlan, name: str, origin: str) -> Guest:
-        folder = self.directory.guest(f"{next(self._numbers)}")
-        guest = Guest(plan, name, Channels(folder), self.hypervisor, origin)
-        self._guests.append(guest)
-        self._latest = guest
-        return guest
 
     def _pid_file(self, name: str) -> Path | None:
         return self._root / "run/qemu" / f"{name}.pid" if self.hypervisor.embedded else None
@@ -242,14 +217,14 @@ class Stable:
                 snapshot.save(guest, target)
             finally:
                 self.release(guest)
-                self._see_off()
+                self.pool.finish_destroys()
 
     def _restore(self, plan: GuestPlan, saved: Snapshot) -> Guest:
         """A restored guest; a booted one while the saved guest's name is in use."""
-        if any(guest.name == saved.name for guest in (*self._guests, *self._kept)):
+        if any(guest.name == saved.name for guest in (*self.guests, *self.kept)):
             return self.boot(plan)
         self._verify(saved)
-        guest = self._new(plan, saved.name, "restored")
+        guest = self.pool.add(plan, saved.name, self.hypervisor, "restored")
         try:
             xml = saved.xml(guest.channels)
             domain = self.hypervisor.restore(saved.name, saved.memory, xml)
@@ -258,7 +233,7 @@ class Stable:
             guest.refresh()
         except BaseException:
             self.release(guest)
-            self._see_off()
+            self.pool.finish_destroys()
             raise
         return guest
 

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from hotremove.errors import GuestDied, GuestLost, HotremoveError
 from hotremove.guest.console import GuestLog
 from hotremove.guest.control import Control
-from hotremove.guest.plan import Errand, GuestPlan
+from hotremove.guest.plan import BootTask, GuestPlan
 from hotremove.observe.kernellog.dmesg import find_reports
 from hotremove.observe.kernellog.report import Report
 from hotremove.observe.kernellog.wholeness import LogNotWhole, count_dropped, count_lost
@@ -60,9 +60,8 @@ class Guest:
         console: what the kernel printed.
         evidence: records of /dev/kmsg.
         origin: `booted` or `restored`.
-        removals: what was tried on its memory so far, for whoever reports on it.
         timeline: what was done to it, and when.
-        last_words: completes the logs of a guest on another machine that has ended.
+        fetch_final_console: completes the logs of a guest on another machine that has ended.
     """
 
     def __init__(
@@ -81,9 +80,8 @@ class Guest:
         self._vcpus: list[int] = []
         self.hypervisor = hypervisor
         self._marks = count(1)
-        self.removals: list[Any] = []
         self.timeline = Timeline()
-        self.last_words: Callable[[], None] | None = None
+        self.fetch_final_console: Callable[[], None] | None = None
 
     def adopt(self, domain: Any, pid_file: Path | None) -> None:
         """Take over a started domain; `pid_file` is QEMU's, where it is on this machine.
@@ -97,7 +95,7 @@ class Guest:
             try:
                 self.process = EmulatorProcess(int(pid_file.read_text()))
             except (OSError, ValueError) as error:
-                raise self._obituary("QEMU ended as soon as it had started") from error
+                raise self._death_error("QEMU ended as soon as it had started") from error
             if self.plan.accelerator != "kvm":
                 self._vcpus = self.process.vcpus()
                 take_turns(self._vcpus)
@@ -108,15 +106,15 @@ class Guest:
             spread(self._vcpus)
         self._vcpus = []
 
-    def await_errand(self, errand: Errand, boot_deadline: float) -> None:
-        """Leave a booting guest alone until its console says that its errand is done.
+    def await_boot_task(self, task: BootTask, boot_deadline: float) -> None:
+        """Leave a booting guest alone until its console says that its task is done.
 
         Raises:
             GuestDied, GuestLost: that does not come, or the guest has ended.
         """
-        deadline = boot_deadline + errand.seconds
-        if not wait_until(lambda: errand.mark in self.console.text(), deadline, self.check):
-            raise self._obituary(f"what it was booted for took more than {deadline:g} s")
+        deadline = boot_deadline + task.seconds
+        if not wait_until(lambda: task.mark in self.console.text(), deadline, self.check):
+            raise self._death_error(f"what it was booted for took more than {deadline:g} s")
 
     def check(self) -> None:
         """Raise what became of the guest if it has ended, and end it if it floods its logs.
@@ -126,14 +124,14 @@ class Guest:
             GuestLost: nothing says why.
         """
         if self.ended:
-            raise self._obituary(self.ending)
+            raise self._death_error(self.ending)
         if self.console.size() + self.evidence.size() > FLOOD_BYTES:
             self.destroy()
-            raise self._obituary(f"more than {FLOOD_BYTES >> 20} MiB of kernel messages")
+            raise self._death_error(f"more than {FLOOD_BYTES >> 20} MiB of kernel messages")
 
     def lost(self, complaint: str) -> HotremoveError:
         """The error for a guest that lives and does not answer."""
-        return self._obituary(complaint)
+        return self._death_error(complaint)
 
     @property
     def ended(self) -> bool:
@@ -144,11 +142,11 @@ class Guest:
             return not self.process.running
         if self.hypervisor.is_running(self.domain):
             return False
-        self._hear_last_words()
+        self._fetch_final_console()
         return True
 
-    def _hear_last_words(self) -> None:
-        told, self.last_words = self.last_words, None
+    def _fetch_final_console(self) -> None:
+        told, self.fetch_final_console = self.fetch_final_console, None
         if told:
             told()
 
@@ -159,7 +157,7 @@ class Guest:
             return "it was never started"
         return self.process.ending if self.process else "the domain is no longer active"
 
-    def _obituary(self, complaint: str) -> HotremoveError:
+    def _death_error(self, complaint: str) -> HotremoveError:
         """A dead or silent guest's error; its console tells whether the kernel is to blame."""
         deadly = [report for report in self.console_reports() if report.kind in _DEADLY]
         if deadly:
@@ -336,7 +334,7 @@ class Guest:
         try:
             return self.hypervisor.call(GuestLost, what, call, self.name)
         except CallOverdue as overdue:
-            raise self._obituary(str(overdue)) from overdue
+            raise self._death_error(str(overdue)) from overdue
 
     def _forget(self) -> None:
         try:

@@ -34,7 +34,7 @@ _CMDLINE = (
 
 
 @dataclass(frozen=True)
-class Errand:
+class BootTask:
     """What a guest does as soon as it is up, before anything from outside may reach it.
 
     Attributes:
@@ -58,7 +58,7 @@ class GuestPlan:
         topology: the machine.
         accelerator: `kvm` or `tcg`.
         emulator: path of QEMU.
-        errand: what it has to do first, if anything; such a guest is booted each time.
+        boot_task: what it has to do first, if anything; such a guest is booted each time.
         devices: PCI devices of the host; a guest with one cannot be saved.
     """
 
@@ -67,7 +67,7 @@ class GuestPlan:
     topology: Topology
     accelerator: str
     emulator: str
-    errand: Errand | None = None
+    boot_task: BootTask | None = None
     devices: tuple[Found, ...] = ()
 
     @property
@@ -86,10 +86,10 @@ class GuestPlan:
             _host_processor() if self.accelerator == "kvm" else "",
         )
 
-    def sent(self, errand: Errand) -> GuestPlan:
-        """The same guest with an errand."""
-        boot = replace(self.boot, cmdline=f"{self.boot.cmdline} {errand.word}")
-        return replace(self, boot=boot, errand=errand)
+    def with_boot_task(self, task: BootTask) -> GuestPlan:
+        """The same guest with something to do first."""
+        boot = replace(self.boot, cmdline=f"{self.boot.cmdline} {task.word}")
+        return replace(self, boot=boot, boot_task=task)
 
     def xml(self, name: str, channels: Channels, gdb: int | None = None) -> str:
         """The XML of a domain of this plan."""

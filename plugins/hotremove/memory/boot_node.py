@@ -8,6 +8,7 @@ from hotremove.guest.capability import refusal, require
 from hotremove.guest.machine import Guest
 from hotremove.guest.memory_blocks import read_blocks
 from hotremove.memory.removable import DEADLINE, Removable
+from hotremove.memory.removal import Removal
 from hotremove.virt.firmware import CREATOR
 
 _CAPABILITY = "movable boot memory"
@@ -18,7 +19,12 @@ class BootNode(Removable):
 
     told_where = False  # boot memory goes by the firmware alone
 
-    def __init__(self, guest: Guest, deadline: float = DEADLINE) -> None:
+    def __init__(
+        self,
+        guest: Guest,
+        deadline: float = DEADLINE,
+        removals: list[Removal] | None = None,
+    ) -> None:
         """Find its blocks and make sure that all are online in ZONE_MOVABLE; see `Removable`.
 
         Raises:
@@ -33,7 +39,7 @@ class BootNode(Removable):
         require(guest, _CAPABILITY)
         if CREATOR not in guest.control.read("/sys/firmware/acpi/tables/SRAT"):
             raise refusal(guest, _CAPABILITY, "the table SRAT is QEMU's, not the initramfs's")
-        super().__init__(guest, topology.movable_node, node.mib, lambda: None, deadline)
+        super().__init__(guest, topology.movable_node, node.mib, lambda: None, deadline, removals)
 
     def _known_blocks(self) -> set[int]:
         """The other nodes' blocks."""

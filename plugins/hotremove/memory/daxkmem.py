@@ -28,7 +28,12 @@ class DaxKmem(Removable):
 
     told_where = False  # the node is what dax_hmem makes of the firmware's tables
 
-    def __init__(self, guest: Guest, deadline: float = DEADLINE) -> None:
+    def __init__(
+        self,
+        guest: Guest,
+        deadline: float = DEADLINE,
+        removals: list[Removal] | None = None,
+    ) -> None:
         """Bind the device to kmem and wait until all of it is online; see `Removable`.
 
         Raises:
@@ -41,7 +46,7 @@ class DaxKmem(Removable):
             told = f"topology {topology.name} has no soft-reserved memory: choose one that has"
             raise Blocked(told)
         super().__init__(
-            guest, topology.movable_node, topology.soft_reserved_mib, self._bind, deadline
+            guest, topology.movable_node, topology.soft_reserved_mib, self._bind, deadline, removals
         )
 
     def unbind(self, deadline: float | None = None) -> Removal:

@@ -33,6 +33,7 @@ class Dimm(Removable):
         mib: int,
         deadline: float = DEADLINE,
         alias: str = "ua-dimm0",
+        removals: list[Removal] | None = None,
     ) -> None:
         """Plug `mib` MiB on `node` and wait until all of it is online; see `Removable`.
 
@@ -42,7 +43,9 @@ class Dimm(Removable):
         require(guest, "DIMM plug and eject")
         self.alias = alias
         self._asked = False
-        super().__init__(guest, node, mib, lambda: guest.plug_dimm(alias, mib, node), deadline)
+        super().__init__(
+            guest, node, mib, lambda: guest.plug_dimm(alias, mib, node), deadline, removals
+        )
 
     def eject(
         self, deadline: float | None = None, meanwhile: Callable[[], None] | None = None

@@ -10,6 +10,7 @@ from hotremove.memory.dimm import Dimm
 from hotremove.memory.offline import Offline
 from hotremove.memory.placement import require_placed
 from hotremove.memory.removable import DEADLINE
+from hotremove.memory.removal import Removal
 from hotremove.pins.buffer import Buffer
 from hotremove.virt.polling import wait_until
 
@@ -23,10 +24,17 @@ class NormalDimm(Dimm):
     zone = "Normal"
     policy = "online_kernel"
 
-    def __init__(self, guest: Guest, node: int, mib: int, deadline: float = DEADLINE) -> None:
+    def __init__(
+        self,
+        guest: Guest,
+        node: int,
+        mib: int,
+        deadline: float = DEADLINE,
+        removals: list[Removal] | None = None,
+    ) -> None:
         """Plug it, with blocks going to ZONE_NORMAL when they come; see `Dimm`."""
         guest.control.write(f"{SYSFS}/auto_online_blocks", self.policy)
-        super().__init__(guest, node, mib, deadline)
+        super().__init__(guest, node, mib, deadline, removals=removals)
 
     def isolate_block_of(self, hold: Buffer) -> Offline:
         """Begin to offline the block that `hold` lies in, which has to hold that up.

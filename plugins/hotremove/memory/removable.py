@@ -69,6 +69,7 @@ class Removable:
         blocks: its memory blocks, as they were when it came online.
         frames: its page frames.
         buffers: memory mapped on it through `map`.
+        removals: what was tried so far to remove it, in order.
         zone: the zone its blocks are in, as sysfs names it.
         policy: what to write to a block's `state` to put it there.
         told_where: whether the kernel is told where the memory goes, by firmware and `policy`.
@@ -82,9 +83,18 @@ class Removable:
     told_where = True
 
     def __init__(
-        self, guest: Guest, node: int, mib: int, plug: Callable[[], None], deadline: float
+        self,
+        guest: Guest,
+        node: int,
+        mib: int,
+        plug: Callable[[], None],
+        deadline: float,
+        removals: list[Removal] | None = None,
     ) -> None:
         """Call `plug` and wait until the kernel has onlined all of `mib` MiB in its zone.
+
+        Each attempt to remove it is added to `removals`, where several memories of one test may
+        have theirs.
 
         Raises:
             CapabilityAbsent: the kernel cannot plug or remove memory.
@@ -98,6 +108,7 @@ class Removable:
         self.size = mib * MIB
         self.deadline = deadline
         self.buffers: list[Buffer] = []
+        self.removals: list[Removal] = [] if removals is None else removals
         known = self._known_blocks()
         with guest.timeline.span(f"plug {mib} MiB"):
             plug()
@@ -268,7 +279,7 @@ class Removable:
             lost_pins=self._lost_pins(end, pinned if steady else 0),
             raced=end.raced,
         )
-        self.guest.removals.append(removal)
+        self.removals.append(removal)
         return removal
 
     def _await_dump(self, end: End) -> None:

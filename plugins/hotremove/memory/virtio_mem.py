@@ -21,7 +21,12 @@ class VirtioMem(Removable):
 
     dump_deadline = 0.0  # what alloc_contig_range() cannot move it does not print
 
-    def __init__(self, guest: Guest, deadline: float = DEADLINE) -> None:
+    def __init__(
+        self,
+        guest: Guest,
+        deadline: float = DEADLINE,
+        removals: list[Removal] | None = None,
+    ) -> None:
         """Grow the device and wait until all of it is online; see `Removable`.
 
         Raises:
@@ -35,7 +40,12 @@ class VirtioMem(Removable):
             raise Blocked(told)
         mib = topology.virtio_mem_mib
         super().__init__(
-            guest, topology.movable_node, mib, lambda: guest.resize_virtio_mem(mib), deadline
+            guest,
+            topology.movable_node,
+            mib,
+            lambda: guest.resize_virtio_mem(mib),
+            deadline,
+            removals,
         )
 
     def shrink(self, deadline: float | None = None) -> Removal:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from hotremove.errors import HotremoveError
 from hotremove.guest.machine import Guest
-from hotremove.guest.plan import Errand, GuestPlan
+from hotremove.guest.plan import BootTask, GuestPlan
 from hotremove.pincost.model import (
     Cost,
     Growth,
@@ -159,5 +159,5 @@ class Meter:
         everything = (*(Point(path=path, mib=_WARM_UP_MIB) for path in paths), *points)
         word = f"hotremove.cost={plan_word(everything, self._plan.topology.movable_node)}"
         seconds = _SECONDS_A_MIB * sum(point.mib for point in everything)
-        guest = self._lend(self._plan.sent(Errand(word, _MARK, seconds)))
+        guest = self._lend(self._plan.with_boot_task(BootTask(word, _MARK, seconds)))
         return parse_measured(everything, guest.control.read(_RESULTS))[len(paths) :]

@@ -23,12 +23,14 @@ from hotremove.plugin import (
     reporting,
     rounds,
 )
-from hotremove.plugin.results import Results
-from hotremove.plugin.stash import BOOK, FARM, KEPT, PROBLEM, RESULTS
+from hotremove.plugin.debugging import KEPT
+from hotremove.plugin.farm import FARM
+from hotremove.plugin.parametrize import PROBLEM
+from hotremove.plugin.results import BOOK, RESULTS, Results
 from hotremove.plugin.terminal import live
 from hotremove.plugin.terminal.screen import uncaptured
 from hotremove.plugin.termination import Termination
-from hotremove.plugin.workers import run_folder, shares_of, worker_id
+from hotremove.plugin.workers import portions_of, run_folder, worker_id
 from hotremove.session.failures import Failures
 from hotremove.session.farm import Farm
 from hotremove.verdict.allowances import AllowanceBook
@@ -49,7 +51,7 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line("markers", marker)
     config.pluginmanager.register(fixtures, "hotremove-fixtures")
     config.pluginmanager.register(debugging, "hotremove-debugging")
-    config.pluginmanager.register(host_loss, "hotremove-moving")
+    config.pluginmanager.register(host_loss, "hotremove-host-loss")
     config.stash[KEPT] = []
     config.stash[BOOK] = AllowanceBook()
     config.stash[RESULTS] = Results(config.stash[BOOK])
@@ -59,7 +61,7 @@ def pytest_configure(config: pytest.Config) -> None:
         config.stash[FARM] = Farm(
             options.read_options(config),
             worker_id(config),
-            shares_of(config),
+            portions_of(config),
             Failures(run_folder(config)),
         )
     except HotremoveError as error:

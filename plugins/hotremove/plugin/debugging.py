@@ -12,11 +12,16 @@ from typing import TYPE_CHECKING
 import pytest
 from _pytest.terminal import TerminalReporter
 
-from hotremove.plugin.stash import FAILED, FARM, KEPT
+from hotremove.plugin.farm import FARM
 from hotremove.virt.clock import CLOCK
 
 if TYPE_CHECKING:
     from hotremove.guest.machine import Guest
+
+FAILED: pytest.StashKey[bool] = pytest.StashKey()
+"""On an item: whether a phase of it has failed."""
+KEPT: pytest.StashKey[list[str]] = pytest.StashKey()
+"""On the config: how to reach guests of workers that live on."""
 
 
 def attach_command(guest: Guest) -> str:

@@ -19,7 +19,7 @@ Nouns, each fresh for every test: `guest`; memory (`movable_dimm`, `normal_dimm`
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack
 from functools import partial
 from random import Random
 from typing import Any, Protocol
@@ -39,6 +39,7 @@ from hotremove.memory.leaks import Leaks
 from hotremove.memory.normal_dimm import NormalDimm
 from hotremove.memory.notifier import Objector
 from hotremove.memory.placement import require_on_node
+from hotremove.memory.removal import Removal
 from hotremove.memory.scarcity import Scarcity
 from hotremove.memory.virtio_mem import VirtioMem
 from hotremove.pincost.meter import TOPOLOGY, Meter
@@ -52,18 +53,22 @@ from hotremove.pins.udmabuf import Udmabuf
 from hotremove.pins.uring import Uring
 from hotremove.pins.vfio import Vfio
 from hotremove.pins.vmsplice import Vmsplice
-from hotremove.plugin.debugging import should_keep
+from hotremove.plugin.farm import FARM
+from hotremove.plugin.lending import lent, removals_of
 from hotremove.plugin.observations import Record, recorder
 from hotremove.plugin.report_check import settle_reports
-from hotremove.plugin.rounds import Rounds
-from hotremove.plugin.stash import EVIDENCE, FARM, GUEST, METER, ROUNDS, ROW
-from hotremove.results.evidence import Evidence
-from hotremove.session.capacity import share_mib, worker_mib
+from hotremove.plugin.rounds import ROUNDS, Rounds
+from hotremove.session.capacity import portion_mib, worker_mib
 from hotremove.session.farm import Farm
-from hotremove.session.memory_budget import Room
+from hotremove.session.memory_budget import MemoryBudget
+from hotremove.verdict.row import Row
 from hotremove.virt.accelerator import Accelerator
 from hotremove.virt.topology import Topology, load_topology
 
+ROW: pytest.StashKey[Row] = pytest.StashKey()
+"""On an item: its row of the catalogue."""
+METER: pytest.StashKey[Meter] = pytest.StashKey()
+"""On an item: what it measures costs with."""
 DIMM_MIB = 512
 # Shorter than a verdict on a kernel may be: a proof also asks where the pinned pages lie.
 PROOF_DEADLINE = 4.0
@@ -99,10 +104,10 @@ def farm(pytestconfig: pytest.Config) -> Farm:
 
 
 @pytest.fixture(scope="session")
-def hotremove_room(farm: Farm, tmp_path_factory: pytest.TempPathFactory) -> Room:
+def hotremove_memory_budget(farm: Farm, tmp_path_factory: pytest.TempPathFactory) -> MemoryBudget:
     """This machine's memory; workers have the parent of their temporary folder in common."""
-    share = share_mib(farm.options.topology)
-    return Room(tmp_path_factory.getbasetemp().parent, farm.shares, share)
+    portion = portion_mib(farm.options.topology)
+    return MemoryBudget(tmp_path_factory.getbasetemp().parent, farm.portions, portion)
 
 
 @pytest.fixture(scope="session")
@@ -152,28 +157,16 @@ def guest(
         yield fresh
 
 
-@contextmanager
 def _lent(
     request: pytest.FixtureRequest, farm: Farm, plan: GuestPlan, fix: bool = True
-) -> Iterator[Guest]:
+) -> AbstractContextManager[Guest]:
     """A fresh guest for the running test, with its evidence kept."""
-    evidence = Evidence.open(farm.options.artifacts, request.node.nodeid)
-    request.node.stash[EVIDENCE] = evidence
-    words = map(str, request.config.invocation_params.args)
     more = ["--seed", str(farm.options.seed), "--rounds", str(farm.options.rounds)]
     more += [] if fix else ["--prove"]
     more += [] if farm.options.hosts else ["--accel", plan.accelerator]
-    # By its whole path: below --pyargs an id names no file that pytest would find again.
-    test = "::".join((str(request.node.path), request.node.nodeid.partition("::")[2]))
-    evidence.before(test, plan, request.config.rootpath, words, more)
-    keep = partial(should_keep, request.node)
     mib = worker_mib(plan.topology.boot_mib, _dimm_mib(request))
-    room: Room = request.getfixturevalue("hotremove_room")
-    with room.take(mib), farm.stable.lend(plan, evidence.after, keep) as fresh:
-        request.node.stash[GUEST] = fresh
-        fresh.timeline.until_now(fresh.origin)
-        evidence.started(fresh)
-        yield fresh
+    budget: MemoryBudget = request.getfixturevalue("hotremove_memory_budget")
+    return lent(request.node, farm, plan, budget, mib, more)
 
 
 @pytest.fixture
@@ -199,9 +192,21 @@ def removal_deadline(farm: Farm, fix: bool, known_bug: bool) -> float:
 
 
 @pytest.fixture
-def movable_dimm(request: pytest.FixtureRequest, guest: Guest, removal_deadline: float) -> Dimm:
+def hotremove_removals(request: pytest.FixtureRequest) -> list[Removal]:
+    """What the test tries on its guests' memory, for the results and the evidence."""
+    return removals_of(request.node)
+
+
+@pytest.fixture
+def movable_dimm(
+    request: pytest.FixtureRequest,
+    guest: Guest,
+    removal_deadline: float,
+    hotremove_removals: list[Removal],
+) -> Dimm:
     """A DIMM on the movable node, online in ZONE_MOVABLE."""
-    return Dimm(guest, guest.plan.topology.movable_node, _dimm_mib(request), removal_deadline)
+    node, mib = guest.plan.topology.movable_node, _dimm_mib(request)
+    return Dimm(guest, node, mib, removal_deadline, removals=hotremove_removals)
 
 
 def _dimm_mib(request: pytest.FixtureRequest) -> int:
@@ -210,21 +215,23 @@ def _dimm_mib(request: pytest.FixtureRequest) -> int:
 
 
 @pytest.fixture
-def virtio_mem(guest: Guest, removal_deadline: float) -> VirtioMem:
+def virtio_mem(
+    guest: Guest, removal_deadline: float, hotremove_removals: list[Removal]
+) -> VirtioMem:
     """The guest's virtio-mem device, grown; wants `mark.topology("virtio-mem")`."""
-    return VirtioMem(guest, removal_deadline)
+    return VirtioMem(guest, removal_deadline, hotremove_removals)
 
 
 @pytest.fixture
-def dax_kmem(guest: Guest, removal_deadline: float) -> DaxKmem:
+def dax_kmem(guest: Guest, removal_deadline: float, hotremove_removals: list[Removal]) -> DaxKmem:
     """Soft-reserved memory that kmem has onlined; wants `mark.topology("dax")`."""
-    return DaxKmem(guest, removal_deadline)
+    return DaxKmem(guest, removal_deadline, hotremove_removals)
 
 
 @pytest.fixture
-def boot_node(guest: Guest, removal_deadline: float) -> BootNode:
+def boot_node(guest: Guest, removal_deadline: float, hotremove_removals: list[Removal]) -> BootNode:
     """A node that is movable from boot; wants `mark.topology("movable-boot")`."""
-    return BootNode(guest, removal_deadline)
+    return BootNode(guest, removal_deadline, hotremove_removals)
 
 
 @pytest.fixture
@@ -261,9 +268,12 @@ def map_on_node(guest: Guest) -> Callable[..., Buffer]:
 
 
 @pytest.fixture
-def normal_dimm(guest: Guest, removal_deadline: float) -> NormalDimm:
+def normal_dimm(
+    guest: Guest, removal_deadline: float, hotremove_removals: list[Removal]
+) -> NormalDimm:
     """A DIMM on the movable node, online in ZONE_NORMAL."""
-    return NormalDimm(guest, guest.plan.topology.movable_node, DIMM_MIB, removal_deadline)
+    node = guest.plan.topology.movable_node
+    return NormalDimm(guest, node, DIMM_MIB, removal_deadline, hotremove_removals)
 
 
 @pytest.fixture

@@ -12,8 +12,14 @@ from typing import Any
 import pytest
 from _pytest.runner import runtestprotocol
 
-from hotremove.plugin.stash import EVIDENCE, FAILED, FARM, GUEST, METER, NOTES, ROUNDS, SETTLED
-from hotremove.remote.slots import Loss
+from hotremove.plugin.debugging import FAILED
+from hotremove.plugin.farm import FARM
+from hotremove.plugin.fixtures import METER
+from hotremove.plugin.lending import forget_guest
+from hotremove.plugin.observations import NOTES
+from hotremove.plugin.report_check import SETTLED
+from hotremove.plugin.rounds import ROUNDS
+from hotremove.remote.slots import HostLoss
 
 MOVED = "moved"
 _LOSS = "hotremove_moved"
@@ -69,7 +75,7 @@ def moved_from(report: pytest.TestReport) -> str:
     return str(getattr(report, _LOSS, ""))
 
 
-def _moved(report: pytest.TestReport, loss: Loss) -> pytest.TestReport:
+def _moved(report: pytest.TestReport, loss: HostLoss) -> pytest.TestReport:
     report.outcome = MOVED  # type: ignore[assignment]
     setattr(report, _LOSS, str(loss))
     return report
@@ -77,10 +83,8 @@ def _moved(report: pytest.TestReport, loss: Loss) -> pytest.TestReport:
 
 def _forget(item: pytest.Item) -> None:
     """Make the item as it was before it ran."""
-    keys: tuple[pytest.StashKey[Any], ...] = (
-        *(GUEST, EVIDENCE, FAILED, SETTLED),
-        *(METER, NOTES, ROUNDS),
-    )
+    forget_guest(item)
+    keys: tuple[pytest.StashKey[Any], ...] = (FAILED, SETTLED, METER, NOTES, ROUNDS)
     for key in keys:
         if key in item.stash:
             del item.stash[key]

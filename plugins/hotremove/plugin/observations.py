@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 import pytest
 
-from hotremove.plugin.stash import NOTES
-
 Record = Callable[[str], None]
+NOTES: pytest.StashKey[list[str]] = pytest.StashKey()
+"""On an item: what its scenario recorded."""
 
 
 def recorder(item: pytest.Item) -> Record:

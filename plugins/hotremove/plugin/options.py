@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from hotremove.errors import UsageProblem
-from hotremove.guest.local import BOOT_DEADLINE
+from hotremove.guest.source import BOOT_DEADLINE
 from hotremove.lineage.changelog import Claims, read_changelog
 from hotremove.lineage.changes import find_change
 from hotremove.plugin.rounds import SEED, new_seed

@@ -12,14 +12,18 @@ import pytest
 
 from hotremove.errors import HotremoveError, UsageProblem, Waived
 from hotremove.kernels.kernel import Kernel
-from hotremove.plugin.fixtures import PIN_PATHS
+from hotremove.plugin.farm import FARM
+from hotremove.plugin.fixtures import PIN_PATHS, ROW
 from hotremove.plugin.options import WITHOUT
-from hotremove.plugin.stash import FARM, PROBLEM, ROW, TERMS
+from hotremove.plugin.report_check import TERMS
 from hotremove.verdict.allowances import read_terms
 from hotremove.verdict.row import Row
 
 FIX_OFF = "fix-off"
 """What the id of a run with the fix turned off carries."""
+
+PROBLEM: pytest.StashKey[HotremoveError] = pytest.StashKey()
+"""On the config: what went wrong while collecting, to be told when pytest can end the run."""
 
 
 def wants_guest(item: pytest.Item) -> bool:

@@ -15,9 +15,14 @@ from hotremove.memory.outcome import Outcome
 from hotremove.memory.removal import UnexpectedOutcome
 from hotremove.observe.kernellog.report import Report
 from hotremove.observe.kernellog.wholeness import LogNotWhole
-from hotremove.plugin.stash import GUEST, SETTLED, TERMS
-from hotremove.verdict.allowances import Terms, settle
+from hotremove.plugin.lending import GUEST
+from hotremove.verdict.allowances import Settled, Terms, settle
 from hotremove.verdict.splats import KernelSplat
+
+TERMS: pytest.StashKey[Terms] = pytest.StashKey()
+"""On an item: which kernel reports it allows and expects."""
+SETTLED: pytest.StashKey[Settled] = pytest.StashKey()
+"""On an item: how its allowances fared."""
 
 
 @contextmanager

@@ -22,11 +22,13 @@ from hotremove.memory.outcome import Outcome
 from hotremove.memory.removal import UnexpectedOutcome
 from hotremove.pins.buffer import PinRefused
 from hotremove.pins.pin import PinnedInMovable
+from hotremove.plugin.farm import FARM
+from hotremove.plugin.fixtures import METER
+from hotremove.plugin.lending import EVIDENCE, removals_of
 from hotremove.plugin.observations import noted
 from hotremove.plugin.parametrize import kernel_id, parameter, row_of, wants_guest
-from hotremove.plugin.report_check import reported_besides
-from hotremove.plugin.results import ALLOWANCES, ENVIRONMENT, RESULT
-from hotremove.plugin.stash import BOOK, EVIDENCE, FARM, GUEST, METER, RESULTS, SETTLED
+from hotremove.plugin.report_check import SETTLED, reported_besides
+from hotremove.plugin.results import ALLOWANCES, BOOK, ENVIRONMENT, RESULT, RESULTS
 from hotremove.results.record import Record, Result, write_record
 from hotremove.session.environment import describe
 from hotremove.verdict.expectation import (
@@ -71,7 +73,7 @@ def _place(farm: Farm) -> str:
     accelerator = farm.accelerator
     return (
         f"under {accelerator.kind.upper()}, because {accelerator.reason}; "
-        f"libvirt at {farm.stable.hypervisor.uri}"
+        f"libvirt at {farm.guest_source.hypervisor.uri}"
     )
 
 
@@ -207,9 +209,8 @@ def _result(item: pytest.Item, found: Finding, error: BaseException | None) -> R
 
 
 def _outcome(item: pytest.Item, error: BaseException | None) -> str:
-    guest = item.stash.get(GUEST, None)
-    if guest and guest.removals:
-        return str(guest.removals[-1].outcome)
+    if tried := removals_of(item):
+        return str(tried[-1].outcome)
     return str(Outcome.GUEST_DIED) if isinstance(error, GuestDied) else ""
 
 

@@ -22,6 +22,10 @@ ALLOWANCES = "hotremove_allowances"
 """Attribute of a phase's report: how the scenario's allowances fared."""
 ENVIRONMENT = "hotremove_environment"
 """Attribute of a setup's report: what the run ran on."""
+RESULTS: pytest.StashKey[Results] = pytest.StashKey()
+"""On the config: the results so far."""
+BOOK: pytest.StashKey[AllowanceBook] = pytest.StashKey()
+"""On the config: how the allowances fared."""
 _SELECTED = "hotremove_selected"
 _LEFT_OUT = "hotremove_left_out"
 _PHASES = ("setup", "call", "teardown")

@@ -11,10 +11,11 @@ from random import Random
 import pytest
 
 from hotremove.errors import HotremoveError, NotLookedAt
-from hotremove.plugin.stash import ROUNDS
 
 SEED = "hotremove_seed"
 """Under which a worker of pytest-xdist is told the run's seed."""
+ROUNDS: pytest.StashKey[Rounds] = pytest.StashKey()
+"""On an item: its rounds, where chance decides in them."""
 
 
 def new_seed() -> int:

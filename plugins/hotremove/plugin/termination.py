@@ -2,7 +2,7 @@
 """A run that is told to end keeps its results: SIGTERM and SIGHUP interrupt it, as Ctrl-C does.
 
 Python would end at once, and what was found in hours with it. Before the first result there is
-nothing to lose, and the run's guardian ends its guests.
+nothing to lose, and the run's watchdog ends its guests.
 """
 
 from __future__ import annotations

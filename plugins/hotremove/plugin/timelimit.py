@@ -21,8 +21,10 @@ import pytest
 
 from hotremove.errors import UsageProblem
 from hotremove.patience import ELSEWHERE
+from hotremove.plugin.farm import FARM
+from hotremove.plugin.lending import GUEST, removals_of
 from hotremove.plugin.parametrize import wants_guest
-from hotremove.plugin.stash import FARM, GUEST, TERMS
+from hotremove.plugin.report_check import TERMS
 from hotremove.verdict.allowances import Terms
 from hotremove.verdict.overdue import overdue
 from hotremove.virt.clock import CLOCK
@@ -140,7 +142,9 @@ class Timer:
         signal.setitimer(signal.ITIMER_REAL, _AGAIN)
         told = f"the test took more than the {self._limit:g} s it has as a whole"
         name = str(getattr(self._item, "originalname", self._item.name))
-        raise overdue(_guest_of(self._item), self._item.stash.get(TERMS, Terms()), name, told)
+        item = self._item
+        terms, tried = item.stash.get(TERMS, Terms()), removals_of(item)
+        raise overdue(_guest_of(item), terms, name, told, tried)
 
 
 def _now() -> float:

@@ -19,18 +19,20 @@ from typing import Any
 import pytest
 
 from hotremove.errors import HotremoveError
-from hotremove.plugin.debugging import kept_guests
+from hotremove.plugin.debugging import KEPT, kept_guests
+from hotremove.plugin.farm import FARM
 from hotremove.plugin.options import setting
 from hotremove.plugin.parametrize import kernel_of
 from hotremove.plugin.rounds import SEED
-from hotremove.plugin.stash import FARM, KEPT, SHARES
 from hotremove.remote.hosts import labelled, read_hosts
 from hotremove.session import capacity
 from hotremove.virt.topology import load_topology
 
+PORTIONS: pytest.StashKey[int] = pytest.StashKey()
+"""On the controller's config: how many portions of memory its workers have together."""
 _PROBLEM = "hotremove_problem"
 _KEPT = "hotremove_kept"
-_SHARES = "hotremove_shares"
+_PORTIONS = "hotremove_portions"
 
 
 def worker_id(config: pytest.Config) -> str:
@@ -58,7 +60,7 @@ def _output(config: pytest.Config) -> dict[str, Any]:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_cmdline_main(config: pytest.Config) -> Generator[None, object, object]:
-    """Let each worker begin with a share of tests that follow each other, unless --dist is given.
+    """Let each worker begin with a run of tests that follow each other, unless --dist is given.
 
     Tests are collected kernel by kernel, so that a worker stays with a kernel and its saved guest;
     one that is done early takes over from the slowest.
@@ -91,8 +93,8 @@ def _that_fit(config: pytest.Config) -> int:
     """How many this machine takes at once; none but pytest where one guest has what is given."""
     if config.getoption("gdb") is not None or config.getoption("device"):
         return 0
-    share = capacity.share_mib(setting(config, "topology"))
-    return capacity.workers_that_fit(capacity.cores(), capacity.free_mib(), share)
+    portion = capacity.portion_mib(setting(config, "topology"))
+    return capacity.workers_that_fit(capacity.cores(), capacity.free_mib(), portion)
 
 
 def _is_about_guests(config: pytest.Config) -> bool:
@@ -145,21 +147,21 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 def pytest_configure_node(node: Any) -> None:
     """On the controller, give a worker the run's seed, and the memory that all may take."""
     node.workerinput[SEED] = node.config.stash[FARM].options.seed
-    node.workerinput[_SHARES] = _shares(node.config)
+    node.workerinput[_PORTIONS] = _portions(node.config)
 
 
-def _shares(config: pytest.Config) -> int:
+def _portions(config: pytest.Config) -> int:
     """How many workers' guests find memory; at least as many as there are workers."""
-    if SHARES not in config.stash:
+    if PORTIONS not in config.stash:
         with suppress(HotremoveError):  # a topology that nobody knows: the workers will say so
-            fit = capacity.free_mib() // capacity.share_mib(setting(config, "topology"))
-            config.stash[SHARES] = max(len(config.option.tx), fit)
-    return config.stash.get(SHARES, 0)
+            fit = capacity.free_mib() // capacity.portion_mib(setting(config, "topology"))
+            config.stash[PORTIONS] = max(len(config.option.tx), fit)
+    return config.stash.get(PORTIONS, 0)
 
 
-def shares_of(config: pytest.Config) -> int:
-    """In a worker, the shares of memory that the workers of the run may take together; else 0."""
-    return int(_input(config).get(_SHARES, 0))
+def portions_of(config: pytest.Config) -> int:
+    """In a worker, the portions of memory that the workers of the run may take together; else 0."""
+    return int(_input(config).get(_PORTIONS, 0))
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -22,7 +22,7 @@ from hotremove.remote.hosts import Host
 
 @dataclass(frozen=True)
 class Slot:
-    """Room for one guest on a host; `number` counts from 0."""
+    """Place for one guest on a host; `number` counts from 0."""
 
     host: Host
     number: int

@@ -2,7 +2,7 @@
 """Ends the guest that a dead worker has left in a slot of another machine.
 
 libvirt ends a booted guest with the connection of its owner, but not a restored one. So a guest's
-title names its owner; the guardian of a dead worker calls this, and so does who leases the slot
+title names its owner; the watchdog of a dead worker calls this, and so does who leases the slot
 next.
 """
 
@@ -20,7 +20,7 @@ from hotremove.cache import digest
 from hotremove.errors import GuestLost, HotremoveError
 from hotremove.remote.remote_xml import title_of
 from hotremove.virt.hypervisor import Hypervisor
-from hotremove.virt.reaper import FAR, start_time
+from hotremove.virt.reaper import REMOTE, start_time
 
 _MACHINE = Path("/etc/machine-id")
 
@@ -60,7 +60,7 @@ def clear(hypervisor: Hypervisor, name: str, owned: Callable[[str], bool]) -> bo
 
 
 def _end_if(domain: Any, owned: Callable[[str], bool], hypervisor: Hypervisor) -> bool:
-    # It may end meanwhile: a dead worker's guardian and its successor come at the same time.
+    # It may end meanwhile: a dead worker's watchdog and its successor come at the same time.
     with hypervisor.unless_gone():
         if not owned(title_of(domain.XMLDesc(0))):
             return False
@@ -69,9 +69,9 @@ def _end_if(domain: Any, owned: Callable[[str], bool], hypervisor: Hypervisor) -
 
 
 def announce(directory: Path, uri: str, name: str, of_guest: str) -> None:
-    """Tell the guardian of a run directory what to end if this process is killed."""
+    """Tell the watchdog of a run directory what to end if this process is killed."""
     facts = {"uri": uri, "name": name, "title": of_guest}
-    (directory / FAR).write_text(json.dumps(facts))
+    (directory / REMOTE).write_text(json.dumps(facts))
 
 
 def main(facts: str) -> None:

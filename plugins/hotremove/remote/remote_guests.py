@@ -4,40 +4,45 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
+from hotremove.bootimage.initramfs import BootImage
 from hotremove.cache import Cache, digest
 from hotremove.errors import GuestDied, GuestLost, HostProblem, HotremoveError
-from hotremove.guest.local import RESTORE_DEADLINE, RESTORES, Stable
 from hotremove.guest.machine import Guest
-from hotremove.guest.plan import GuestPlan
+from hotremove.guest.plan import GuestPlan, make_plan
+from hotremove.guest.pool import GuestPool
+from hotremove.guest.source import RESTORE_DEADLINE, RESTORES, AtEnd, keep_none, pass_over
+from hotremove.kernels.kernel import Kernel
 from hotremove.progress import waiting
-from hotremove.remote import reclaim
-from hotremove.remote import remote_xml as far
+from hotremove.remote import reclaim, remote_xml
 from hotremove.remote.lease import Lease
 from hotremove.remote.reach import require_reachable
 from hotremove.remote.storage import Store
-from hotremove.remote.streams import FarChannels
+from hotremove.remote.streams import RemoteChannels
 from hotremove.virt.accelerator import Accelerator
 from hotremove.virt.calls import CallOverdue
 from hotremove.virt.domain import Boot, Channels
 from hotremove.virt.hypervisor import Hypervisor
+from hotremove.virt.topology import Topology
 
 # The local copies of what hosts have saved: any host with the same versions can go on from them.
-KIND = "far-snapshots"
+KIND = "remote-snapshots"
 _MEMORY = "memory"
-# Seconds that an ended guest's last words are given to arrive.
-_LAST_WORDS = 3.0
+# Seconds that the end of a guest's console is given to arrive.
+_FINAL_CONSOLE = 3.0
 
 
 class SlotTaken(HostProblem):
     """Another farm has a guest in the slot."""
 
 
-class FarStable(Stable):
+class RemoteGuests:
     """The guests of one leased slot, one at a time."""
 
     def __init__(self, cache: Cache, lease: Lease, fresh_boot: bool, boot_deadline: float) -> None:
@@ -47,12 +52,29 @@ class FarStable(Stable):
             SlotTaken: another farm has it.
             HostProblem: the host does not answer, or lacks a storage pool.
         """
+        self.cache = cache
         self.lease = lease
-        self._taken = False
-        self._channels: FarChannels | None = None
         self.host = lease.slot.host
-        worker = lease.worker
-        super().__init__(cache, self.host.uri, fresh_boot, boot_deadline, worker=worker)
+        self.fresh_boot = fresh_boot
+        self.boot_deadline = boot_deadline
+        self._taken = False
+        self._channels: RemoteChannels | None = None
+        self.pool = GuestPool(lease.worker, self._close_channels)
+        try:
+            self.hypervisor = self._open()
+        except BaseException:
+            self.pool.directory.remove()
+            raise
+
+    @property
+    def guests(self) -> tuple[Guest, ...]:
+        """The one that is in use, if any."""
+        return self.pool.guests
+
+    @property
+    def kept(self) -> tuple[Guest, ...]:
+        """None: no guest of another machine lives on."""
+        return self.pool.kept
 
     @property
     def alive(self) -> bool:
@@ -67,10 +89,9 @@ class FarStable(Stable):
     @cached_property
     def emulator(self) -> str:
         """Path of QEMU on the host."""
-        return far.emulator_of(self.hypervisor.domain_capabilities("qemu"))
+        return remote_xml.emulator_of(self.hypervisor.domain_capabilities("qemu"))
 
-    @cached_property
-    def accelerator(self) -> Accelerator:
+    def choose_accelerator(self, _wanted: str, _kernel: Kernel, /) -> Accelerator:
         """What hosts.toml and the host's libvirt say."""
         if "kvm" not in self.host.capabilities:
             return Accelerator("tcg", f"hosts.toml names no kvm for {self.host.name}")
@@ -79,6 +100,10 @@ class FarStable(Stable):
         except HostProblem:
             return Accelerator("tcg", f"{self.host.name}'s libvirt offers no kvm")
         return Accelerator("kvm", f"hosts.toml and {self.host.name}'s libvirt say so")
+
+    def plan(self, image: BootImage, topology: Topology, accelerator: str) -> GuestPlan:
+        """What guests of an image are made from, with the host's QEMU."""
+        return make_plan(image, topology, accelerator, self.cache, self.emulator)
 
     def fresh(self, plan: GuestPlan) -> Guest:
         """A guest that nobody has used, ready to take commands.
@@ -89,9 +114,9 @@ class FarStable(Stable):
                 other, and between two guests a slot looks free.
             HostProblem: the host refuses, or is gone.
         """
-        self._see_off()
+        self.pool.finish_destroys()
         try:
-            if self.fresh_boot or plan.errand:
+            if self.fresh_boot or plan.boot_task:
                 return self.boot(plan)
             return self._restored(plan)
         except HotremoveError:
@@ -102,7 +127,7 @@ class FarStable(Stable):
         for _ in range(RESTORES):
             name = self._saved(plan)
             try:
-                return self._restore_far(plan, name)
+                return self._restore_on_host(plan, name)
             except (GuestDied, CallOverdue):
                 raise
             except GuestLost:
@@ -128,13 +153,24 @@ class FarStable(Stable):
         self.store.remove(name)
         self.cache.discard(KIND, self._snapshot_key(plan), lambda _entry: True)
 
-    def boot(self, plan: GuestPlan, gdb: int | None = None) -> Guest:
+    def boot(self, plan: GuestPlan) -> Guest:
         """A guest booted from power-on."""
         return self._bring_up(plan, "booted", lambda: self._create(plan), self.boot_deadline)
 
+    def lend(
+        self,
+        plan: GuestPlan,
+        at_end: AtEnd = pass_over,
+        keep: Callable[[], bool] = keep_none,
+    ) -> AbstractContextManager[Guest]:
+        """A fresh guest for one test; `at_end` looks at it before it goes, without QEMU's log."""
+        return self.pool.lend(lambda: self.fresh(plan), lambda guest: at_end(guest, None), keep)
+
     def release(self, guest: Guest) -> None:
         """Destroy a guest off the critical path."""
-        super().release(guest)
+        self.pool.release(guest)
+
+    def _close_channels(self) -> None:
         if self._channels:
             self._channels.close()
             self._channels = None
@@ -142,13 +178,22 @@ class FarStable(Stable):
     def close(self) -> None:
         """End every guest and leave nothing behind but what was uploaded; give the slot back."""
         try:
-            super().close()
+            self._end()
         finally:
             self.lease.release()
 
-    def _open(self, uri: str | None) -> Hypervisor:
+    def _end(self) -> None:
+        self.pool.end()
+        try:
+            self.hypervisor.close()
+        except HotremoveError:
+            pass  # the host is gone, and the guests with it
+        finally:
+            self.pool.directory.remove()
+
+    def _open(self) -> Hypervisor:
         require_reachable(self.host)
-        opened = Hypervisor(self.host.uri, self.directory.path / "libvirt.log")
+        opened = Hypervisor(self.host.uri, self.pool.directory.path / "libvirt.log")
         try:
             self.store = Store(opened, self.host.pool, self.host.name, self.cache)
             self._clear_slot(opened)
@@ -157,7 +202,7 @@ class FarStable(Stable):
             raise
         self.title = reclaim.title(self.lease.mark, self.lease.worker, os.getpid())
         name = self.lease.slot.guest_name
-        reclaim.announce(self.directory.path, self.host.uri, name, self.title)
+        reclaim.announce(self.pool.directory.path, self.host.uri, name, self.title)
         return opened
 
     def _clear_slot(self, hypervisor: Hypervisor) -> None:
@@ -177,18 +222,20 @@ class FarStable(Stable):
 
     def _create(self, plan: GuestPlan) -> Any:
         there = replace(plan, boot=self._upload(plan.boot), emulator=self.emulator)
-        xml = there.xml(self.lease.slot.guest_name, Channels(far.NOWHERE))
+        xml = there.xml(self.lease.slot.guest_name, Channels(remote_xml.NOWHERE))
         log = self.store.path_of(self._console_log)
-        return self.hypervisor.create(far.far_xml(xml, self.title, log), paused=True)
+        return self.hypervisor.create(
+            remote_xml.remote_domain_xml(xml, self.title, log), paused=True
+        )
 
     def _upload(self, boot: Boot) -> Boot:
         return Boot(self.store.upload(boot.kernel), self.store.upload(boot.initramfs), boot.cmdline)
 
-    def _restore_far(self, plan: GuestPlan, name: str) -> Guest:
+    def _restore_on_host(self, plan: GuestPlan, name: str) -> Guest:
         image = self.store.path_of(name)
 
         def restore() -> Any:
-            xml = far.with_title(self.hypervisor.saved_xml(image), self.title)
+            xml = remote_xml.with_title(self.hypervisor.saved_xml(image), self.title)
             guest_name = self.lease.slot.guest_name
             return self.hypervisor.restore(guest_name, image, xml, paused=True)
 
@@ -198,26 +245,26 @@ class FarStable(Stable):
 
     def _bring_up(self, plan: GuestPlan, origin: str, start: Any, deadline: float) -> Guest:
         """Start a guest with its CPUs stopped, open its channels, let it run."""
-        guest = self._new(plan, self.lease.slot.guest_name, origin)
+        guest = self.pool.add(plan, self.lease.slot.guest_name, self.hypervisor, origin)
         try:
             domain = start()
             guest.adopt(domain, None)
-            channels = FarChannels(self.hypervisor, domain, guest.channels)
+            channels = RemoteChannels(self.hypervisor, domain, guest.channels)
             self._channels = channels
-            guest.last_words = lambda: self._fetch_last_words(guest, channels)
+            guest.fetch_final_console = lambda: self._fetch_final_console(guest, channels)
             self.hypervisor.call(GuestLost, "starting the guest's CPUs", domain.resume, guest.name)
-            if plan.errand:
-                guest.await_errand(plan.errand, deadline)
+            if plan.boot_task:
+                guest.await_boot_task(plan.boot_task, deadline)
             guest.control.connect(deadline)
         except BaseException:
             self.release(guest)
-            self._see_off()
+            self.pool.finish_destroys()
             raise
         return guest
 
-    def _fetch_last_words(self, guest: Guest, channels: FarChannels) -> None:
+    def _fetch_final_console(self, guest: Guest, channels: RemoteChannels) -> None:
         """Complete an ended guest's console from the copy that the host keeps."""
-        channels.drain(_LAST_WORDS)
+        channels.drain(_FINAL_CONSOLE)
         whole = guest.channels.directory / "console.whole"
         try:
             self.store.receive(self._console_log, whole)
@@ -241,7 +288,7 @@ class FarStable(Stable):
                     self._upload(plan.boot)  # which QEMU reads again when it restores
                     self.store.send(kept / _MEMORY, name)
                 else:
-                    self._save_far(plan, name)
+                    self._save_on_host(plan, name)
                     fetch = self.store.receive
                     self.cache.get(KIND, key, lambda target: fetch(name, target / _MEMORY))
         return name
@@ -252,14 +299,14 @@ class FarStable(Stable):
         return digest(
             replace(plan, emulator=self.emulator).key,
             self.hypervisor.version(),
-            far.processor_of(self.hypervisor.capabilities()) if kvm else "",
+            remote_xml.processor_of(self.hypervisor.capabilities()) if kvm else "",
             str(self.store.path_of("")),
             self.lease.slot.guest_name,
             Path(__file__),
-            Path(far.__file__),
+            Path(remote_xml.__file__),
         )
 
-    def _save_far(self, plan: GuestPlan, name: str) -> None:
+    def _save_on_host(self, plan: GuestPlan, name: str) -> None:
         release = plan.image.kernel.release
         with waiting(f"booting {release} once on {self.host.name}, to be restored for each test"):
             guest = self.boot(plan)
@@ -271,7 +318,7 @@ class FarStable(Stable):
                 self.store.adopt(name)
             finally:
                 self.release(guest)
-                self._see_off()
+                self.pool.finish_destroys()
 
 
 def _volume(key: str) -> str:

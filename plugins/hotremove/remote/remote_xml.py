@@ -10,10 +10,10 @@ from lxml import etree
 from lxml.builder import E
 
 # Where domain_xml() is told that the channels are; what becomes of them does not depend on it.
-NOWHERE = Path("/far")
+NOWHERE = Path("/remote")
 
 
-def far_xml(xml: str, title: str, console_log: Path) -> str:
+def remote_domain_xml(xml: str, title: str, console_log: Path) -> str:
     """A domain with its channels where libvirt's streams reach them.
 
     Args:

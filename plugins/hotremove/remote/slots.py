@@ -11,14 +11,14 @@ from hotremove.errors import GuestLost, HostProblem
 from hotremove.patience import wait_for_others
 from hotremove.remote.hosts import Host
 from hotremove.remote.lease import Slot, slots_of, try_lease
-from hotremove.remote.remote_guests import FarStable, SlotTaken
+from hotremove.remote.remote_guests import RemoteGuests, SlotTaken
 
 # Seconds between two looks for a free slot.
 _PAUSE = 0.5
 
 
 @dataclass(frozen=True)
-class Loss:
+class HostLoss:
     """What a worker has lost.
 
     Attributes:
@@ -33,7 +33,7 @@ class Loss:
         return f"its host {self.host}" if self.host_died else f"its slot on {self.host}"
 
 
-class Lodging:
+class SlotAllocator:
     """The hosts of a run, as one worker has found them."""
 
     def __init__(
@@ -52,31 +52,35 @@ class Lodging:
         self._worker = worker
         self._dead: dict[Host, str] = {}
         self._lost: set[Slot] = set()
+        self._leased: RemoteGuests | None = None
 
-    def lease(self) -> FarStable:
+    @property
+    def source(self) -> RemoteGuests | None:
+        """The guests of the slot that is leased, if one is."""
+        return self._leased
+
+    def allocate(self) -> RemoteGuests:
         """Guests in a slot of a host that answers, once one is free.
 
         Raises:
             HostProblem: no host answers, or others hold the slots for hours.
         """
-        stable: FarStable | None = None
+        if not self._leased:
+            wait_for_others(
+                lambda: self.try_to_allocate() is not None,
+                f"waiting for one of {len(self._hopeful_slots())} slots, which others hold",
+                "`hotremove hosts` shows who has them",
+                _PAUSE,
+            )
+        assert self._leased
+        return self._leased
 
-        def is_leased() -> bool:
-            nonlocal stable
-            stable = self.try_to_lease()
-            return stable is not None
-
-        wait_for_others(
-            is_leased,
-            f"waiting for one of {len(self._hopeful_slots())} slots, which others hold",
-            "`hotremove hosts` shows who has them",
-            _PAUSE,
-        )
-        assert stable
-        return stable
-
-    def try_to_lease(self) -> FarStable | None:
+    def try_to_allocate(self) -> RemoteGuests | None:
         """The same, or None where others hold all slots now, be it of this farm or of another."""
+        self._leased = self._leased or self._lease_a_free_slot()
+        return self._leased
+
+    def _lease_a_free_slot(self) -> RemoteGuests | None:
         taken: set[Slot] = set()
         while slots := self._hopeful_slots():
             free = (slot for slot in slots if slot not in taken)
@@ -84,7 +88,7 @@ class Lodging:
             if not lease:
                 return None
             try:
-                return FarStable(self._cache, lease, self._fresh_boot, self._boot_deadline)
+                return RemoteGuests(self._cache, lease, self._fresh_boot, self._boot_deadline)
             except SlotTaken:
                 taken.add(lease.slot)
             except (GuestLost, HostProblem) as problem:
@@ -93,14 +97,18 @@ class Lodging:
         dead = "; ".join(f"{host.name}: {why}" for host, why in self._dead.items())
         raise HostProblem(f"no host of {len(self._hosts)} is to be had: {dead}")
 
-    def give_up(self, stable: FarStable) -> Loss:
+    def leave_lost_host(self) -> HostLoss | None:
         """Let go of guests that were lost: with their host, or only with its slot."""
-        loss = Loss(stable.host.name, not stable.alive)
+        guests = self._leased
+        if not guests or guests.usable:
+            return None
+        self._leased = None
+        loss = HostLoss(guests.host.name, not guests.alive)
         if loss.host_died:
-            self._dead[stable.host] = "it answers no more"
+            self._dead[guests.host] = "it answers no more"
         else:
-            self._lost.add(stable.lease.slot)
-        stable.close()
+            self._lost.add(guests.lease.slot)
+        guests.close()
         return loss
 
     def _hopeful_slots(self) -> list[Slot]:

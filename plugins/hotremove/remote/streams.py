@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A far guest's channels through libvirt's streams, made to look like those of a near one.
+"""A remote guest's channels through libvirt's streams, made to look like those of a local one.
 
 Logs are copied into local files as they come. The agent's channel and the shell become local
 sockets, so that nothing else needs to know where the guest runs.
@@ -24,7 +24,7 @@ CONSOLE = "serial0"
 SHELL = "serial1"
 
 
-class FarChannels:
+class RemoteChannels:
     """The channels of one guest on a host, as local files and sockets.
 
     Opened while the guest's CPUs are stopped, so that no first byte is missed.

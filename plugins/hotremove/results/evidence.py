@@ -66,18 +66,18 @@ class Evidence:
         if self.directory:
             (self.directory / "domain.xml").write_text(guest.xml())
 
-    def after(self, guest: Guest, emulator_log: Path) -> None:
-        """Keep the guest's logs and what the removals counted."""
+    def after(self, removals: Iterable[Removal], guest: Guest, emulator_log: Path | None) -> None:
+        """Keep the guest's logs, QEMU's where it is to be had, and what the removals counted."""
         if not self.directory:
             return
         with host_errors(f"writing evidence to {self.directory}"):
             messages = guest.evidence.text() if guest.ended else guest.dmesg()
             (self.directory / "dmesg.log").write_text(readable(messages))
-            for source in (guest.console.path, emulator_log):
-                if source.is_file():
-                    name = "qemu.log" if source == emulator_log else source.name
+            logs = {guest.console.path.name: guest.console.path, "qemu.log": emulator_log}
+            for name, source in logs.items():
+                if source and source.is_file():
                     shutil.copyfile(source, self.directory / name)
-            counters = json.dumps([removal_facts(r) for r in guest.removals], indent=1)
+            counters = json.dumps([removal_facts(r) for r in removals], indent=1)
             (self.directory / "removals.json").write_text(counters + "\n")
             moments = json.dumps([moment_facts(m) for m in guest.timeline.moments])
             (self.directory / "timeline.json").write_text(moments + "\n")

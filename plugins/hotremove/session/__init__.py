@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What one pytest process works with: kernels, guests, its share of memory."""
+"""What one pytest process works with: kernels, guests, its portion of memory."""

@@ -30,7 +30,7 @@ def worker_mib(boot_mib: int, dimms_mib: int = 0) -> int:
     return boot_mib + max(dimms_mib, _DIMMS_MIB) + _BESIDE_MIB
 
 
-def share_mib(topology: str) -> int:
+def portion_mib(topology: str) -> int:
     """What a worker is reckoned at, MiB: with a guest of the run's usual topology."""
     return worker_mib(load_topology(topology).boot_mib)
 

@@ -26,18 +26,16 @@ def describe(farm: Farm) -> dict[str, str]:
         "topology": farm.options.topology,
         "removal deadline": f"{farm.options.deadline:g} s",
     }
-    made = vars(farm)
-    if "accelerator" in made:
-        accelerator = farm.accelerator
+    if accelerator := farm.chosen_accelerator:
         told["accelerator"] = f"{accelerator.kind}, because {accelerator.reason}"
-    if "stable" in made:
+    if farm.has_place:
         told["hypervisor"] = _hypervisor(farm)
     return told
 
 
 def _hypervisor(farm: Farm) -> str:
     try:
-        told = farm.stable.hypervisor.version()
+        told = farm.guest_source.hypervisor.version()
     except HotremoveError as error:
         return str(error)
     return dotted(told)

@@ -9,20 +9,19 @@ from functools import cached_property
 from hotremove.bootimage.initramfs import BootImage, build_image
 from hotremove.bootimage.kmods import Kmods, build_kmods
 from hotremove.bootimage.toolchain import find_obstacle
-from hotremove.bootimage.vmlinux import boot_file
 from hotremove.cache import Cache, make_writable
 from hotremove.errors import Blocked, HostProblem
-from hotremove.guest.local import Stable
 from hotremove.guest.machine import Guest
-from hotremove.guest.plan import GuestPlan, find_emulator, make_plan
+from hotremove.guest.plan import GuestPlan, find_emulator
+from hotremove.guest.source import GuestSource
 from hotremove.kernels.kernel import Kernel
 from hotremove.kernels.spec import resolve
 from hotremove.pincost.model import Cost
-from hotremove.remote.remote_guests import FarStable
-from hotremove.remote.slots import Lodging, Loss
+from hotremove.remote.slots import HostLoss
+from hotremove.session.allocator import make_allocator
 from hotremove.session.failures import Failures
 from hotremove.session.options import Options
-from hotremove.virt.accelerator import Accelerator, choose
+from hotremove.virt.accelerator import Accelerator
 from hotremove.virt.hostdev import RDMA_DRIVERS, Found, examine
 from hotremove.virt.topology import Topology, load_topology
 
@@ -31,31 +30,34 @@ WITHOUT_MODULES = "--without modules runs the rest"
 
 
 class Farm:
-    """Kernels are resolved, images built and libvirt opened when first asked for."""
+    """Kernels are resolved, images built and libvirt opened when first asked for.
+
+    Attributes:
+        chosen_accelerator: what guests run under, once somebody has asked for it.
+    """
 
     def __init__(
         self,
         options: Options,
         worker: str = "",
-        shares: int = 0,
+        portions: int = 0,
         failures: Failures | None = None,
     ) -> None:
         """Nothing is fetched or started yet.
 
-        `worker` is the name of one of several, which have `shares` of this machine's memory
+        `worker` is the name of one of several, which have `portions` of this machine's memory
         together and their `failures` in common; a single one need not ask.
         """
         self.options = options
         self.worker = worker
-        self.shares = 0 if options.hosts else shares
+        self.portions = 0 if options.hosts else portions
         self.cache = Cache.default()
         self.measured: dict[str, tuple[Cost, ...]] = {}
         self._images: dict[Kernel, BootImage] = {}
         self._obstacles: dict[Kernel, str | None] = {}
         self._failures = failures or Failures()
-        self._lodging = Lodging(
-            options.hosts, self.cache, worker, options.fresh_boot, options.boot_deadline
-        )
+        self._allocator = make_allocator(options, self.cache, worker)
+        self.chosen_accelerator: Accelerator | None = None
 
     @cached_property
     def kernels(self) -> tuple[Kernel, ...]:
@@ -69,13 +71,13 @@ class Farm:
     def _resolve(self, spec: str) -> Kernel:
         return self._failures.once(f"the kernel {spec}", lambda: resolve(spec, self.cache))
 
-    @cached_property
+    @property
     def accelerator(self) -> Accelerator:
         """What guests run under, and why."""
-        if isinstance(self.stable, FarStable):
-            return self.stable.accelerator
-        kernel = boot_file(self.kernels[0], self.cache)
-        return choose(self.options.accelerator, find_emulator(), kernel, self.cache)
+        if not self.chosen_accelerator:
+            choose = self.guest_source.choose_accelerator
+            self.chosen_accelerator = choose(self.options.accelerator, self.kernels[0])
+        return self.chosen_accelerator
 
     @cached_property
     def devices(self) -> tuple[Found, ...]:
@@ -86,19 +88,10 @@ class Farm:
         """
         return tuple(examine(one, self.options.rebind) for one in self.options.devices)
 
-    @cached_property
-    def stable(self) -> Stable:
+    @property
+    def guest_source(self) -> GuestSource:
         """Where guests come from: this machine, or the slot of another that could be leased."""
-        if self.options.hosts:
-            return self._lodging.lease()
-        return Stable(
-            self.cache,
-            self.options.uri,
-            self.options.fresh_boot,
-            self.options.boot_deadline,
-            self.options.gdb,
-            self.worker,
-        )
+        return self._allocator.allocate()
 
     def image(self, kernel: Kernel) -> BootImage:
         """The boot image of a kernel."""
@@ -140,8 +133,7 @@ class Farm:
         if shape.counts_instructions and self.options.accelerator == "kvm":
             raise Blocked("--accel kvm: only TCG counts instructions; --accel auto or tcg lets it")
         accelerator = "tcg" if shape.counts_instructions else self.accelerator.kind
-        far = self.stable.emulator if isinstance(self.stable, FarStable) else None
-        plan = make_plan(self.image(kernel), shape, accelerator, self.cache, far)
+        plan = self.guest_source.plan(self.image(kernel), shape, accelerator)
         return replace(plan, devices=self.devices)
 
     def prepare(self) -> None:
@@ -154,40 +146,37 @@ class Farm:
         _ = self.devices
         for kernel in self.kernels:
             self.image(kernel)
-        if self.options.hosts and not self.has_place:
-            # Nobody may wait here: xdist hands out tests when all workers have collected them, so
-            # that those with a slot would wait for this one, and this one for their slots.
-            stable = self._lodging.try_to_lease()
-            if not stable:
-                return
-            self.stable = stable
-        _ = self.accelerator, self.stable
+        # Nobody may wait here: xdist hands out tests when all workers have collected them, so that
+        # those with a slot would wait for this one, and this one for their slots.
+        if self._allocator.try_to_allocate():
+            _ = self.accelerator
 
     @property
     def has_place(self) -> bool:
         """Whether it is known where guests run; a slot that others hold is waited for later."""
-        return "stable" in self.__dict__
+        return self._allocator.source is not None
 
-    def leave_lost_host(self) -> Loss | None:
+    def leave_lost_host(self) -> HostLoss | None:
         """Give up the host that guests ran on if it, or the slot there, is lost."""
-        stable = self.__dict__.get("stable")
-        if not isinstance(stable, FarStable) or stable.usable:
-            return None
-        for made in ("stable", "accelerator"):
-            self.__dict__.pop(made, None)
-        return self._lodging.give_up(stable)
+        try:
+            return self._allocator.leave_lost_host()
+        finally:
+            if not self.has_place:
+                self.chosen_accelerator = None
 
     @property
     def guests(self) -> tuple[Guest, ...]:
         """Those in use at present."""
-        return self.stable.guests if self.has_place else ()
+        source = self._allocator.source
+        return source.guests if source else ()
 
     @property
     def kept(self) -> tuple[Guest, ...]:
         """Those of failed tests that live on."""
-        return self.stable.kept if self.has_place else ()
+        source = self._allocator.source
+        return source.kept if source else ()
 
     def close(self) -> None:
         """End all guests."""
-        if self.has_place:
-            self.stable.close()
+        if source := self._allocator.source:
+            source.close()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""This machine's memory, in shares of which each worker has one, and a large guest takes more."""
+"""This machine's memory, in portions of which each worker has one, and a large guest takes more."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from filelock import FileLock
 from hotremove.patience import is_taken, wait_for_others
 
 
-class Room:
-    """Shares that the workers of a run take for their guests: a file lock each.
+class MemoryBudget:
+    """Portions that the workers of a run take for their guests: a file lock each.
 
-    What one process holds at a time counts once: it waits for none of its own shares.
+    What one process holds at a time counts once: it waits for none of its own portions.
     """
 
-    def __init__(self, folder: Path, shares: int, share_mib: int) -> None:
-        """There are `shares` of `share_mib` MiB each, or 0 where nothing is shared.
+    def __init__(self, folder: Path, portions: int, portion_mib: int) -> None:
+        """There are `portions` of `portion_mib` MiB each, or 0 where nothing is shared.
 
         The locks lie in `folder`, which is the run's own.
         """
-        self._share_mib = share_mib
+        self._portion_mib = portion_mib
         self._turn = FileLock(folder / "memory-turn.lock")
-        self._locks = [FileLock(folder / f"memory-{number}.lock") for number in range(shares)]
+        self._locks = [FileLock(folder / f"memory-{number}.lock") for number in range(portions)]
         self._taken = False
 
     @contextmanager
@@ -35,7 +35,7 @@ class Room:
         if self._taken or not self._locks:
             yield
             return
-        count = min(-(-mib // self._share_mib), len(self._locks))
+        count = min(-(-mib // self._portion_mib), len(self._locks))
         with ExitStack() as held:
             self._gather(count, held)
             self._taken = True
@@ -46,7 +46,7 @@ class Room:
         self._taken = False
 
     def _gather(self, count: int, held: ExitStack) -> None:
-        """Take shares in turn with others: two that have half of what they want never go on."""
+        """Take portions in turn with others: two that have half of what they want never go on."""
 
         def is_enough() -> bool:
             nonlocal count

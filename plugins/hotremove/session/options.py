@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from hotremove.guest.local import BOOT_DEADLINE
+from hotremove.guest.source import BOOT_DEADLINE
 from hotremove.remote.hosts import Host
 from hotremove.virt.hostdev import HostDevice
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from hotremove.errors import GuestLost
 from hotremove.memory.outcome import Outcome
+from hotremove.memory.removal import Removal
 from hotremove.observe.kernellog.allowance import judge
 from hotremove.observe.kernellog.dmesg import find_reports
 from hotremove.observe.kernellog.report import Report
@@ -36,9 +37,12 @@ class KernelOverdue(AssertionError):
 
 
 def overdue(
-    guest: Guest | None, terms: Terms, scenario: str, told: str
+    guest: Guest | None, terms: Terms, scenario: str, told: str, removals: Sequence[Removal]
 ) -> TestOverdue | KernelOverdue:
-    """The error for a test that `told` says is overdue, by its guest's logs as they are."""
+    """The error for a test that `told` says is overdue, by what is there.
+
+    That is its guest's logs, and `removals`, what it tried before.
+    """
     if guest is None:
         return TestOverdue(told)
     doing = guest.timeline.doing
@@ -46,7 +50,7 @@ def overdue(
     if reports := _not_allowed(guest, terms, scenario):
         titles = "; ".join(dict.fromkeys(one.title for one in reports))
         return KernelOverdue(f"{told}; the kernel reported: {titles}\n{reports[0].text}")
-    if tried := _tried(guest):
+    if tried := _tried(guest, removals):
         return KernelOverdue(f"{told}; {tried}")
     return TestOverdue(f"{told}; last on the guest's console: {guest.console.last_line()}")
 
@@ -58,13 +62,13 @@ def _not_allowed(guest: Guest, terms: Terms, scenario: str) -> Sequence[Report]:
     return judge(reports, allowed, today=today, kernel=kernel, scenario=scenario).failing
 
 
-def _tried(guest: Guest) -> str:
+def _tried(guest: Guest, removals: Sequence[Removal]) -> str:
     """What proves that the kernel tries to remove memory, or has tried, and comes to no end.
 
     An offline that fails prints the page that blocks it each time.
     """
-    if guest.removals and guest.removals[-1].outcome is Outcome.STUCK:
-        return str(guest.removals[-1])
+    if removals and removals[-1].outcome is Outcome.STUCK:
+        return str(removals[-1])
     doing = guest.timeline.doing
     dumps = parse_dumps(guest.evidence.text().splitlines())
     if doing and doing.name.startswith(_REMOVING) and dumps:

@@ -30,13 +30,13 @@ _TCP = {
 }
 
 
-class Lifeline:
+class ConnectionWatchdog:
     """The sockets of one connection, and the thread that asks for signs of life."""
 
     def __init__(self) -> None:
         self._sockets: list[socket.socket] = []
         self._answered, self._ended = threading.Event(), threading.Event()
-        self._asking = threading.Thread(name="lifeline")
+        self._asking = threading.Thread(name="connection-watchdog")
 
     @contextmanager
     def catch(self) -> Iterator[None]:
@@ -85,7 +85,7 @@ class Lifeline:
 
 
 def _start(work: Callable[[], None]) -> threading.Thread:
-    thread = threading.Thread(target=work, name="lifeline", daemon=True)
+    thread = threading.Thread(target=work, name="connection-watchdog", daemon=True)
     thread.start()
     return thread
 

@@ -3,7 +3,7 @@
 
 Looked at first, in sysfs: the IOMMU group, who drives it, its NUMA node. libvirt binds a device to
 vfio-pci and gives it back with the guest's end; what the guest's owner cannot do because it was
-killed, its guardian does (virt/reaper.py).
+killed, its watchdog does (virt/reaper.py).
 """
 
 from __future__ import annotations

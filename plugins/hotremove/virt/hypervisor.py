@@ -19,8 +19,8 @@ from hotremove.errors import GuestLost, HostProblem
 from hotremove.virt import reaper
 from hotremove.virt.calls import CALL, PROBE, SAVE, CallOverdue, bounded
 from hotremove.virt.clock import CLOCK
-from hotremove.virt.connection_watchdog import Lifeline
-from hotremove.virt.process import orphanage
+from hotremove.virt.connection_watchdog import ConnectionWatchdog
+from hotremove.virt.process import subreaper
 
 T = TypeVar("T")
 DeviceEventKind = Literal["removed", "refused"]
@@ -56,8 +56,8 @@ class Hypervisor:
         self._libvirt = _load_libvirt(log)
         self._events: list[DeviceEvent] = []
         self._arrival = threading.Condition()
-        self._lifeline: Lifeline | None = None
-        orphanage()
+        self._watchdog: ConnectionWatchdog | None = None
+        subreaper()
         self._connect()
 
     @property
@@ -108,11 +108,11 @@ class Hypervisor:
 
     def _reach(self) -> Any:
         """A connection to a libvirt that can go away: another process, another machine."""
-        lifeline = Lifeline()
-        with lifeline.catch():
+        watchdog = ConnectionWatchdog()
+        with watchdog.catch():
             connection = self._libvirt.open(self.uri)
-        lifeline.begin(connection.getLibVersion)
-        self._lifeline = lifeline
+        watchdog.begin(connection.getLibVersion)
+        self._watchdog = watchdog
         return connection
 
     def close(self) -> None:
@@ -125,8 +125,8 @@ class Hypervisor:
         self.call(HostProblem, "closing libvirt", self._connection.close)
 
     def _let_go(self) -> None:
-        if self._lifeline:
-            self._lifeline.end()
+        if self._watchdog:
+            self._watchdog.end()
 
     def create(self, xml: str, paused: bool = False) -> Any:
         """Start a transient domain, with its CPUs stopped if it is to be `paused`.
@@ -135,7 +135,7 @@ class Hypervisor:
             HostProblem: libvirt or QEMU refuses it; the text is theirs.
             CallOverdue: QEMU does not answer libvirt.
         """
-        # The embedded driver has no autodestroy; the guardian stands in for it.
+        # The embedded driver has no autodestroy; the watchdog stands in for it.
         flags = 0 if self.embedded else self._libvirt.VIR_DOMAIN_START_AUTODESTROY
         flags |= self._libvirt.VIR_DOMAIN_START_PAUSED if paused else 0
         name = etree.fromstring(xml.encode()).findtext("name") or ""
@@ -311,8 +311,8 @@ class Hypervisor:
                 bounded(lambda: self._destroy(guest), CALL / 2, lambda: None)
         except TimeoutError:
             guest = ""
-        if not guest and self._lifeline:
-            self._lifeline.fail()
+        if not guest and self._watchdog:
+            self._watchdog.fail()
 
     def _destroy(self, guest: str) -> None:
         with suppress(self._libvirt.libvirtError):
@@ -332,7 +332,7 @@ class Hypervisor:
 
         The connection is given up when it is not done in `seconds`, which ends every call.
         """
-        timer = threading.Timer(seconds, self._lifeline.fail if self._lifeline else lambda: None)
+        timer = threading.Timer(seconds, self._watchdog.fail if self._watchdog else lambda: None)
         timer.daemon = True
         timer.start()
         try:

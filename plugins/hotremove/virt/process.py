@@ -14,7 +14,7 @@ from pathlib import Path
 _PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
 
 
-class Orphanage:
+class Subreaper:
     """Adopts the QEMU processes that libvirt detaches, and reaps them the moment they end.
 
     Else PID 1 would have to; libvirt waits for that with the domain locked, and where PID 1 is slow
@@ -24,16 +24,16 @@ class Orphanage:
     def __init__(self) -> None:
         self._statuses: dict[int, int] = {}
         self._news = threading.Condition()
-        self._wards: set[int] = set()
+        self._adopted: set[int] = set()
         ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-        threading.Thread(target=self._reap_for_ever, name="orphanage", daemon=True).start()
+        threading.Thread(target=self._reap_for_ever, name="subreaper", daemon=True).start()
 
     def look_after(self, pid: int) -> None:
         """Keep the status that `pid` will end with; what an earlier `pid` left is forgotten."""
         with self._news:
             if Path(f"/proc/{pid}").exists():
                 self._statuses.pop(pid, None)
-            self._wards.add(pid)
+            self._adopted.add(pid)
 
     def status(self, pid: int, timeout: float = 0) -> int | None:
         """The wait status of a process that has ended, after at most `timeout` seconds."""
@@ -52,7 +52,7 @@ class Orphanage:
                 self._reap(ended.si_pid, os.WNOHANG)
             else:
                 # Some other child that its own parent code has yet to wait for: look past it.
-                for pid in list(self._wards):
+                for pid in list(self._adopted):
                     self._reap(pid, os.WNOHANG)
                 time.sleep(0.02)
 
@@ -64,7 +64,7 @@ class Orphanage:
         if reaped:
             with self._news:
                 self._statuses[pid] = status
-                self._wards.discard(pid)
+                self._adopted.discard(pid)
                 self._news.notify_all()
 
 
@@ -80,15 +80,15 @@ def _is_detached_emulator(pid: int) -> bool:
     return name.startswith("qemu-system") and int(rest.split()[3]) != os.getsid(0)
 
 
-_orphanage: Orphanage | None = None
+_subreaper: Subreaper | None = None
 
 
-def orphanage() -> Orphanage:
-    """The process's one orphanage, opened when first asked for."""
-    global _orphanage
-    if _orphanage is None:
-        _orphanage = Orphanage()
-    return _orphanage
+def subreaper() -> Subreaper:
+    """The process's one subreaper, opened when first asked for."""
+    global _subreaper
+    if _subreaper is None:
+        _subreaper = Subreaper()
+    return _subreaper
 
 
 class EmulatorProcess:
@@ -96,18 +96,18 @@ class EmulatorProcess:
 
     def __init__(self, pid: int) -> None:
         self.pid = pid
-        self._orphanage = orphanage()
-        self._orphanage.look_after(pid)
+        self._subreaper = subreaper()
+        self._subreaper.look_after(pid)
 
     @property
     def running(self) -> bool:
         """Whether the process has not ended."""
-        return self._orphanage.status(self.pid) is None
+        return self._subreaper.status(self.pid) is None
 
     @property
     def ending(self) -> str:
         """How it ended, in words."""
-        status = self._orphanage.status(self.pid)
+        status = self._subreaper.status(self.pid)
         if status is None:
             return "QEMU is running"
         if status == 0:
@@ -130,4 +130,4 @@ class EmulatorProcess:
         if self.running:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.pid, signal.SIGKILL)
-        self._orphanage.status(self.pid, timeout=10)
+        self._subreaper.status(self.pid, timeout=10)

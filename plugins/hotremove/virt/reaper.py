@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Ends the guests of a run whose owner is gone, and removes its directory.
 
-Runs in two ways: as a guardian beside each run (`python reaper.py DIRECTORY`, which waits for the
+Runs in two ways: as a watchdog beside each run (`python reaper.py DIRECTORY`, which waits for the
 end of its standard input, so that it acts even when pytest is killed with SIGKILL), and from
-`hotremove reap`, for what a power cut or a killed guardian left. Standard library only, and no
-import from the package: the guardian must start in milliseconds, whatever the checkout is like.
+`hotremove reap`, for what a power cut or a killed watchdog left. Standard library only, and no
+import from the package: the watchdog must start in milliseconds, whatever the checkout is like.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ PREFIX = "hotremove-"
 OWNER = "owner"
 KEPT = "kept"
 DEVICES = "devices"  # of the host, that guests of the run may have
-FAR = "far"  # what the run has on another machine
+REMOTE = "remote"  # what the run has on another machine
 _ROUNDS = 50  # a tenth of a second apart
 
 
@@ -184,20 +184,20 @@ def _give_back(devices: list[tuple[Path, str, str]]) -> None:
                     (bus / "drivers" / driver / "bind").write_text(address)
 
 
-def far_guest(directory: Path) -> str:
+def remote_guest(directory: Path) -> str:
     """What the run has on another machine, as its owner wrote it; empty when it has nothing."""
     try:
-        return (directory / FAR).read_text()
+        return (directory / REMOTE).read_text()
     except OSError:
         return ""
 
 
-def reclaim(far: str) -> None:
+def reclaim(guest: str) -> None:
     """End a dead run's guest on another machine; takes libvirt, so a process of its own."""
-    if far:
+    if guest:
         package = Path(__file__).resolve().parents[2]
         paths = os.pathsep.join((str(package), os.environ.get("PYTHONPATH", "")))
-        command = [sys.executable, "-m", "hotremove.remote.reclaim", far]
+        command = [sys.executable, "-m", "hotremove.remote.reclaim", guest]
         with contextlib.suppress(subprocess.TimeoutExpired):
             subprocess.run(command, env={**os.environ, "PYTHONPATH": paths}, timeout=60)
 
@@ -213,9 +213,9 @@ def guard(directory: Path) -> None:
         signal.signal(number, signal.SIG_IGN)
     while sys.stdin.buffer.read(1):
         pass
-    far = far_guest(directory)
+    elsewhere = remote_guest(directory)
     reap(directory, spare_kept=True)
-    reclaim(far)
+    reclaim(elsewhere)
     while owned and start_time(owned[0]) == owned[1]:
         time.sleep(0.1)
     reap(directory, spare_kept=True)

@@ -14,7 +14,7 @@ from typing import IO
 from hotremove.cache import host_errors
 from hotremove.virt import reaper
 
-# Guardians that outlive their run directory; kept, as nobody waits for them.
+# Watchdogs that outlive their run directory; kept, as nobody waits for them.
 _dismissed: list[subprocess.Popen[bytes]] = []
 
 
@@ -23,11 +23,11 @@ class RunDirectory:
     """A private directory, guarded: when this process dies in any way, its guests die with it."""
 
     path: Path
-    _guardian: subprocess.Popen[bytes]
+    _watchdog: subprocess.Popen[bytes]
 
     @classmethod
     def make(cls, worker: str = "") -> RunDirectory:
-        """A new directory, mode 0700, with a guardian of its own; `worker` is part of its name.
+        """A new directory, mode 0700, with a watchdog of its own; `worker` is part of its name.
 
         Raises:
             HostProblem: the temporary folder is full or not writable.
@@ -37,7 +37,7 @@ class RunDirectory:
             made = tempfile.mkdtemp(prefix=prefix, dir=reaper.runs_folder())
             path = Path(made)
             reaper.sign(path, os.getpid())
-        return cls(path, _start_guardian(path))
+        return cls(path, _start_watchdog(path))
 
     def guest(self, name: str) -> Path:
         """The directory of one guest's channels."""
@@ -54,16 +54,16 @@ class RunDirectory:
     def remove(self) -> None:
         """End what still runs here and remove the directory.
 
-        The guardian looks again when this process has ended, and ends with it.
+        The watchdog looks again when this process has ended, and ends with it.
         """
         reaper.reap(self.path, spare_kept=True)
-        stdin: IO[bytes] | None = self._guardian.stdin
+        stdin: IO[bytes] | None = self._watchdog.stdin
         if stdin:
             stdin.close()
-        _dismissed.append(self._guardian)
+        _dismissed.append(self._watchdog)
 
 
-def _start_guardian(path: Path) -> subprocess.Popen[bytes]:
+def _start_watchdog(path: Path) -> subprocess.Popen[bytes]:
     """Its own session, so that a signal to this process's group passes it by."""
     command = [sys.executable, "-I", "-S", reaper.__file__, str(path)]
     return subprocess.Popen(

@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from hotremove.virt import connection_watchdog
-from hotremove.virt.connection_watchdog import Lifeline
+from hotremove.virt.connection_watchdog import ConnectionWatchdog
 
 
 @pytest.fixture(autouse=True)
@@ -23,17 +23,17 @@ def pair():
         yield ours, theirs
 
 
-def held(made: list[socket.socket]) -> Lifeline:
-    line = Lifeline()
-    with line.catch():
+def held(made: list[socket.socket]) -> ConnectionWatchdog:
+    watchdog = ConnectionWatchdog()
+    with watchdog.catch():
         made.extend(socket.socketpair())
-    return line
+    return watchdog
 
 
 def test_silence_ends_a_read_that_waits(pair):
     made: list[socket.socket] = []
-    line = held(made)
-    line.begin(threading.Event().wait)
+    watchdog = held(made)
+    watchdog.begin(threading.Event().wait)
     made[0].settimeout(5)
     assert made[0].recv(1) == b"", "the end of the stream, before the 5 s are over"
     pair[0].settimeout(0.1)
@@ -45,14 +45,14 @@ def test_silence_ends_a_read_that_waits(pair):
 
 def test_answers_keep_it_open_and_its_end_closes_nothing():
     made: list[socket.socket] = []
-    line = held(made)
+    watchdog = held(made)
     asked = threading.Event()
-    line.begin(asked.set)
+    watchdog.begin(asked.set)
     made[0].settimeout(0.6)
     with pytest.raises(TimeoutError):
         made[0].recv(1)
     assert asked.is_set()
-    line.end()
+    watchdog.end()
     made[1].sendall(b"x")
     assert made[0].recv(1) == b"x"
     for each in made:
@@ -61,9 +61,9 @@ def test_answers_keep_it_open_and_its_end_closes_nothing():
 
 def test_its_end_lets_go_of_the_sockets():
     made: list[socket.socket] = []
-    line = held(made)
-    line.begin(lambda: None)
-    line.end()
+    watchdog = held(made)
+    watchdog.begin(lambda: None)
+    watchdog.end()
     made[0].close()
     made[1].settimeout(5)
     assert made[1].recv(1) == b"", "nobody else holds the other side"
@@ -72,10 +72,10 @@ def test_its_end_lets_go_of_the_sockets():
 
 def test_its_end_does_not_wait_for_an_answer():
     made: list[socket.socket] = []
-    line = held(made)
-    line.begin(lambda: made[0].recv(1))
+    watchdog = held(made)
+    watchdog.begin(lambda: made[0].recv(1))
     threading.Event().wait(0.05)
-    line.end()
+    watchdog.end()
     assert made[0].recv(1) == b""
     for each in made:
         each.close()

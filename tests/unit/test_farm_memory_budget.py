@@ -1,20 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Memory is given to guests in shares, and not twice."""
+"""Memory is given to guests in portions, and not twice."""
 
 import subprocess
 import sys
 
 import pytest
 
-from hotremove.session.memory_budget import Room
+from hotremove.session.memory_budget import MemoryBudget
 
-# Takes so many MiB of three shares, says so, and holds them until its input ends.
+# Takes so many MiB of three portions, says so, and holds them until its input ends.
 _WORKER = """
 import sys
 from pathlib import Path
-from hotremove.session.memory_budget import Room
+from hotremove.session.memory_budget import MemoryBudget
 
-with Room(Path(sys.argv[1]), 3, 2048).take(int(sys.argv[2])):
+with MemoryBudget(Path(sys.argv[1]), 3, 2048).take(int(sys.argv[2])):
     print("has", flush=True)
     sys.stdin.read()
 """
@@ -72,10 +72,10 @@ def test_a_guest_that_is_larger_than_all_there_is_gets_all(worker):
 
 
 def test_a_process_waits_for_none_of_its_own(tmp_path):
-    room = Room(tmp_path, 1, 2048)
-    with room.take(2048), room.take(2048):
+    budget = MemoryBudget(tmp_path, 1, 2048)
+    with budget.take(2048), budget.take(2048):
         pass
-    with room.take(2048):
+    with budget.take(2048):
         pass
 
 
@@ -84,5 +84,5 @@ def test_where_nothing_is_shared_nothing_is_asked_for(tmp_path, worker):
     assert worker(6144).stdout.readline() == "has\n"
     waiter = worker(2048)
     assert "waiting for memory" in waiter.stderr.readline()
-    with Room(tmp_path, 0, 2048).take(1 << 20):
+    with MemoryBudget(tmp_path, 0, 2048).take(1 << 20):
         pass

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Guests on another machine: how soon they answer, and how fast data goes there and back.
 
-    bench/far.py [HOSTS.TOML] [--way tls|ssh|tcp] [--kernel SPEC] [--guests N]
+    bench/remote.py [HOSTS.TOML] [--way tls|ssh|tcp] [--kernel SPEC] [--guests N]
 
 Without a file, the other machine is a libvirt daemon in a network namespace of this one, reached by
 `--way`, and saved guests go to a cache of the bench's own: the first guest is booted and saved.
@@ -22,7 +22,7 @@ from functools import partial
 from pathlib import Path
 
 from hotremove.remote.hosts import Host, read_hosts
-from hotremove.remote.remote_guests import FarStable
+from hotremove.remote.remote_guests import RemoteGuests
 from hotremove.session.farm import Farm
 from hotremove.session.options import Options
 
@@ -59,7 +59,7 @@ def measure_guests(farm: Farm, count: int) -> None:
     took = []
     for number in range(count):
         start = time.monotonic()
-        with farm.stable.lend(plan) as guest:
+        with farm.guest_source.lend(plan) as guest:
             took.append(time.monotonic() - start)
             if number == count - 1:
                 sent = seconds(partial(guest.control.run, f"head -c {CHANNEL_BYTES} /dev/zero"))
@@ -68,14 +68,14 @@ def measure_guests(farm: Farm, count: int) -> None:
     print(f"first guest: {took[0]:.1f} s; each of {count - 1} further ones: {further}")
 
 
-def measure_files(stable: FarStable) -> None:
+def measure_files(guests: RemoteGuests) -> None:
     """Send a file to the pool and fetch it back."""
     with tempfile.TemporaryDirectory() as folder:
         file, back = Path(folder, "file"), Path(folder, "back")
         file.write_bytes(os.urandom(FILE_BYTES))
-        up = seconds(lambda: stable.store.send(file, "bench"))
-        down = seconds(lambda: stable.store.receive("bench", back))
-        stable.store.remove("bench")
+        up = seconds(lambda: guests.store.send(file, "bench"))
+        down = seconds(lambda: guests.store.receive("bench", back))
+        guests.store.remove("bench")
         if back.read_bytes() != file.read_bytes():
             raise SystemExit("the file came back as another")
         print(f"{FILE_BYTES >> 20} MiB uploaded in {up:.2f} s, downloaded in {down:.2f} s")
@@ -94,7 +94,7 @@ def main() -> int:
         farm = Farm(replace(plain, hosts=hosts))
         try:
             measure_guests(farm, options.guests)
-            measure_files(farm.stable)
+            measure_files(farm.guest_source)
         finally:
             farm.close()
     return 0
