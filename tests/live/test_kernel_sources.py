@@ -8,7 +8,7 @@ import pytest
 from hotremove.cache import Cache
 from hotremove.errors import UsageProblem
 from hotremove.kernels import capabilities, spec
-from hotremove.kernels.sources import debian
+from hotremove.kernels.distro import suites
 
 SUITES = {"bullseye": (5, 10), "bookworm": (6, 1), "trixie": (6, 12)}
 NEEDED = ("boot", "sysfs offline", "DIMM plug and eject", "rdma pins", "vfio pins")
@@ -43,6 +43,6 @@ def test_a_version_the_mirror_does_not_have() -> None:
 
 
 def test_a_build_root_can_be_made() -> None:
-    found = debian.apt_environment("bookworm", Cache.default())
+    found = suites.apt_environment("bookworm", Cache.default())
     assert found.suite == "bookworm"
     assert len(found.sources) >= 1

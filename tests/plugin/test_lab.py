@@ -72,6 +72,7 @@ def machine(tmp_path: Path) -> Machine:
     made.stub("useradd")
     made.stub("groupadd")
     made.stub("python", PYTHON, ".venv/bin")
+    made.stub("check", "exit ${CHECK_CODE:-0}", ".ci")
     return made
 
 
@@ -116,6 +117,28 @@ def test_the_tests_need_more_debian_packages(machine: Machine) -> None:
     machine.lacks("git")
     assert machine.lab("hotremove").returncode == 0
     assert "may not install them: git\n" in machine.lab("test").stderr
+
+
+def test_checks_get_their_words_and_their_tools(machine: Machine) -> None:
+    machine.lacks("git")  # which only tests need
+    done = machine.lab("check", "types", "kmods", CHECK_CODE="1")
+    assert (done.returncode, machine.calls("check")) == (1, ["types kmods"])
+    assert machine.calls("python")[-1].endswith("--editable . --group lint --group types")
+    machine.lab("check")
+    assert (machine.calls("check"), machine.calls("python")) == ([""], [])
+
+
+@pytest.mark.parametrize("other", ["check", "test"])
+def test_the_checks_tools_are_none_of_the_tests(machine: Machine, other: str) -> None:
+    machine.lab(other)
+    assert machine.lab("hotremove").stderr == ""
+    one = {"check": "test", "test": "check"}[other]
+    assert "installing Python packages" in machine.lab(one).stderr
+
+
+def test_ci_checks_the_sources_and_ends_with_the_tests() -> None:
+    commands = (ROOT / ".ci/run").read_text().splitlines()[-1]
+    assert commands.endswith("&& ./lab check && exec ./lab test")
 
 
 def test_python_packages_are_installed_again_for_another_project_file(machine: Machine) -> None:

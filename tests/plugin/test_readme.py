@@ -72,6 +72,7 @@ def test_the_scenario_can_be_collected(run, pytester: pytest.Pytester, kernel_im
 
 def test_the_files_it_leads_to_are_there() -> None:
     pages = {
+        **{name: (ROOT / name).read_text() for name in ("CONTRIBUTING.md", "CHANGELOG.md")},
         "README.md": README,
         **{f"docs/{p.name}": p.read_text() for p in ROOT.glob("docs/*.md")},
     }

@@ -21,7 +21,7 @@ from hotremove.bootimage.toolchain import find_obstacle
 from hotremove.cache import Cache
 from hotremove.errors import HostProblem, UsageProblem
 from hotremove.kernels import spec
-from hotremove.kernels.distro import buildroot
+from hotremove.kernels.distro import buildroot, suites
 from hotremove.kernels.distro.apt import Archive, PrivateApt
 from hotremove.kernels.kernel import HeadersSource, Kernel
 from hotremove.kernels.sources import debian
@@ -116,7 +116,7 @@ def test_old_lists_serve_without_a_network(
     cache: Cache, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     first = spec.resolve("debian:bookworm", cache)
-    monkeypatch.setattr(debian, "REFRESH_SECONDS", 0)
+    monkeypatch.setattr(suites, "REFRESH_SECONDS", 0)
     monkeypatch.setenv("PATH", _path_without_network(cache.root.parent))
     assert spec.resolve("debian:bookworm", cache) == first
     assert "using the lists of 0 hours ago" in capsys.readouterr().err
@@ -164,14 +164,14 @@ def test_a_package_that_is_not_the_signed_one_is_refused(
 
 
 def test_what_a_build_root_needs(cache: Cache, archive: Mirror) -> None:
-    found = debian.apt_environment("bookworm", cache)
+    found = suites.apt_environment("bookworm", cache)
     signed = f"[signed-by={archive.keyring}]"
     assert found.sources == (
         f"deb {signed} {archive.uri} bookworm main",
         f"deb {signed} {archive.uri} bookworm-security main",
     )
     with pytest.raises(UsageProblem, match="no suite bookworm-backports"):
-        debian.apt_environment("bookworm-backports", cache)
+        suites.apt_environment("bookworm-backports", cache)
 
 
 class Flaky(SimpleHTTPRequestHandler):

@@ -38,6 +38,7 @@ index:0x7fcf43ec7 pfn:0x100008
 4,788,37748460,-;anon flags: 0x5fffffc00a000e(referenced|uptodate|dirty|swapbacked|node=1|zone=3)
 4,789,37748819,-;page dumped because: migration failure
 """
+SCENARIOS = Path(__file__).parents[2] / "docs" / "scenarios.md"
 FRAMES = PfnRuns.of([(0x100000, 0x20000)])
 
 
@@ -331,6 +332,14 @@ def test_the_lineage_is_sound():
     for commit in ("000000000000", "d1e1"):
         with pytest.raises(UsageProblem, match="not a change of the lineage"):
             find_change(commit)
+
+
+def test_the_lineage_stands_oldest_first_and_names_rows_that_are_described():
+    releases = [tuple(map(int, change.mainline.split("."))) for change in changes()]
+    assert releases == sorted(releases)
+    described = set(re.findall(r"^\| (\d+) \|", SCENARIOS.read_text(), re.MULTILINE))
+    named = {str(row) for change in changes() for row in (*change.mends, *change.breaks)}
+    assert named <= described
 
 
 @pytest.mark.parametrize(

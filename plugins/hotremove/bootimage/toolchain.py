@@ -17,10 +17,9 @@ from hotremove.cache import Cache, digest
 from hotremove.errors import Blocked
 from hotremove.hosttools import tool
 from hotremove.kernels import capabilities
-from hotremove.kernels.distro import buildroot
+from hotremove.kernels.distro import buildroot, suites
 from hotremove.kernels.distro.buildroot import Buildroot, Command
 from hotremove.kernels.kernel import HeadersSource, Kernel
-from hotremove.kernels.sources import debian
 
 # Where a build root sees the sources of modules, and a tree that was built in it.
 _MODULES = "/build"
@@ -86,7 +85,7 @@ def find_obstacle(kernel: Kernel, cache: Cache) -> str | None:
         return obstacle
     if buildroot.find(headers.suite, headers.packages, cache, kernel.version):
         return None
-    gone = debian.packages_gone(headers.suite, headers.packages, cache)
+    gone = suites.packages_gone(headers.suite, headers.packages, cache)
     return f"{', '.join(gone)} is not in {headers.suite} any more" if gone else None
 
 

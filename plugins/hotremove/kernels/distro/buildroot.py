@@ -23,7 +23,7 @@ from hotremove.cache import Cache, digest, no_space
 from hotremove.errors import Blocked, HostProblem
 from hotremove.hosttools import tool
 from hotremove.kernels.distro import apt
-from hotremove.kernels.sources.debian import AptEnvironment, apt_environment, base_suite
+from hotremove.kernels.distro.suites import AptEnvironment, apt_environment, base_suite
 from hotremove.progress import waiting
 
 KIND = "buildroots"

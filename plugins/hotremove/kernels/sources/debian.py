@@ -9,28 +9,21 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
-from hotremove import processes
 from hotremove.cache import Cache, digest
-from hotremove.errors import HostProblem, UsageProblem
+from hotremove.errors import UsageProblem
 from hotremove.kernels import architecture, store
-from hotremove.kernels.distro import mirrors
-from hotremove.kernels.distro.apt import NoSuchSuites, PrivateApt, Repository, Stanza, Unreachable
+from hotremove.kernels.distro import suites
+from hotremove.kernels.distro.apt import PrivateApt, Stanza, Unreachable
 from hotremove.kernels.distro.choices import Choices
 from hotremove.kernels.distro.debversion import sort_key
+from hotremove.kernels.distro.suites import NotOnMirror, private_apt, with_lists
 from hotremove.kernels.kernel import Kernel
 from hotremove.kernels.sources import packages
 from hotremove.progress import say, waiting
-
-REFRESH_SECONDS = 12 * 3600
-"""How old package lists may be before they are fetched again."""
-
-RETRY_SECONDS = 300
-"""Lists younger than this are not fetched again when they lack a kernel."""
 
 _FLAVOUR = architecture.X86_64.debian
 _IMAGE_PREFIX = "linux-image-"
@@ -40,18 +33,6 @@ _SPECIAL = re.compile(rf"-(?:cloud|rt)-{_FLAVOUR}$")
 _PART = re.compile(r"(linux-(?:binary|modules|base)-\d\S*) \(= (\S+)\)")
 _LISTED_VERSIONS = 12
 _CHOICES = "choices.json"
-_BOOTSTRAP_SETTINGS = re.compile(
-    r"^Acquire::(?:(?:http|https|socks)(?:::\S+)?|Check-Valid-Until|Check-Date|Max-ValidTime\S*"
-    r'|Retries|ForceIPv[46]|Languages\S*) ".+";$',
-    re.MULTILINE,
-)
-
-
-T = TypeVar("T")
-
-
-class NotOnMirror(UsageProblem):
-    """The mirror answers, but has no such suite or version; the cache may still have it."""
 
 
 @dataclass(frozen=True)
@@ -92,21 +73,6 @@ class Choice:
     parts: tuple[tuple[str, str], ...]
 
 
-@dataclass(frozen=True)
-class AptEnvironment:
-    """What a tool needs to install packages of a suite by itself, mmdebstrap for one.
-
-    Attributes:
-        suite: the suite to bootstrap, `trixie` for `trixie-backports`.
-        sources: lines of a sources.list, with signed-by where a keyring is known.
-        options: apt settings of this machine that a bootstrap needs, `Acquire::http::Proxy "..."`.
-    """
-
-    suite: str
-    sources: tuple[str, ...]
-    options: tuple[str, ...]
-
-
 def resolve(text: str, cache: Cache) -> Kernel:
     """The kernel of `debian:SUITE[/VERSION]`; `text` is what follows the colon.
 
@@ -129,33 +95,6 @@ def resolve(text: str, cache: Cache) -> Kernel:
             return kernel
 
 
-def apt_environment(suite: str, cache: Cache) -> AptEnvironment:
-    """Sources and settings for a build root of `suite`, which may be a backports suite.
-
-    Raises:
-        UsageProblem: the mirror has no such suite.
-        HostProblem: no mirror is known or reachable.
-    """
-    base = base_suite(suite)
-    repositories: list[Repository] = []
-    for name in dict.fromkeys((base, suite)):
-        with cache.lock("apt", name):
-            apt = _private_apt(name, cache)
-            _update_lists(apt, name, limit=REFRESH_SECONDS)
-            present = apt.suites()
-        repositories += [wanted for wanted in wanted_repositories(name) if wanted.suite in present]
-    return AptEnvironment(
-        suite=base,
-        sources=tuple(repository.one_line() for repository in repositories),
-        options=_bootstrap_settings(),
-    )
-
-
-def base_suite(suite: str) -> str:
-    """The suite that can be bootstrapped: `trixie` for `trixie-backports`."""
-    return suite.removesuffix("-backports")
-
-
 def parse_request(text: str, scheme: str = "debian") -> Request:
     """`SUITE` or `SUITE/VERSION` as a request; `scheme` is for messages.
 
@@ -170,17 +109,6 @@ def parse_request(text: str, scheme: str = "debian") -> Request:
     if version and not re.fullmatch(r"[0-9][\w.+~:-]*", version):
         raise UsageProblem(f"{scheme}:{text}: {version} is not a version: write one like 6.1.176")
     return Request(suite, version or None)
-
-
-def wanted_repositories(suite: str) -> tuple[Repository, ...]:
-    """The suite, then its updates and its security suite, which not every suite has."""
-    found = mirrors.find()
-    wanted = [Repository(found.main, suite, found.keyring)]
-    if _has_companions(suite):
-        wanted.append(Repository(found.main, f"{suite}-updates", found.keyring))
-        if found.security:
-            wanted.append(Repository(found.security, f"{suite}-security", found.keyring))
-    return tuple(wanted)
 
 
 def choose(stanzas: Sequence[Stanza], request: Request) -> Choice | None:
@@ -207,86 +135,22 @@ def unknown_version(request: Request, stanzas: Sequence[Stanza]) -> NotOnMirror:
     return NotOnMirror(f"{request.spec}: no such version; {request.suite} has {shown}{more}")
 
 
-def with_lists(suite: str, cache: Cache, take: Callable[[PrivateApt], T]) -> T:
-    """What `take` finds in the suite's lists, or in fresh ones if those are out of date.
-
-    Raises:
-        NotOnMirror, Unreachable: as `take`, or there are no lists to be had.
-    """
-    apt = _private_apt(suite, cache)
-    _update_lists(apt, suite, limit=REFRESH_SECONDS)
-    try:
-        return take(apt)
-    except (Unreachable, NotOnMirror):
-        if not _update_lists(apt, suite, limit=RETRY_SECONDS):
-            raise
-        return take(apt)
-
-
-def packages_gone(suite: str, names: Sequence[str], cache: Cache) -> tuple[str, ...]:
-    """Which packages the suite, or the one that it is built on, has no more; none if unknown.
-
-    By package lists alone, which are fetched where there are none or old ones.
-    """
-    left = set(names)
-    for name in dict.fromkeys((suite, base_suite(suite))):
-        if not left:
-            break
-        try:
-            with cache.lock("apt", name):
-                apt = _private_apt(name, cache)
-                _update_lists(apt, name, limit=REFRESH_SECONDS)
-                left -= {stanza["Package"] for stanza in apt.show(sorted(left))}
-        except (HostProblem, NotOnMirror):
-            return ()
-    return tuple(name for name in names if name in left)
-
-
 def _from_mirror(request: Request, cache: Cache) -> Kernel:
     kernel = with_lists(request.suite, cache, lambda apt: _take(apt, request, cache))
-    apt = _private_apt(request.suite, cache)
+    apt = private_apt(request.suite, cache)
     Choices(apt.root / _CHOICES, apt.fetched() or 0).keep(request.version, kernel.image.parent.name)
     return kernel
 
 
 def _recalled(request: Request, cache: Cache) -> Kernel | None:
     """The kernel that the same request led to a short while ago."""
-    apt = _private_apt(request.suite, cache)
+    apt = private_apt(request.suite, cache)
     fetched = apt.fetched()
-    if fetched is None or not 0 <= time.time() - fetched < REFRESH_SECONDS:
+    if fetched is None or not 0 <= time.time() - fetched < suites.REFRESH_SECONDS:
         return None
     key = Choices(apt.root / _CHOICES, fetched).recall(request.version)
     root = cache.find(store.KIND, key) if key else None
     return store.load(root, request.spec) if root else None
-
-
-def _private_apt(suite: str, cache: Cache) -> PrivateApt:
-    return PrivateApt(cache.path("apt", suite))
-
-
-def _update_lists(apt: PrivateApt, suite: str, limit: float) -> bool:
-    """Fetch the lists if older than `limit` seconds; True when they were fetched now.
-
-    Old lists will do when the mirror cannot be reached.
-    """
-    wanted = wanted_repositories(suite)
-    age = apt.age(wanted)
-    if age is not None and age < limit:
-        return False
-    optional = {repository.suite for repository in wanted[1:]}
-    try:
-        apt.update(wanted, optional, f"debian:{suite}")
-    except NoSuchSuites as error:
-        raise NotOnMirror(
-            f"debian:{suite}: the mirror has no suite {suite}; write a codename it carries,"
-            " like debian:bookworm or debian:trixie-backports"
-        ) from error
-    except Unreachable as error:
-        if age is None:
-            raise
-        say(f"{error}; using the lists of {age / 3600:.0f} hours ago")
-        return False
-    return True
 
 
 def _take(apt: PrivateApt, request: Request, cache: Cache) -> Kernel:
@@ -348,13 +212,3 @@ def _begins(text: str, prefix: str) -> bool:
     """True when `text` begins with `prefix` and the last number is not cut in two."""
     rest = text.removeprefix(prefix)
     return text.startswith(prefix) and not (prefix[-1].isdigit() and rest[:1].isdigit())
-
-
-def _has_companions(suite: str) -> bool:
-    return not suite.endswith(("-backports", "-updates", "-security", "-proposed-updates"))
-
-
-def _bootstrap_settings() -> tuple[str, ...]:
-    """The machine's apt settings on how to reach mirrors and how old an index may be."""
-    done = processes.run(["apt-config", "dump"], "asking apt for its settings")
-    return tuple(line.removesuffix(";") for line in _BOOTSTRAP_SETTINGS.findall(done.stdout))

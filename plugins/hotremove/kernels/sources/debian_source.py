@@ -18,11 +18,11 @@ from hotremove.kernels import architecture, kbuild, kconfig, store
 from hotremove.kernels.distro import buildroot
 from hotremove.kernels.distro.apt import PrivateApt, Stanza, Unreachable
 from hotremove.kernels.distro.debversion import sort_key
+from hotremove.kernels.distro.suites import NotOnMirror, base_suite, with_lists
 from hotremove.kernels.kbuild import Recipe
 from hotremove.kernels.kconfig import Wish
 from hotremove.kernels.kernel import Kernel
 from hotremove.kernels.sources import debian, packages
-from hotremove.kernels.sources.debian import NotOnMirror, with_lists
 from hotremove.progress import say, waiting
 
 SCHEME = "debian-source"
@@ -189,7 +189,7 @@ def _member(apt: PrivateApt, stanza: Stanza, wanted: re.Pattern[str], cache: Cac
 def _built(
     found: _Source, request: Request, wishes: tuple[Wish, ...], spec: str, cache: Cache
 ) -> Kernel:
-    suite = debian.base_suite(request.wanted.suite)
+    suite = base_suite(request.wanted.suite)
     root = buildroot.get(suite, kbuild.PACKAGES, "compiling kernels", cache)
     base = lzma.decompress(found.config.read_bytes()).decode() if found.config else None
     recipe = Recipe(found.archive, base, wishes, request.suffix, f"{spec} ({found.version})")
