@@ -75,9 +75,12 @@ def read_json(path: Path, kind: type[T]) -> T:
 
     Raises:
         OSError: it cannot be read.
-        ValueError: see `from_json`.
+        ValueError: see `from_json`; it names the file too.
     """
-    return from_json(path.read_bytes(), kind)
+    try:
+        return from_json(path.read_bytes(), kind)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
 
 
 def from_toml(source: object, text: str, kind: type[T]) -> T:
