@@ -100,6 +100,7 @@ def test_the_tests_are_those_that_do_not_take_long(machine: Machine) -> None:
 def test_python_packages_are_installed_once(machine: Machine) -> None:
     first = machine.lab("hotremove")
     assert "installing Python packages" in first.stderr
+    assert "--editable .[reports]" in machine.calls("python")[-2]
     assert any("pip install" in call for call in machine.calls("python"))
     assert machine.lab("hotremove").stderr == ""
     assert [call.split()[1] for call in machine.calls("python")] == ["pytest"]
