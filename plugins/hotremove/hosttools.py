@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Programs of this machine."""
+"""Programs of this machine, and Python packages that not every installation has."""
 
 from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from hotremove.errors import HostProblem
 
@@ -24,3 +26,17 @@ def tool(name: str, package: str) -> str:
     if not found:
         raise HostProblem(f"{name} is missing: install the package {package}")
     return found
+
+
+@contextmanager
+def from_reports(what: str) -> Iterator[None]:
+    """Imports in the block may be of packages that come with the extra `reports`.
+
+    Raises:
+        HostProblem: one is not installed; the message says for `what`, and how to get it.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        lacks = f"{what} takes {error.name}: pip install 'pytest-hotremove[reports]'"
+        raise HostProblem(lacks) from error

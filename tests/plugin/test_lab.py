@@ -101,6 +101,7 @@ def test_the_tests_are_those_that_do_not_take_long(machine: Machine) -> None:
 def test_python_packages_are_installed_once(machine: Machine) -> None:
     first = machine.lab("hotremove")
     assert "installing Python packages" in first.stderr
+    assert "--editable .[reports]" in machine.calls("python")[-2]
     assert any("pip install" in call for call in machine.calls("python"))
     assert machine.lab("hotremove").stderr == ""
     assert [call.split()[1] for call in machine.calls("python")] == ["pytest"]
@@ -123,7 +124,7 @@ def test_checks_get_their_words_and_their_tools(machine: Machine) -> None:
     machine.lacks("git")  # which only tests need
     done = machine.lab("check", "types", "kmods", CHECK_CODE="1")
     assert (done.returncode, machine.calls("check")) == (1, ["types kmods"])
-    assert machine.calls("python")[-1].endswith("--editable . --group lint --group types")
+    assert machine.calls("python")[-1].endswith("--editable .[reports] --group lint --group types")
     machine.lab("check")
     assert (machine.calls("check"), machine.calls("python")) == ([""], [])
 

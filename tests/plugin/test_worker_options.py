@@ -88,8 +88,8 @@ def test_auto_is_xdists_own_for_tests_without_guests(
 @pytest.mark.parametrize(
     ("text", "words", "told"),
     [
-        ("[[host]]\nname = 'a'", (), "host 'a': uri is missing"),
-        ("[[host]]\nname = 'a'", ("-n", "auto"), "host 'a': uri is missing"),
+        ("[[host]]\nname = 'a'", (), "host 'a': `uri` is missing"),
+        ("[[host]]\nname = 'a'", ("-n", "auto"), "host 'a': `uri` is missing"),
         ("{a}slots = 2", ("-n", "3"), "-n 3: the hosts have 2 slots"),
         ("{a}", ("--farm-label", "big"), "no host carries the labels big"),
         ("{a}", ("--gdb", "1234"), "--gdb does not go with --farm-hosts"),

@@ -15,7 +15,7 @@ from lxml import etree
 from hotremove.cache import Cache
 from hotremove.errors import UsageProblem
 from hotremove.remote import reclaim, remote_xml
-from hotremove.remote.hosts import Host, labelled, parse_hosts, read_hosts
+from hotremove.remote.hosts import Host, labelled, read_hosts
 from hotremove.remote.lease import Slot, holder_of, slots_of, try_lease
 from hotremove.remote.storage import volume_xml
 from hotremove.virt.domain import Boot, Channels, domain_xml
@@ -41,19 +41,30 @@ def test_a_file_is_read(tmp_path):
     ("text", "told"),
     [
         ("", "names no host"),
-        ("host = 3", "names no host"),
-        ("[[host]\n", "hosts.toml: Expected"),
-        ("[[host]]\nname = 'a'", "host 'a': uri is missing"),
-        ("[[host]]\nuri = 'qemu:///system'", "host 1: name is missing"),
+        ("host = 3", "host: expected `array`, got `int`"),
+        ("host = [3]", "host 1: expected `object`, got `int`"),
+        ("[[host]\n", "hosts.toml is not TOML: Expected"),
+        ("[[host]]\nname = 'a'", "host 'a': `uri` is missing"),
+        ("[[host]]\nuri = 'qemu:///system'", "host 1: `name` is missing"),
         ("[[host]]\nname = 'a b'\nuri = 'qemu:///system'", "a name is up to 32 letters"),
         ("[[host]]\nname = '../a'\nuri = 'qemu:///system'", "a name is up to 32 letters"),
         ("[[host]]\nname = 'a'\nuri = 'xen:///system'", "write qemu+tls://HOST/system"),
         ("[[host]]\nname = 'a'\nuri = 'qemu:///embed'", "write qemu+tls://HOST/system"),
         ("[[host]]\nname = 'a'\nuri = 'qemu:///system'\nslots = 0", "slots = 0: a number from 1"),
-        ("[[host]]\nname = 'a'\nuri = 'qemu:///system'\nslots = true", "slots = True"),
-        ("[[host]]\nname = 'a'\nuri = 'qemu:///system'\nlabels = 'big'", "labels is no list"),
-        ("[[host]]\nname = 'a'\nuri = 'qemu:///system'\nslot = 2", "unknown key slot"),
+        (
+            "[[host]]\nname = 'a'\nuri = 'qemu:///system'\nslots = true",
+            "host 'a': slots: expected `int`, got `bool`",
+        ),
+        (
+            "[[host]]\nname = 'a'\nuri = 'qemu:///system'\nlabels = 'big'",
+            "host 'a': labels: expected `array`, got `str`",
+        ),
+        ("[[host]]\nname = 'a'\nuri = 'qemu:///system'\nslot = 2", "host 'a': unknown key `slot`"),
         ("[[host]]\nname = 'a'\nuri = 'qemu:///system'\ncapabilities = ['gpu']", "gpu"),
+        ("[[host]]\nname = 'a'\nuri = 'qemu:///system'\nlabels = ['']", "a label is empty"),
+        ("[[host]]\nname = 'a'\nuri = 'qemu:///system'\nlabels = [3]", "labels 1: expected `str`"),
+        ("pool = ''\n[[host]]\nname = 'a'\nuri = 'qemu:///system'", "pool is empty"),
+        ("ports = 1\n[[host]]\nname = 'a'\nuri = 'qemu:///system'", "unknown key `ports`"),
         ("[[host]]\nname = 'a'\nuri = 'qemu:///system'\n" * 2, "two hosts have the name 'a'"),
     ],
 )
@@ -73,11 +84,10 @@ def test_a_file_that_is_not_there(tmp_path):
 
 
 def test_labels_choose():
-    rows = [
-        {"name": name, "uri": f"qemu+tcp://{name}/system", "labels": labels}
+    hosts = [
+        Host(name, f"qemu+tcp://{name}/system", labels=frozenset(labels))
         for name, labels in (("a", ["big", "kvm"]), ("b", ["big"]), ("c", []))
     ]
-    hosts = parse_hosts({"host": rows})
     assert [host.name for host in labelled(hosts, [])] == ["a", "b", "c"]
     assert [host.name for host in labelled(hosts, ["big"])] == ["a", "b"]
     assert [host.name for host in labelled(hosts, ["big", "kvm"])] == ["a"]

@@ -99,17 +99,30 @@ def test_allow_file(tmp_path: Path) -> None:
     ("text", "says"),
     [
         ("[[allow", "is not TOML"),
-        ("[allow]\nkind = 'x'", "holds [[allow]] tables and nothing else"),
-        ("allow = [1]", "entry 1: write it as a table under [[allow]]"),
-        ("other = 1", "holds [[allow]] tables and nothing else"),
-        ("[[allow]]\nkind = 'warning'\nreason = 'x'", "entry 1: `expires` must be a date"),
-        ("[[allow]]\nkind = 'warning'\nreason = 'x'\nexpires = '2027-01-01'", "must be a date"),
+        ("[allow]\nkind = 'x'", "allow: expected `array`, got `object`"),
+        ("allow = [1]", "allow 1: expected `object`, got `int`"),
+        ("other = 1", "unknown key `other`; known are allow"),
+        ("[[allow]]\nkind = 'warning'\nreason = 'x'", "allow 1: `expires` is missing"),
+        (
+            "[[allow]]\nkind = 'warning'\nreason = 'x'\nexpires = '2027-01-01'",
+            "allow 1: expires: expected `date`, got `str`",
+        ),
         ("[[allow]]\nkind = 'warning'\nexpires = 2027-01-01", "an allowance needs a reason"),
         ("[[allow]]\nreason = 'x'\nexpires = 2027-01-01", "needs a kind or a pattern"),
         ("[[allow]]\nkind = 'wrning'\nreason = 'x'\nexpires = 2027-01-01", "unknown kind 'wrning'"),
         ("[[allow]]\npattern = '('\nreason = 'x'\nexpires = 2027-01-01", "pattern '('"),
-        ("[[allow]]\ncolour = 1\nreason = 'x'\nexpires = 2027-01-01", "unknown key `colour`"),
-        ("[[allow]]\nkind = 1\nreason = 'x'\nexpires = 2027-01-01", "`kind` must be a text"),
+        (
+            "[[allow]]\ncolour = 1\nreason = 'x'\nexpires = 2027-01-01",
+            "allow 1: unknown key `colour`",
+        ),
+        (
+            "[[allow]]\npattern = ''\nreason = 'x'\nexpires = 2027-01-01",
+            "an empty text says nothing",
+        ),
+        (
+            "[[allow]]\nkind = 1\nreason = 'x'\nexpires = 2027-01-01",
+            "allow 1: kind: expected `str | null`, got `int`",
+        ),
     ],
 )
 def test_bad_allow_files_are_one_clear_line(tmp_path: Path, text: str, says: str) -> None:
@@ -123,5 +136,5 @@ def test_bad_allow_files_are_one_clear_line(tmp_path: Path, text: str, says: str
 
 
 def test_absent_allow_file(tmp_path: Path) -> None:
-    with pytest.raises(UsageProblem, match=r"cannot read allow file .*: No such file"):
+    with pytest.raises(UsageProblem, match=r"absent\.toml: No such file"):
         load_allowances(tmp_path / "absent.toml")

@@ -10,7 +10,7 @@ from hotremove.observe.kernellog.rules import Rule, default_rules, make_rules
 
 RULES = default_rules()
 LOGS = Path(__file__).parents[2] / "docs" / "logs.md"
-EXAMPLES = [(rule, example) for rule in RULES.rules for example in rule.examples]
+EXAMPLES = [(rule, example) for rule in RULES.rules for example in rule.example]
 MINIMAL = "[[rule]]\nname = 'a'\nkind = 'warning'\nneedle = ['x']\nmatch = ['x']\n"
 
 
@@ -21,7 +21,7 @@ def test_each_example_is_found(rule: Rule, example: str) -> None:
 
 
 def test_each_rule_has_an_example() -> None:
-    assert [rule.name for rule in RULES.rules if not rule.examples] == []
+    assert [rule.name for rule in RULES.rules if not rule.example] == []
 
 
 def test_joins_name_kinds_and_rules_that_exist() -> None:
@@ -58,16 +58,21 @@ def test_a_program_s_warning_is_not_the_kernel_s() -> None:
     [
         ("[[rule]", "mine.toml is not TOML"),
         ("rules = 1", "mine.toml: unknown key `rules`"),
-        ("rule = 1", "mine.toml: rule must be written as [[rule]]"),
-        ("[[rule]]\nkind = 'a'", "mine.toml: an entry lacks the text `name`"),
-        (MINIMAL + "colour = 'red'", "mine.toml: rule a: unknown key `colour`"),
-        (MINIMAL + "rank = 'high'", "mine.toml: rule a: `rank` is of the wrong type"),
-        (MINIMAL + "severity = 'bad'", "mine.toml: rule a: severity is `splat` or `note`"),
+        ("rule = 1", "mine.toml: rule: expected `array`, got `int`"),
+        ("[[rule]]\nkind = 'a'", "mine.toml: rule 1: `name` is missing"),
+        (MINIMAL + "colour = 'red'", "mine.toml: rule 'a': unknown key `colour`"),
+        (MINIMAL + "rank = 'high'", "mine.toml: rule 'a': rank: expected `int`, got `str`"),
+        (MINIMAL + "severity = 'bad'", "mine.toml: rule 'a': severity is `splat` or `note`"),
         (MINIMAL.replace("['x']\nmatch", "[]\nmatch"), "must not be empty"),
         (MINIMAL.replace("match = ['x']", "match = ['(']"), "not a regular expression"),
+        (
+            MINIMAL + "[[suppress]]\nmatch = 'x'\nreason = ''",
+            "suppress 1: `match` and `reason` must",
+        ),
+        ("body = '('", "body: not a regular expression"),
         (MINIMAL + MINIMAL, "two rules are named a"),
-        ("body = 1", "mine.toml: body must be a text or a list of texts"),
-        ("[[suppress]]\nmatch = 'x'", "[[suppress]] has the keys `match` and `reason`, no others"),
+        ("body = 1", "mine.toml: body: expected `str | array`, got `int`"),
+        ("[[suppress]]\nmatch = 'x'", "mine.toml: suppress 1: `reason` is missing"),
     ],
 )
 def test_bad_rules_are_one_clear_line(text: str, says: str) -> None:

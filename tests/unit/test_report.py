@@ -39,6 +39,44 @@ def test_what_is_not_a_record_is_told_in_one_line(tmp_path, text):
     assert "\n" not in str(told.value)
 
 
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"duration_s": "1"}, "results 1: duration_s: expected `float`, got `str`"),
+        ({"verdict": "passed"}, "results 1: 'passed' is not a valid Verdict"),
+        ({"attempts": ["pass", "lots"]}, "results 1: 'lots' is not a valid Verdict"),
+        ({"fix_off": 1}, "results 1: fix_off: expected `bool`, got `int`"),
+        ({"costs": [{"mib": 1}]}, "results 1: costs 1: `path` is missing"),
+        ({"pin": None}, "results 1: pin: expected `str`, got `null`"),
+    ],
+)
+def test_what_a_record_cannot_say_is_told_with_its_place(tmp_path, change, told):
+    path = write_record(tmp_path, Record((make_result(),)))
+    document = json.loads(path.read_text())
+    document["results"][0] |= change
+    path.write_text(json.dumps(document))
+    with pytest.raises(UsageProblem) as caught:
+        read_record(path)
+    assert str(caught.value) == f"{path}: not a record of a run: {told}"
+
+
+@pytest.mark.parametrize("schema", [1, 2])
+def test_records_of_each_schema_are_read_and_what_is_new_in_them_is_passed_over(tmp_path, schema):
+    path = write_record(tmp_path, Record((make_result(verdict="skip"),)))
+    document = json.loads(path.read_text())
+    document |= {"schema": schema, "later": 1}
+    document["results"][0]["later"] = [{}]
+    if schema == 1:
+        del document["left_out"], document["started"], document["results"][0]["costs"]
+    path.write_text(json.dumps(document))
+    assert read_record(path) == (make_result(verdict="skip"),)
+
+
+def test_bytes_that_are_no_text_come_back_from_a_record(tmp_path):
+    results = (make_result(message="qemu: \udc80: no such file"),)
+    assert read_record(write_record(tmp_path, Record(results))) == results
+
+
 def test_a_missing_record_is_told_in_one_line(tmp_path):
     with pytest.raises(UsageProblem, match="No such file"):
         read_record(tmp_path / "results.json")

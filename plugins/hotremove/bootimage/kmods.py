@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from hotremove import processes
+from hotremove import processes, shapes
 from hotremove.bootimage.toolchain import Toolchain, find_toolchain
 from hotremove.cache import Cache, digest
 from hotremove.errors import Blocked
@@ -89,7 +89,7 @@ def build_kmods(kernel: Kernel, cache: Cache) -> Kmods:
 
     entry = cache.get("kmods", key, build)
     modules = tuple(sorted(entry.glob("*.ko")))
-    return Kmods(modules, json.loads((entry / _ABSENT).read_text()), kernel.config)
+    return Kmods(modules, shapes.read_json(entry / _ABSENT, dict[str, str]), kernel.config)
 
 
 def _sources(kmods: Path) -> list[Path]:

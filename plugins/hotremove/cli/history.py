@@ -14,6 +14,7 @@ from hotremove.analysis.summary import tally
 from hotremove.cli.compare import REGRESSED, show
 from hotremove.cli.report import RUN
 from hotremove.formats.tables import plain_table
+from hotremove.hosttools import from_reports
 from hotremove.results.files import write_whole
 from hotremove.results.naming import row_order
 from hotremove.results.source import opened
@@ -66,7 +67,8 @@ def _positive(text: str) -> int:
 
 def _with_history(action: Callable[[Namespace, History], int]) -> Callable[[Namespace], int]:
     def run(options: Namespace) -> int:
-        from hotremove.analysis.history import History  # SQLAlchemy takes 0.3 s to load
+        with from_reports("a history"):
+            from hotremove.analysis.history import History  # SQLAlchemy takes 0.3 s to load
 
         with History(options.db) as history:
             return action(options, history)

@@ -10,6 +10,7 @@ from pathlib import Path
 from hotremove.analysis.costs import series_of
 from hotremove.formats import html, junit, ktap, markdown
 from hotremove.formats.plot import draw
+from hotremove.hosttools import from_reports
 from hotremove.results.files import write_all
 from hotremove.results.source import Source, read
 
@@ -17,7 +18,8 @@ Render = Callable[[Source], str | bytes]
 
 
 def _kcidb(source: Source) -> str:
-    from hotremove.formats import kcidb  # jsonschema takes 0.3 s to load
+    with from_reports("KCIDB"):
+        from hotremove.formats import kcidb  # jsonschema takes 0.3 s to load
 
     return json.dumps(kcidb.render(source.record, source.log_of), indent=1) + "\n"
 

@@ -5,10 +5,14 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 
 from hotremove.analysis.costs import Series
+from hotremove.errors import HostProblem
+from hotremove.hosttools import from_reports
 from hotremove.pincost.model import MOVABLE
+from hotremove.progress import say
 from hotremove.results.text import one_line
 
 if TYPE_CHECKING:
@@ -22,13 +26,20 @@ _STYLE: dict[Any, Any] = {"svg.hashsalt": "hotremove", "font.size": 9, "text.par
 
 
 def draw(series: Sequence[Series], form: Form) -> bytes | None:
-    """The plot, always the same of the same figures; None when no pin has several sizes."""
+    """The plot, always the same of the same figures; None when no pin has several sizes.
+
+    None too, and said, where matplotlib is not installed: the figures are in the tables.
+    """
     grown = [one for one in series if len(one.costs) > 1]
     if not grown:
         return None
-    import matplotlib as mpl  # half a second that few runs need
-    from matplotlib.figure import Figure
-
+    try:
+        with from_reports("a plot of what pins cost"):
+            import matplotlib as mpl  # half a second that few runs need
+            from matplotlib.figure import Figure
+    except HostProblem as lacking:
+        _say_once(f"left out: {lacking}")
+        return None
     with mpl.rc_context(_STYLE):
         figure = Figure(layout="constrained")
         _draw_panels(figure, grown)
@@ -36,6 +47,11 @@ def draw(series: Sequence[Series], form: Form) -> bytes | None:
         metadata = {"Date": None} if form == "svg" else {"Software": None}
         figure.savefig(target, format=form, dpi=110, metadata=metadata)
     return target.getvalue()
+
+
+@cache
+def _say_once(text: str) -> None:
+    say(text)  # a page and a file beside it take a plot each
 
 
 def _draw_panels(figure: Figure, series: Sequence[Series]) -> None:

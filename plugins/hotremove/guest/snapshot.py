@@ -6,11 +6,12 @@ from __future__ import annotations
 import json
 import shutil
 import zlib
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from hotremove import shapes
 from hotremove.cache import host_errors
 from hotremove.errors import GuestLost
 from hotremove.guest.machine import Guest
@@ -24,6 +25,15 @@ KIND = "snapshots"
 _NOWHERE = Channels(Path("/saved"))
 _RECORD = "snapshot.json"
 _PIECE = 1 << 20
+
+
+@dataclass(frozen=True)
+class _Record:
+    """What snapshot.json says: the domain's name and XML, and the image's checksum."""
+
+    name: str
+    crc32: int
+    xml: str
 
 
 @dataclass(frozen=True)
@@ -44,11 +54,11 @@ class Snapshot:
     @cached_property
     def name(self) -> str:
         """The domain's name, which libvirt does not let a restored guest change."""
-        return str(self._record["name"])
+        return self._record.name
 
     def xml(self, channels: Channels) -> str:
         """The domain's XML with its channels where a new guest wants them."""
-        return move_channels(str(self._record["xml"]), _NOWHERE, channels)
+        return move_channels(self._record.xml, _NOWHERE, channels)
 
     @property
     def identity(self) -> tuple[int, int]:
@@ -78,16 +88,15 @@ class Snapshot:
             found = checksum(self.memory)
         except OSError as error:
             raise GuestLost(f"the saved guest is gone: {error}") from error
-        if found != self._record["crc32"]:
+        if found != self._record.crc32:
             raise GuestLost(f"the saved guest in {self.directory} is damaged")
 
     @cached_property
-    def _record(self) -> dict[str, Any]:
+    def _record(self) -> _Record:
         try:
-            record: dict[str, Any] = json.loads((self.directory / _RECORD).read_text())
+            return shapes.read_json(self.directory / _RECORD, _Record)
         except (OSError, ValueError) as error:
             raise GuestLost(f"the saved guest in {self.directory} is damaged: {error}") from error
-        return record
 
 
 def save(guest: Guest, target: Path) -> None:
@@ -101,12 +110,8 @@ def save(guest: Guest, target: Path) -> None:
     image = target / "memory"
     with host_errors(f"saving a guest in {target}"):
         xml = guest.hypervisor.save(guest.domain, image)
-        record = {
-            "name": guest.name,
-            "crc32": checksum(image),
-            "xml": move_channels(xml, guest.channels, _NOWHERE),
-        }
-        (target / _RECORD).write_text(json.dumps(record))
+        record = _Record(guest.name, checksum(image), move_channels(xml, guest.channels, _NOWHERE))
+        (target / _RECORD).write_text(json.dumps(asdict(record)))
         shutil.copy(guest.console.path, target / "boot-console.log")
         shutil.copy(guest.evidence.path, target / "boot-evidence.log")
 

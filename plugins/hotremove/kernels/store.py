@@ -13,8 +13,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from hotremove import shapes
 from hotremove.cache import Cache
-from hotremove.errors import UsageProblem
+from hotremove.errors import HostProblem, UsageProblem
 from hotremove.kernels import config, depmod, files
 from hotremove.kernels.distro.debversion import sort_key
 from hotremove.kernels.formats import image
@@ -110,9 +111,15 @@ def load(root: Path, spec: str) -> Kernel:
 
 
 def read_record(root: Path) -> Record:
-    """What the entry's kernel.json says."""
-    fields = json.loads((root / _RECORD).read_text())
-    return Record(**{**fields, "headers_packages": tuple(fields["headers_packages"])})
+    """What the entry's kernel.json says.
+
+    Raises:
+        HostProblem: it is damaged.
+    """
+    try:
+        return shapes.read_json(root / _RECORD, Record)
+    except ValueError as error:
+        raise HostProblem(f"{error}: remove {root}, and it is made again") from error
 
 
 def present(cache: Cache) -> Iterator[tuple[Path, Record]]:

@@ -4,12 +4,11 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
 
+from hotremove import shapes
 from hotremove.errors import UsageProblem
 
 _FILE = Path(__file__).with_name("lineage.toml")
@@ -107,11 +106,15 @@ class Lineage:
         return change.is_mended_in(self.version)
 
 
+@dataclass(frozen=True)
+class _Table:
+    change: tuple[Change, ...]
+
+
 @cache
 def changes() -> tuple[Change, ...]:
     """The whole lineage, as in lineage.toml."""
-    rows = tomllib.loads(_FILE.read_text())["change"]
-    return tuple(_change(row) for row in rows)
+    return shapes.read_toml(_FILE, _Table).change
 
 
 def find_change(commit: str) -> Change:
@@ -125,11 +128,6 @@ def find_change(commit: str) -> Change:
         known = ", ".join(change.hash for change in changes())
         raise UsageProblem(f"{commit}: not a change of the lineage; known are {known}")
     return found[0]
-
-
-def _change(row: dict[str, Any]) -> Change:
-    values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in row.items()}
-    return Change(**values)
 
 
 def _reached(version: Version, stable: tuple[str, ...], mainline: str) -> bool:

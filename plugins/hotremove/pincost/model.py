@@ -7,14 +7,13 @@ same, to the instruction, whenever and wherever they are measured.
 
 from __future__ import annotations
 
-import json
 import math
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from statistics import fmean
-from typing import Any
 
+from hotremove import shapes
 from hotremove.errors import HotremoveError
 from hotremove.observe.pagemap import PAGE_BYTES
 from hotremove.units import GIB, MIB
@@ -140,21 +139,32 @@ def parse_measured(points: Sequence[Point], text: str) -> tuple[Cost, ...]:
     return tuple(map(_cost, points, blocks))
 
 
+@dataclass(frozen=True)
+class _Answer:
+    """A line of the holder's: pinned, by so many calls and instructions; or which call failed."""
+
+    event: str
+    calls: int = 0
+    ticks: int = 0
+    call: str = ""
+    errno: int = 0
+
+
 def _cost(point: Point, block: str) -> Cost:
     answers, before, after = _read(block)
-    pinned = next((one for one in answers if one["event"] == "pinned"), None)
-    failure = next((one for one in answers if one["event"] == "error"), None)
+    pinned = next((one for one in answers if one.event == "pinned"), None)
+    failure = next((one for one in answers if one.event == "error"), None)
     if not before or not after or not (pinned or failure):
         raise HotremoveError(f"the point {point} was not measured: {block[-300:]!r}")
     rose = {name: after.get(name, 0) - count for name, count in before.items()}
     return Cost(
         **vars(point),
-        instructions=int(pinned["ticks"]) if pinned else 0,
-        calls=int(pinned["calls"]) if pinned else 0,
+        instructions=pinned.ticks if pinned else 0,
+        calls=pinned.calls if pinned else 0,
         acquired=rose.get("nr_foll_pin_acquired", 0),
         migrated=rose.get("pgmigrate_success", 0),
         drains=rose.get("drains"),
-        refused="" if pinned else _refusal(failure or {}),
+        refused=f"{failure.call}: {os.strerror(failure.errno)}" if failure and not pinned else "",
         moves=bool(before.get("migrates_pins")),
     )
 
@@ -170,21 +180,24 @@ def find_misplaced(costs: Iterable[Cost]) -> tuple[Cost, ...]:
     )
 
 
-def _read(block: str) -> tuple[list[Mapping[str, Any]], dict[str, int], dict[str, int]]:
+def _read(block: str) -> tuple[list[_Answer], dict[str, int], dict[str, int]]:
     """The holder's answers, and the counters before and after."""
-    answers: list[Mapping[str, Any]] = []
+    answers: list[_Answer] = []
     counts: dict[str, dict[str, int]] = {"before": {}, "after": {}}
     for line in block.splitlines():
         words = line.split()
         if line.startswith("{"):
-            answers.append(json.loads(line))
+            answers.append(_answer(line))
         elif len(words) == 3 and words[0] in counts:
             counts[words[0]][words[1]] = int(words[2])
     return answers, counts["before"], counts["after"]
 
 
-def _refusal(answer: Mapping[str, Any]) -> str:
-    return f"{answer['call']}: {os.strerror(int(answer['errno']))}"
+def _answer(line: str) -> _Answer:
+    try:
+        return shapes.from_json(line, _Answer)
+    except ValueError as error:
+        raise HotremoveError(f"the holder answered {line!r:.200}: {error}") from error
 
 
 def by_series(costs: Iterable[Cost]) -> dict[SeriesKey, tuple[Cost, ...]]:

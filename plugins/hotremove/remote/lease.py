@@ -16,6 +16,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from hotremove import shapes
 from hotremove.cache import Cache, digest
 from hotremove.remote.hosts import Host
 
@@ -104,8 +105,8 @@ def holder_of(slot: Slot, cache: Cache) -> Holder | None:
 
 def _read_holder(file: Path) -> Holder:
     try:
-        return Holder(**json.loads(file.read_text()))
-    except (OSError, ValueError, TypeError):
+        return shapes.read_json(file, Holder)
+    except (OSError, ValueError):
         return Holder("", 0, time.time())  # it has the lock, and is about to write its name
 
 

@@ -12,10 +12,12 @@ import json
 import os
 import sys
 from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from hotremove import shapes
 from hotremove.cache import digest
 from hotremove.errors import GuestLost, HotremoveError
 from hotremove.remote.remote_xml import title_of
@@ -23,6 +25,15 @@ from hotremove.virt.hypervisor import Hypervisor
 from hotremove.virt.reaper import REMOTE, start_time
 
 _MACHINE = Path("/etc/machine-id")
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is to be ended: a libvirt URI, a domain's name, and the title that tells it is that."""
+
+    uri: str
+    name: str
+    title: str
 
 
 def machine() -> str:
@@ -70,15 +81,15 @@ def _end_if(domain: Any, owned: Callable[[str], bool], hypervisor: Hypervisor) -
 
 def announce(directory: Path, uri: str, name: str, of_guest: str) -> None:
     """Tell the watchdog of a run directory what to end if this process is killed."""
-    facts = {"uri": uri, "name": name, "title": of_guest}
-    (directory / REMOTE).write_text(json.dumps(facts))
+    facts = Facts(uri, name, of_guest)
+    (directory / REMOTE).write_text(json.dumps(asdict(facts)))
 
 
 def main(facts: str) -> None:
     """End the guest that these facts tell of, if it is still the same."""
-    told = json.loads(facts)
-    hypervisor = Hypervisor(told["uri"], Path(os.devnull))
-    clear(hypervisor, told["name"], lambda found: bool(found == told["title"]))
+    told = shapes.from_json(facts, Facts)
+    hypervisor = Hypervisor(told.uri, Path(os.devnull))
+    clear(hypervisor, told.name, lambda found: found == told.title)
 
 
 if __name__ == "__main__":

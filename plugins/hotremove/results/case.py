@@ -3,18 +3,21 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
+from hotremove import shapes
 from hotremove.errors import DataProblem
 from hotremove.observe.kernellog.dmesg import find_reports
 from hotremove.observe.kernellog.report import Report
 from hotremove.observe.pagedump import DumpedPage, DumpedPages
 from hotremove.observe.timeline import Moment
 from hotremove.results.record import Result
+from hotremove.units import MIB
+
+T = TypeVar("T")
 
 # No log of a test is longer, unless the guest did nothing but print; the rest is not read.
 _LONGEST_LOG = 4 << 20
@@ -53,6 +56,47 @@ class Attempt:
     explanation: str
     pins: tuple[str, ...]
     counted: tuple[Counted, ...]
+
+
+@dataclass(frozen=True)
+class _Pin:
+    """A pin, as removals.json has it; sizes in bytes."""
+
+    path: str
+    pid: int
+    bytes: int
+    frames: str
+
+    def __str__(self) -> str:
+        mib = self.bytes / MIB
+        return f"{mib:g} MiB through {self.path} by pid {self.pid}, page frames {self.frames}"
+
+
+@dataclass(frozen=True)
+class _Removal:
+    """A removal, as removals.json has it; counters before and after by their names."""
+
+    mechanism: str
+    outcome: str
+    seconds: float
+    explanation: str
+    pins: tuple[_Pin, ...]
+    before: dict[str, int]
+    after: dict[str, int]
+
+    def attempt(self) -> Attempt:
+        """What of it is shown."""
+        return Attempt(
+            mechanism=self.mechanism,
+            outcome=self.outcome,
+            seconds=self.seconds,
+            explanation=self.explanation,
+            pins=tuple(map(str, self.pins)),
+            counted=tuple(
+                Counted(name, before, self.after.get(name, before))
+                for name, before in self.before.items()
+            ),
+        )
 
 
 @dataclass(frozen=True)
@@ -105,11 +149,8 @@ class Case:
         Raises:
             DataProblem: removals.json is not what the farm writes.
         """
-        rows = self._json("removals.json")
-        try:
-            return tuple(map(_attempt, rows))
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise self._useless("removals.json", error) from error
+        removals = self._json("removals.json", tuple[_Removal, ...])
+        return tuple(removal.attempt() for removal in removals)
 
     @cached_property
     def timeline(self) -> tuple[Moment, ...]:
@@ -118,11 +159,8 @@ class Case:
         Raises:
             DataProblem: timeline.json is not what the farm writes.
         """
-        rows = self._json("timeline.json")
-        try:
-            return tuple(Moment(str(n), float(start), float(took)) for n, start, took in rows)
-        except (TypeError, ValueError) as error:
-            raise self._useless("timeline.json", error) from error
+        rows = self._json("timeline.json", tuple[tuple[str, float, float], ...])
+        return tuple(Moment(*row) for row in rows)
 
     @property
     def pictures(self) -> tuple[Path, ...]:
@@ -141,31 +179,9 @@ class Case:
         with path.open("rb") as stream:
             return stream.read(_LONGEST_LOG).decode(errors="replace")
 
-    def _json(self, name: str) -> Any:
-        text = self._text(name)
+    def _json(self, name: str, kind: type[T]) -> T:
         try:
-            return json.loads(text) if text else []
+            return shapes.from_json(self._text(name) or "[]", kind)
         except ValueError as error:
-            raise self._useless(name, error) from error
-
-    def _useless(self, name: str, error: Exception) -> DataProblem:
-        return DataProblem(f"{self.folder}/{name}: not the evidence of a test: {error!r}")
-
-
-def _attempt(row: dict[str, Any]) -> Attempt:
-    return Attempt(
-        mechanism=str(row["mechanism"]),
-        outcome=str(row["outcome"]),
-        seconds=float(row["seconds"]),
-        explanation=str(row["explanation"]),
-        pins=tuple(_pin(pin) for pin in row["pins"]),
-        counted=tuple(
-            Counted(str(name), int(before), int(row["after"].get(name, before)))
-            for name, before in row["before"].items()
-        ),
-    )
-
-
-def _pin(pin: dict[str, Any]) -> str:
-    mib = int(pin["bytes"]) / (1 << 20)
-    return f"{mib:g} MiB through {pin['path']} by pid {pin['pid']}, page frames {pin['frames']}"
+            told = f"{self.folder}/{name}: not the evidence of a test: {error}"
+            raise DataProblem(told) from error

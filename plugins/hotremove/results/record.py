@@ -6,10 +6,11 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from hotremove import shapes
 from hotremove.errors import DataProblem
 from hotremove.pincost.model import Cost
 from hotremove.verdict.verdict import Verdict
@@ -56,10 +57,14 @@ class Result:
     attempts: tuple[str, ...] = ()
     costs: tuple[Cost, ...] = ()
 
+    def __post_init__(self) -> None:
+        for verdict in (self.verdict, *self.attempts):
+            Verdict(verdict)
+
     @classmethod
     def of(cls, facts: Mapping[str, Any]) -> Result:
         """The result that `dataclasses.asdict` took apart."""
-        return cls(**{**facts, "costs": tuple(Cost(**one) for one in facts.get("costs", ()))})
+        return shapes.convert(facts, cls)
 
     @property
     def row(self) -> str:
@@ -136,56 +141,13 @@ def parse_record(data: bytes) -> Record:
         DataProblem: it is truncated, or of a newer schema.
     """
     try:
-        document: Mapping[str, Any] = json.loads(data)
-        schema = document["schema"]
-        if schema not in _READABLE:
-            known = " and ".join(map(str, _READABLE))
-            raise DataProblem(f"schema {schema!r:.20}, but this version reads {known}")
-        return Record(
-            results=tuple(map(_result, document["results"])),
-            started=_checked("started", document.get("started", ""), str),
-            environment={str(k): str(v) for k, v in document.get("environment", {}).items()},
-            left_out={str(k): int(v) for k, v in document.get("left_out", {}).items()},
-        )
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise DataProblem(f"not a record of a run: {' '.join(str(error).split())}") from error
-
-
-_KINDS: Mapping[str, tuple[type, ...]] = {
-    "str": (str,),
-    "float": (int, float),
-    "bool": (bool,),
-    "int": (int,),
-    "int | None": (int, type(None)),
-    "tuple[str, ...]": (list,),
-    "tuple[Cost, ...]": (list,),
-}
-
-
-def _result(row: Mapping[str, Any]) -> Result:
-    """One result.
-
-    Raises:
-        TypeError, ValueError: a field is missing or of another kind.
-    """
-    known = _known(Result, row)
-    tried = tuple(str(Verdict(verdict)) for verdict in known.pop("attempts", ()))
-    costs = tuple(Cost(**_known(Cost, one)) for one in known.pop("costs", ()))
-    result = Result(**known, attempts=tried, costs=costs)
-    Verdict(result.verdict)
-    return result
-
-
-def _known(kind: type[Any], row: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields of a row that this version knows, checked."""
-    return {
-        one.name: _checked(one.name, row[one.name], *_KINDS[str(one.type)])
-        for one in fields(kind)
-        if one.name in row
-    }
-
-
-def _checked(name: str, value: Any, *kinds: type) -> Any:
-    if not isinstance(value, kinds):
-        raise TypeError(f"{name} is {value!r:.40}")
-    return value
+        document = shapes.from_json(data, dict[str, Any])
+        schema = document.get("schema")
+        if schema in _READABLE:
+            return shapes.convert(document, Record)
+    except ValueError as error:
+        raise DataProblem(f"not a record of a run: {error}") from error
+    if schema is None:
+        raise DataProblem("not a record of a run: `schema` is missing")
+    known = " and ".join(map(str, _READABLE))
+    raise DataProblem(f"schema {schema!r:.20}, but this version reads {known}")

@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from filelock import FileLock
 
+from hotremove import shapes
 from hotremove.cache import digest
 from hotremove.errors import Blocked, CapabilityAbsent, HostProblem, HotremoveError, UsageProblem
 from hotremove.patience import is_taken, wait_for_others
@@ -62,8 +63,7 @@ class Failures:
     def _recall(self, what: str) -> tuple[str, str] | None:
         """Kind and reason of the failure, this process's or another worker's."""
         if self._folder and (file := self._file(self._folder, what)).is_file():
-            kind, reason = json.loads(file.read_text())
-            return kind, reason
+            return shapes.read_json(file, tuple[str, str])
         return self._known.get(what)
 
     def _keep(self, what: str, error: HotremoveError) -> None:

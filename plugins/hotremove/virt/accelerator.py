@@ -15,6 +15,7 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from hotremove import shapes
 from hotremove.cache import Cache, digest
 from hotremove.errors import HostProblem, UsageProblem
 from hotremove.progress import waiting
@@ -84,8 +85,8 @@ def _read(file: Path) -> Accelerator | None:
     try:
         if time.time() - file.stat().st_mtime > _AGE:
             return None
-        return Accelerator(**json.loads(file.read_text()))
-    except (OSError, ValueError, TypeError):
+        return shapes.read_json(file, Accelerator)
+    except (OSError, ValueError):
         return None
 
 

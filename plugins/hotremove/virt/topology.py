@@ -3,17 +3,15 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from json import dumps
 from pathlib import Path
-from typing import Any, TypeVar, get_origin, get_type_hints
+from typing import Any
 
+from hotremove import shapes
 from hotremove.errors import UsageProblem
 from hotremove.resources import source_folder
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -29,6 +27,9 @@ class Node:
     mib: int
     cpus: str = ""
     hotpluggable: bool = False
+
+    def __post_init__(self) -> None:
+        _refuse_negative(self)
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,13 @@ class Topology:
     dimm_mib: int = 0
     counts_instructions: bool = False
 
+    def __post_init__(self) -> None:
+        _refuse_negative(self)
+        if self.movable_node >= len(self.nodes):
+            raise ValueError(
+                f"movable_node {self.movable_node} is none of its {len(self.nodes)} nodes"
+            )
+
     @property
     def boot_mib(self) -> int:
         """Memory at boot, all nodes together, in MiB."""
@@ -88,46 +96,30 @@ def parse_topology(name: str, table: Mapping[str, Any]) -> Topology:
     Raises:
         UsageProblem: a key is missing, unknown or of the wrong type.
     """
-    fields = {key: value for key, value in table.items() if key != "node"}
     try:
-        nodes = tuple(_checked(Node, node) for node in _tables(table.get("node", ())))
-        topology = _checked(Topology, {"name": name, "nodes": nodes, **fields})
-    except TypeError as error:
+        return shapes.convert_closed(_fields(name, table), Topology)
+    except ValueError as error:
         raise UsageProblem(f"topology {name}: {error}") from error
-    if not 0 <= topology.movable_node < len(nodes):
-        raise UsageProblem(
-            f"topology {name}: movable_node {topology.movable_node} is none of its "
-            f"{len(nodes)} nodes"
-        )
-    return topology
 
 
-def _tables(given: Any) -> list[Mapping[str, Any]]:
-    if not isinstance(given, list | tuple) or not all(isinstance(one, dict) for one in given):
-        raise TypeError("`node` is a list of tables: [[node]]")
-    return list(given)
-
-
-def _checked(kind: type[T], fields: Mapping[str, Any]) -> T:
-    """A `kind` of these fields, each of its type; numbers are not negative.
+def _fields(name: str, table: Mapping[str, Any]) -> dict[str, Any]:
+    """The table with its [[node]]s under the name of their field.
 
     Raises:
-        TypeError: one is not, is unknown or missing; the text names it.
+        ValueError: there is a key by which only the field is called.
     """
-    known = get_type_hints(kind)
-    for name, value in fields.items():
-        wanted = get_origin(known.get(name)) or known.get(name)
-        # TOML's `true` would pass for the number 1.
-        if wanted and type(value) is not wanted:
-            told = f"{name} = {value!r} is {_words(type(value))}, not {_words(wanted)}"
-            raise TypeError(told)
-        if type(value) is int and value < 0:
-            raise TypeError(f"{name} = {value} is negative")
-    return kind(**fields)
+    for key in ("name", "nodes"):
+        if key in table:
+            raise ValueError(f"unknown key `{key}`")
+    others = {key: value for key, value in table.items() if key != "node"}
+    return {"name": name, "nodes": table.get("node", []), **others}
 
 
-def _words(kind: type) -> str:
-    return {int: "a whole number", str: "a text", bool: "true or false"}.get(kind, kind.__name__)
+def _refuse_negative(shape: Node | Topology) -> None:
+    """Raise a ValueError when a number is negative."""
+    for name, value in vars(shape).items():
+        if isinstance(value, int) and value < 0:
+            raise ValueError(f"{name} = {value} is negative")
 
 
 def load_topology(name: str) -> Topology:
@@ -141,8 +133,5 @@ def load_topology(name: str) -> Topology:
     if not path.is_file():
         known = ", ".join(sorted(file.stem for file in shelf.glob("*.toml")))
         raise UsageProblem(f"no topology {name!r}: known are {known}, or give a path to a .toml")
-    try:
-        table = tomllib.loads(path.read_text())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageProblem(f"topology {path}: {error}") from error
+    table = shapes.parse_toml(path, shapes.read_text(path))
     return parse_topology(path.stem, table)

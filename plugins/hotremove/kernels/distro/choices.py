@@ -7,12 +7,22 @@ A choice holds for the package lists it was made from: fetching them again forge
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from hotremove import shapes
 from hotremove.kernels.distro import mirrors
 
 _NEWEST = "newest"
+
+
+@dataclass(frozen=True)
+class _Record:
+    """When the lists were fetched, what the user said of mirrors, and the keys by version."""
+
+    lists: float
+    mirrors: list[str]
+    keys: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -24,21 +34,20 @@ class Choices:
 
     def recall(self, version: str | None) -> str | None:
         """The cache key that `version` (None: the newest) led to, if that is known."""
-        key = self._known().get(version or _NEWEST)
-        return key if isinstance(key, str) else None
+        return self._known().get(version or _NEWEST)
 
     def keep(self, version: str | None, key: str) -> None:
         """Remember the cache key that `version` led to."""
         known = {**self._known(), version or _NEWEST: key}
-        record = {"lists": self.lists, "mirrors": mirrors.named(), "keys": known}
+        record = _Record(self.lists, mirrors.named(), known)
         aside = self.file.with_suffix(".new")
-        aside.write_text(json.dumps(record))
+        aside.write_text(json.dumps(asdict(record)))
         aside.replace(self.file)
 
-    def _known(self) -> dict[str, object]:
+    def _known(self) -> dict[str, str]:
         try:
-            record = json.loads(self.file.read_text())
+            record = shapes.read_json(self.file, _Record)
         except (OSError, ValueError):
             return {}
-        same = record.get("lists") == self.lists and record.get("mirrors") == mirrors.named()
-        return record["keys"] if same else {}
+        same = record.lists == self.lists and record.mirrors == mirrors.named()
+        return record.keys if same else {}

@@ -4,19 +4,16 @@
 from __future__ import annotations
 
 import re
-import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any
 
+from hotremove import shapes
 from hotremove.errors import UsageProblem
 from hotremove.observe.kernellog.report import Report, Reports
 from hotremove.observe.kernellog.rules import default_rules
-
-_KEYS = frozenset({"kind", "pattern", "reason", "expires", "kernel", "scenario"})
 
 
 @dataclass(frozen=True)
@@ -146,6 +143,31 @@ def judge(
     )
 
 
+@dataclass(frozen=True)
+class _Entry:
+    """What an [[allow]] table holds."""
+
+    expires: date
+    reason: str = ""
+    kind: str | None = None
+    pattern: str | None = None
+    kernel: str = "*"
+    scenario: str = "*"
+
+    def __post_init__(self) -> None:
+        if "" in (self.kind, self.pattern, self.kernel, self.scenario):
+            raise ValueError("an empty text says nothing: leave the key out")
+
+    def allowance(self, source: str) -> Allowance:
+        scope = Scope(self.kernel, self.scenario)
+        return Allowance(self.reason, self.kind, self.pattern, self.expires, scope, source)
+
+
+@dataclass(frozen=True)
+class _File:
+    allow: tuple[_Entry, ...] = ()
+
+
 def load_allowances(path: Path) -> tuple[Allowance, ...]:
     """Read an allow file: `[[allow]]` tables with `reason`, `expires`, and `kind` or `pattern`.
 
@@ -154,41 +176,9 @@ def load_allowances(path: Path) -> tuple[Allowance, ...]:
     Raises:
         UsageProblem: the file cannot be read or says something else; names the file and the entry.
     """
-    try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageProblem(f"cannot read allow file {path}: {_brief(error)}") from None
-    except tomllib.TOMLDecodeError as error:
-        raise UsageProblem(f"{path} is not TOML: {error}") from None
-    tables = document.get("allow", [])
-    if document.keys() - {"allow"} or not isinstance(tables, list):
-        raise UsageProblem(f"{path}: an allow file holds [[allow]] tables and nothing else")
-    return tuple(_allowance(f"{path}: entry {n}", table) for n, table in enumerate(tables, 1))
+    entries = shapes.read_toml(path, _File).allow
+    return tuple(one.allowance(f"{path}: allow {n}") for n, one in enumerate(entries, 1))
 
 
 def _first(allowances: Iterable[Allowance], report: Report) -> Allowance | None:
     return next((one for one in allowances if one.fits(report)), None)
-
-
-def _brief(error: Exception) -> str:
-    return (error.strerror if isinstance(error, OSError) else None) or str(error)
-
-
-def _allowance(source: str, table: Any) -> Allowance:
-    if not isinstance(table, dict):
-        raise UsageProblem(f"{source}: write it as a table under [[allow]]")
-    for key in table.keys() - _KEYS:
-        raise UsageProblem(f"{source}: unknown key `{key}`; known are {', '.join(sorted(_KEYS))}")
-    expires = table.get("expires")
-    if not isinstance(expires, date) or isinstance(expires, datetime):
-        raise UsageProblem(f"{source}: `expires` must be a date such as 2027-01-31, unquoted")
-    texts = {key: _text(source, table, key) for key in _KEYS - {"expires"} if key in table}
-    scope = Scope(texts.pop("kernel", "*"), texts.pop("scenario", "*"))
-    reason = texts.pop("reason", "")
-    return Allowance(reason, expires=expires, scope=scope, source=source, **texts)
-
-
-def _text(source: str, table: Mapping[str, Any], key: str) -> str:
-    if not isinstance(table[key], str) or not table[key]:
-        raise UsageProblem(f"{source}: `{key}` must be a text")
-    return str(table[key])

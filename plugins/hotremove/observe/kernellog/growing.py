@@ -149,7 +149,7 @@ class Growing:
         Two processors that print at once, in a log that does not name callers: neither can be
         told from the other, so both keep all lines until as many ends were seen as beginnings.
         """
-        if self.caller or self.ended or not self.fails or not self.ends.ends:
+        if self.caller or self.ended or not self.fails or not self.ends.end:
             return False
         then, now = self.clock, entry.seconds
         return then is None or now is None or abs(now - then) < _BREATH
@@ -223,7 +223,7 @@ class Growing:
             return rules.after.match(text) is not None
         if text[0] == " ":
             return True  # frames of a call trace, most lines of a report
-        if self.ends.ends and self.ends.ends.match(text):
+        if self.ends.end and self.ends.end.match(text):
             self.owed -= 1
             return True
         self.asks_processors |= text.startswith("Sending NMI")

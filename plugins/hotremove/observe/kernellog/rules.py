@@ -4,37 +4,19 @@
 from __future__ import annotations
 
 import re
-import tomllib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from importlib import resources
 from typing import Any
 
+from hotremove import shapes
 from hotremove.errors import UsageProblem
 from hotremove.observe.kernellog.logline import LogLine
 
 SEVERITIES = ("splat", "note")
-_KEYS: Mapping[str, type | tuple[type, ...]] = {
-    "name": str,
-    "kind": str,
-    "severity": str,
-    "needle": list,
-    "match": list,
-    "rank": int,
-    "joins": list,
-    "late": bool,
-    "single": bool,
-    "inner": bool,
-    "traced": bool,
-    "ends": str,
-    "slack": int,
-    "stamped": bool,
-    "example": list,
-}
 _NAMES = ("noise", "bystander", "interrupt")
 _LISTS = ("body", "after", "frame", "trace", "between", "past", *_NAMES)
-_FLAGS = ("rank", "late", "single", "inner", "traced", "slack", "stamped")
 _EXCEPTIONS = ("not_start", "suppress")
 
 
@@ -43,29 +25,89 @@ class Rule:
     """One way a report begins; `rules/splats.toml` explains each key.
 
     Attributes:
+        needle: fixed texts; a line without any of them cannot match.
+        match: regular expressions.
         severity: `splat` fails a scenario, `note` only informs.
-        needles: fixed texts; a line without any of them cannot match.
-        slack: lines in a row that are no part of a report before it is over.
         joins: kinds and names of rules whose open reports this line continues.
         inner: it begins a report only where none is open that it may stand in.
         traced: it is no report unless a call trace follows.
+        ends: regular expression of the line that ends the report; None where none has to.
+        slack: lines in a row that are no part of a report before it is over.
+        example: lines that match.
     """
 
     name: str
     kind: str
-    severity: str
-    needles: tuple[str, ...]
-    pattern: re.Pattern[str]
+    needle: tuple[str, ...]
+    match: tuple[str, ...]
+    severity: str = "splat"
     rank: int = 50
     joins: frozenset[str] = frozenset()
     late: bool = False
     single: bool = False
     inner: bool = False
     traced: bool = False
-    ends: re.Pattern[str] | None = None
+    ends: str | None = None
     slack: int = 3
     stamped: bool = False
-    examples: tuple[str, ...] = ()
+    example: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not (self.name and self.kind and self.needle and self.match and all(self.needle)):
+            raise ValueError("`name`, `kind`, `needle` and `match` must not be empty")
+        if self.severity not in SEVERITIES:
+            raise ValueError(f"severity is `splat` or `note`, not {self.severity!r}")
+        for one in (*self.match, self.ends or ""):
+            _compiled(one)
+
+    @property
+    def expression(self) -> str:
+        """One regular expression for all of `match`."""
+        return _alternatives(self.match)
+
+    @cached_property
+    def end(self) -> re.Pattern[str] | None:
+        """`ends`, ready for use."""
+        return _compiled(self.ends) if self.ends is not None else None
+
+
+@dataclass(frozen=True)
+class _Exception:
+    """A line that matches a rule and yet is none; each must say why it is there."""
+
+    match: str
+    reason: str
+
+    def __post_init__(self) -> None:
+        if not (self.match and self.reason):
+            raise ValueError("`match` and `reason` must not be empty")
+
+
+_Texts = str | tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _File:
+    """What a file of rules holds."""
+
+    rule: tuple[Rule, ...] = ()
+    body: _Texts = ()
+    after: _Texts = ()
+    frame: _Texts = ()
+    trace: _Texts = ()
+    between: _Texts = ()
+    past: _Texts = ()
+    noise: _Texts = ()
+    bystander: _Texts = ()
+    interrupt: _Texts = ()
+    not_start: tuple[_Exception, ...] = ()
+    suppress: tuple[_Exception, ...] = ()
+
+    def texts(self, key: str) -> list[str]:
+        """The regular expressions under a key, in whatever form they stand there."""
+        found = getattr(self, key)
+        one_or_more = [found] if isinstance(found, str) else found
+        return [one if isinstance(one, str) else one.match for one in one_or_more]
 
 
 class Names:
@@ -75,7 +117,7 @@ class Names:
     """
 
     def __init__(self, patterns: Iterable[str]) -> None:
-        match = _alternatives("names", patterns).fullmatch
+        match = _compiled(_alternatives(patterns)).fullmatch
         self._has = lru_cache(maxsize=65536)(lambda name: match(name) is not None)
 
     def __contains__(self, name: str) -> bool:
@@ -153,96 +195,32 @@ def make_rules(texts: Iterable[tuple[str, str]]) -> Rules:
     Raises:
         UsageProblem: a text says what no rule can say.
     """
-    rules: list[Rule] = []
-    lists: dict[str, list[str]] = {}
-    for name, text in texts:
-        document = _parsed(name, text)
-        rules += [_rule(name, table) for table in _tables(name, document, "rule")]
-        for key in _LISTS:
-            lists.setdefault(key, []).extend(_strings(name, document, key))
-        for key in _EXCEPTIONS:
-            lists.setdefault(key, []).extend(_exceptions(name, document, key))
+    files = [shapes.from_toml(name, text, _File) for name, text in texts]
+    rules = [rule for file in files for rule in file.rule]
     _check_names(rules)
-    names: dict[str, Any] = {key: Names(lists.pop(key, [])) for key in _NAMES}
-    patterns: dict[str, Any] = {key: _alternatives(key, found) for key, found in lists.items()}
     ranked = tuple(sorted(rules, key=lambda rule: -rule.rank))
+    found = {key: _joined(key, files) for key in (*_LISTS, *_EXCEPTIONS)}
     return Rules(
         rules=ranked,
         any_rule=_numbered(ranked, lambda _: True),
         unstamped_rule=_numbered(ranked, lambda rule: not rule.stamped),
         inner_rule=_numbered(ranked, lambda rule: rule.inner),
-        prefilter=re.compile(_trie(needle for rule in rules for needle in rule.needles)),
-        **names,
-        **patterns,
+        prefilter=re.compile(_trie(needle for rule in rules for needle in rule.needle)),
+        **found,
     )
 
 
-def _parsed(name: str, text: str) -> dict[str, Any]:
+def _joined(key: str, files: Iterable[_File]) -> Any:
+    """What all files have under a key, as the field of Rules holds it.
+
+    Raises:
+        UsageProblem: it is no regular expression.
+    """
+    texts = [text for file in files for text in file.texts(key)]
     try:
-        document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise UsageProblem(f"{name} is not TOML: {error}") from None
-    for key in document.keys() - {"rule", *_LISTS, *_EXCEPTIONS}:
-        raise UsageProblem(f"{name}: unknown key `{key}`")
-    return document
-
-
-def _exceptions(name: str, document: Mapping[str, Any], key: str) -> Iterator[str]:
-    """Expressions of [[not_start]] or [[suppress]]; each must say why it is there."""
-    for table in _tables(name, document, key):
-        if table.keys() != {"match", "reason"}:
-            raise UsageProblem(f"{name}: [[{key}]] has the keys `match` and `reason`, no others")
-        _text(name, table, "reason")
-        yield _text(name, table, "match")
-
-
-def _tables(name: str, document: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:
-    tables = document.get(key, [])
-    if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
-        raise UsageProblem(f"{name}: {key} must be written as [[{key}]]")
-    return tables
-
-
-def _strings(name: str, document: Mapping[str, Any], key: str) -> list[str]:
-    found = document.get(key, [])
-    strings = [found] if isinstance(found, str) else found
-    if not isinstance(strings, list) or not all(isinstance(one, str) for one in strings):
-        raise UsageProblem(f"{name}: {key} must be a text or a list of texts")
-    return strings
-
-
-def _text(name: str, table: Mapping[str, Any], key: str) -> str:
-    value = table.get(key)
-    if not isinstance(value, str) or not value:
-        raise UsageProblem(f"{name}: {table.get('name', 'an entry')} lacks the text `{key}`")
-    return value
-
-
-def _rule(file: str, table: Mapping[str, Any]) -> Rule:
-    name, kind = _text(file, table, "name"), _text(file, table, "kind")
-    where = f"{file}: rule {name}"
-    for key, value in table.items():
-        if key not in _KEYS:
-            raise UsageProblem(f"{where}: unknown key `{key}`")
-        if not isinstance(value, _KEYS[key]):
-            raise UsageProblem(f"{where}: `{key}` is of the wrong type")
-    needles, matches = _strings(where, table, "needle"), _strings(where, table, "match")
-    if not needles or not matches or not all(needles):
-        raise UsageProblem(f"{where}: `needle` and `match` must not be empty")
-    severity = table.get("severity", "splat")
-    if severity not in SEVERITIES:
-        raise UsageProblem(f"{where}: severity is `splat` or `note`, not {severity!r}")
-    return Rule(
-        name=name,
-        kind=kind,
-        severity=severity,
-        needles=tuple(needles),
-        pattern=_alternatives(where, matches),
-        joins=frozenset(_strings(where, table, "joins")),
-        ends=_alternatives(where, [table["ends"]]) if "ends" in table else None,
-        examples=tuple(_strings(where, table, "example")),
-        **{key: table[key] for key in _FLAGS if key in table},
-    )
+        return Names(texts) if key in _NAMES else _compiled(_alternatives(texts))
+    except ValueError as error:
+        raise UsageProblem(f"{key}: {error}") from None
 
 
 def _check_names(rules: Iterable[Rule]) -> None:
@@ -253,19 +231,27 @@ def _check_names(rules: Iterable[Rule]) -> None:
         seen.add(rule.name)
 
 
-def _alternatives(where: str, patterns: Iterable[str]) -> re.Pattern[str]:
+def _alternatives(patterns: Iterable[str]) -> str:
     """One expression for any of these; one that never matches when there are none."""
-    joined = "|".join(f"(?:{pattern})" for pattern in patterns) or r"(?!)"
+    return "|".join(f"(?:{pattern})" for pattern in patterns) or r"(?!)"
+
+
+def _compiled(pattern: str) -> re.Pattern[str]:
+    """The expression, ready for use.
+
+    Raises:
+        ValueError: it is none.
+    """
     try:
-        return re.compile(joined)
+        return re.compile(pattern)
     except re.error as error:
-        raise UsageProblem(f"{where}: not a regular expression: {error}") from None
+        raise ValueError(f"not a regular expression: {error}") from None
 
 
 def _numbered(rules: Iterable[Rule], wanted: Callable[[Rule], bool]) -> re.Pattern[str]:
     """The wanted rules in one expression; the first that matches is told by its group's name."""
     groups = [
-        f"(?P<r{place}>{rule.pattern.pattern})" for place, rule in enumerate(rules) if wanted(rule)
+        f"(?P<r{place}>{rule.expression})" for place, rule in enumerate(rules) if wanted(rule)
     ]
     return re.compile("|".join(groups) or r"(?!)")
 

@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 
+from hotremove import shapes
 from hotremove.observe.timeline import Doing
 
 _GAP = ".."
@@ -28,19 +29,16 @@ class Activity:
 
     def as_json(self) -> str:
         """For another process of this machine; the monotonic clock is the same for all."""
-        guests = [asdict(doing) if doing else None for doing in self.guests]
-        return json.dumps({"test": self.test, "guests": guests, "worker": self.worker})
+        return json.dumps(asdict(self))
 
     @classmethod
     def from_json(cls, text: str) -> Activity:
         """What `as_json` gave.
 
         Raises:
-            ValueError, KeyError, TypeError: it did not.
+            ValueError: it did not.
         """
-        facts = json.loads(text)
-        guests = tuple(Doing(**doing) if doing else None for doing in facts["guests"])
-        return cls(facts["test"], guests, facts["worker"])
+        return shapes.from_json(text, cls)
 
 
 def lines(activities: Iterable[Activity], now: float, width: int) -> list[str]:

@@ -216,5 +216,5 @@ def _file_of(folder: Path, worker: str) -> Path:
 def _read(path: Path) -> Activity | None:
     try:
         return Activity.from_json(path.read_text())
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError):
         return None
