@@ -4,9 +4,10 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import accumulate, islice
 
 from hotremove.observe.kernellog.logline import parse_record, split_records
 from hotremove.observe.pagedump.cause import Cause, cause_of
@@ -131,16 +132,18 @@ class DumpedPages:
 
     def _read(self, chunk: list[str]) -> None:
         text = "\n".join(chunk)
-        if not self._parser.idle or any(needle in text for needle in (*NEEDLES, _REFUSAL)):
-            self._read_lines(chunk)
+        begun = _lines_with(NEEDLES, text, chunk)
+        refused = _lines_with((_REFUSAL,), text, chunk)
+        if begun or refused or not self._parser.idle:
+            self._read_lines(chunk, begun, refused)
         self._lines += len(chunk)
 
-    def _read_lines(self, chunk: list[str]) -> None:
-        for number, raw in enumerate(chunk, self._lines + 1):
-            if not self._parser.idle or any(needle in raw for needle in NEEDLES):
-                for dump in self._parser.take(number, raw):
+    def _read_lines(self, chunk: list[str], begun: set[int], refused: set[int]) -> None:
+        for at, raw in enumerate(chunk):
+            if at in begun or not self._parser.idle:
+                for dump in self._parser.take(self._lines + at + 1, raw):
                     self._add(dump)
-            if _REFUSAL in raw:
+            if at in refused:
                 self._refuse(raw)
 
     def _end_dumps(self) -> None:
@@ -189,3 +192,17 @@ class DumpedPages:
 def _is_inside(pfn: int | None, start: int, end: int) -> bool:
     """Whether a page lies in a range of bytes, however large the machine's pages are."""
     return pfn is not None and any(start <= pfn << shift <= end for shift in _PAGE_SHIFTS)
+
+
+def _lines_with(needles: Iterable[str], text: str, chunk: list[str]) -> set[int]:
+    """Which lines of a stretch, whose joined `text` this is, hold one of the needles."""
+    found = [at for needle in needles for at in _places(needle, text)]
+    offsets = list(accumulate(len(line) + 1 for line in chunk)) if found else []
+    return {bisect_right(offsets, at) for at in found}
+
+
+def _places(needle: str, text: str) -> Iterator[int]:
+    at = text.find(needle)
+    while at >= 0:
+        yield at
+        at = text.find(needle, at + 1)
