@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a test can end in: the rows of docs/verdicts.md that need no guest, each run.
 
-The rows that need one are in tests/live/test_verdicts.py.
+The rows that need one are in tests/live/test_live_verdicts.py.
 """
 
 from __future__ import annotations
