@@ -12,6 +12,7 @@ from pathlib import Path
 from hotremove.cache import Cache, digest
 from hotremove.errors import GuestDied, GuestLost, HotremoveError
 from hotremove.guest import snapshot
+from hotremove.guest.deadlines import BOOT_DEADLINE
 from hotremove.guest.machine import Guest
 from hotremove.guest.plan import GuestPlan
 from hotremove.guest.snapshot import Snapshot
@@ -25,8 +26,6 @@ from hotremove.virt.hypervisor import Hypervisor
 from hotremove.virt.polling import wait_until
 from hotremove.virt.run_directory import RunDirectory
 
-# From power-on to the agent's greeting, in seconds: 4 s on an idle machine under TCG.
-BOOT_DEADLINE = 120.0
 # From a saved guest to the agent's answer, in seconds: 0.5 s on an idle machine.
 RESTORE_DEADLINE = 60.0
 # How often a guest is restored before it is booted instead.

@@ -7,13 +7,15 @@ What a test says whose host died under it is no verdict, whatever it is.
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from _pytest.runner import runtestprotocol
 
+from hotremove.plugin.pytest_private import forget_fixtures, run_phases
 from hotremove.plugin.stash import EVIDENCE, FAILED, FARM, GUEST, METER, NOTES, ROUNDS, SETTLED
-from hotremove.remote.slots import Loss
+
+if TYPE_CHECKING:
+    from hotremove.remote.slots import Loss
 
 MOVED = "moved"
 _LOSS = "hotremove_moved"
@@ -22,12 +24,18 @@ _LOSS = "hotremove_moved"
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
     """Run a test, on another host if the first one dies; elsewhere leave it to pytest."""
-    if not item.config.stash[FARM].options.hosts:
+    if not _has_hosts(item.config):
         return None
     item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
     _log(item, _reports(item, nextitem))
     item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
     return True
+
+
+def _has_hosts(config: pytest.Config) -> bool:
+    """Whether guests run on other machines; without a farm there are none."""
+    farm = config.stash.get(FARM, None)
+    return bool(farm and farm.options.hosts)
 
 
 def _reports(item: pytest.Item, nextitem: pytest.Item | None) -> list[pytest.TestReport]:
@@ -37,7 +45,7 @@ def _reports(item: pytest.Item, nextitem: pytest.Item | None) -> list[pytest.Tes
     """
     farm, deaths = item.config.stash[FARM], 0
     while True:
-        reports = runtestprotocol(item, nextitem=nextitem, log=False)
+        reports = run_phases(item, nextitem)
         failed = [report for report in reports if report.failed]
         loss = farm.leave_lost_host() if failed else None
         if not loss or (loss.host_died and deaths):
@@ -53,7 +61,7 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Tell at once of a setup that went well: should the worker be killed, it names the kernel."""
     report = yield
-    if item.config.stash[FARM].options.hosts and _is_told(report):
+    if _has_hosts(item.config) and _is_told(report):
         item.ihook.pytest_runtest_logreport(report=report)
     return report
 
@@ -84,7 +92,7 @@ def _forget(item: pytest.Item) -> None:
     for key in keys:
         if key in item.stash:
             del item.stash[key]
-    item._initrequest()  # type: ignore[attr-defined]
+    forget_fixtures(item)
 
 
 def _log(item: pytest.Item, reports: Sequence[pytest.TestReport]) -> None:

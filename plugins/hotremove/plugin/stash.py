@@ -15,15 +15,13 @@ if TYPE_CHECKING:
     from hotremove.plugin.rounds import Rounds
     from hotremove.results.evidence import Evidence
     from hotremove.session.farm import Farm
-    from hotremove.verdict.allowances import AllowanceBook, Settled, Terms
+    from hotremove.verdict.allowances import Settled, Terms
     from hotremove.verdict.row import Row
 
 FARM: pytest.StashKey[Farm] = pytest.StashKey()
 """On the config: the run's farm."""
 PROBLEM: pytest.StashKey[HotremoveError] = pytest.StashKey()
 """On the config: what went wrong while collecting, to be told when pytest can end the run."""
-BOOK: pytest.StashKey[AllowanceBook] = pytest.StashKey()
-"""On the config: how the allowances fared."""
 TERMS: pytest.StashKey[Terms] = pytest.StashKey()
 """On an item: which kernel reports it allows and expects."""
 ROW: pytest.StashKey[Row] = pytest.StashKey()
@@ -38,8 +36,6 @@ METER: pytest.StashKey[Meter] = pytest.StashKey()
 """On an item: what it measures costs with."""
 GUEST: pytest.StashKey[Guest] = pytest.StashKey()
 """On an item: the guest of its running test."""
-SHARES: pytest.StashKey[int] = pytest.StashKey()
-"""On the controller's config: how many shares of memory its workers have together."""
 KEPT: pytest.StashKey[list[str]] = pytest.StashKey()
 """On the config: how to reach guests of workers that live on."""
 NOTES: pytest.StashKey[list[str]] = pytest.StashKey()
