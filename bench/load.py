@@ -89,7 +89,8 @@ def many_runs(kernel: str, test: str, runs: int, workers: int) -> str:
         paths = os.pathsep.join((str(folder), os.environ.get("PYTHONPATH", "")))
         environment = {**os.environ, **own, "TMPDIR": str(temporary), "PYTHONPATH": paths}
         command = [sys.executable, "-m", "pytest", "-q", "-c", "tox.ini", "-p", "no:cacheprovider"]
-        command += ["-p", "load_watch", f"--artifacts={artifacts}", "--kernel", kernel, test]
+        command += ["-p", "load_watch", f"--hotremove-artifacts={artifacts}"]
+        command += ["--hotremove-kernel", kernel, test]
         command += ["-n", str(workers)] if workers > 1 else []
         start = time.monotonic()
         done = subprocess.run(

@@ -43,7 +43,8 @@ def test_first_guest(guest):
 
 def run_pytest(kernel: str, *words: str) -> None:
     """One pytest process; it must pass."""
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--kernel", kernel]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+    command += ["--hotremove-kernel", kernel]
     done = subprocess.run([*command, *words], cwd=CHECKOUT, capture_output=True, text=True)
     if done.returncode:
         raise SystemExit(f"the measured run failed:\n{done.stdout}{done.stderr}")
@@ -117,7 +118,7 @@ def main() -> int:
         return bare_boot(plan)
 
     def fresh() -> float:
-        return first_guest(kernel, "--fresh-boot")
+        return first_guest(kernel, "--hotremove-fresh-boot")
 
     good = [
         compare("first guest, restored", runs, lambda: first_guest(kernel), boot),

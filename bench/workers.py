@@ -24,7 +24,7 @@ WANTED = 1.7
 def run(kernel: str, *words: str) -> float:
     """Seconds of a whole pytest process; its verdicts must be good."""
     command = [sys.executable, "-m", "pytest", "-q", "-c", "tox.ini", "-p", "no:cacheprovider"]
-    command += ["scenarios", "-m", "hotremove", "--kernel", kernel, *words]
+    command += ["scenarios", "-m", "hotremove", "--hotremove-kernel", kernel, *words]
     start = time.monotonic()
     done = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True)
     if done.returncode:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What if two things happen at once, or one thing very often? Chance decides; --seed repeats it."""
+"""What if two things happen at once, or one thing very often? Chance decides; a seed repeats it."""
 
 import pytest
 

@@ -9,10 +9,14 @@ begins with ACCOUNT.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Generator
 
 import pytest
 
+# Plugins that are here to be run beside ours in other people's projects, not to shuffle or to time
+# the runs that tests start.
+os.environ["PYTEST_ADDOPTS"] = "-p no:randomly -p no:benchmark"
 ACCOUNT = "this account "
 
 

@@ -48,7 +48,7 @@ class Blocked(NotLookedAt):
 
 
 class Waived(NotLookedAt):
-    """Somebody asked to do without it (`--without`): verdict `waived`, repeated in the summary."""
+    """Somebody asked to do without it: verdict `waived`, repeated in the summary."""
 
 
 class GuestLost(HotremoveError):

@@ -1,24 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a user waits for: a bar or a spinner on a terminal, plain lines elsewhere."""
+"""What a user waits for: a bar or a spinner on a terminal, plain lines elsewhere.
+
+rich is imported when there is something to show: pytest imports this for everybody.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cache
+from typing import TYPE_CHECKING
 
-from rich.console import Console
-from rich.markup import escape
-from rich.progress import (
-    BarColumn,
-    DownloadColumn,
-    Progress,
-    ProgressColumn,
-    SpinnerColumn,
-    TaskID,
-    TextColumn,
-    TimeElapsedColumn,
-)
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress, ProgressColumn, TaskID
 
 _uncaptured: Callable[[], AbstractContextManager[None]] = nullcontext
 _worker = ""
@@ -38,6 +33,8 @@ def show_through(
 @cache
 def _console() -> Console:
     """Made when first used, uncaptured, so that it finds out what kind of terminal there is."""
+    from rich.console import Console
+
     return Console(stderr=True)
 
 
@@ -66,7 +63,7 @@ class Counter:
         """Show one more."""
         self._number += 1
         what, unit = self._text
-        text = escape(f"{what}: {self._number} {unit}, {latest}")
+        text = _plain(f"{what}: {self._number} {unit}, {latest}")
         self._progress.update(self._task, description=text)
 
 
@@ -84,8 +81,8 @@ def waiting(what: str) -> Iterator[None]:
             _print(f"{what} …")
             yield
             return
-        with Progress(*_turning(), console=_console(), transient=True) as progress:
-            progress.add_task(escape(what), total=None)
+        with _bars(*_turning()) as progress:
+            progress.add_task(_plain(what), total=None)
             yield
 
 
@@ -96,24 +93,41 @@ def counting(what: str, unit: str) -> Iterator[Counter]:
         quiet = _shows_lines()
         if quiet:
             _print(f"{what} …")
-        with Progress(*_turning(), console=_console(), transient=True, disable=quiet) as progress:
-            yield Counter(progress, progress.add_task(escape(what), total=None), what, unit)
+        with _bars(*_turning(), disable=quiet) as progress:
+            yield Counter(progress, progress.add_task(_plain(what), total=None), what, unit)
 
 
 @contextmanager
 def transfer(what: str, total: int | None) -> Iterator[Transfer]:
     """Show a download of `total` bytes (None when unknown)."""
+    from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeElapsedColumn
+
     text = TextColumn("{task.description}")
     columns = (text, BarColumn(), DownloadColumn(), TimeElapsedColumn())
     with _uncaptured():
         quiet = _shows_lines()
         if quiet:
             _print(f"{what} …")
-        with Progress(*columns, console=_console(), transient=True, disable=quiet) as progress:
-            yield Transfer(progress, progress.add_task(escape(what), total=total))
+        with _bars(*columns, disable=quiet) as progress:
+            yield Transfer(progress, progress.add_task(_plain(what), total=total))
+
+
+def _bars(*columns: ProgressColumn, disable: bool = False) -> Progress:
+    from rich.progress import Progress
+
+    return Progress(*columns, console=_console(), transient=True, disable=disable)
+
+
+def _plain(text: str) -> str:
+    """What rich shows as it is."""
+    from rich.markup import escape
+
+    return escape(text)
 
 
 def _turning() -> tuple[ProgressColumn, ...]:
+    from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
+
     return SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()
 
 

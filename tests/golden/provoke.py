@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Make real kernels complain and keep what they print as golden logs.
 
-    pytest -m hotremove tests/golden/provoke.py --kernel debian:bookworm [--kernel …] [-k list]
+    pytest -m hotremove tests/golden/provoke.py --hotremove-kernel debian:bookworm [-k list]
 
 Each fault runs in a guest of its own; what its console and its /dev/kmsg said from then on is
 written beside this file, as `real-FAULT-VERSION.log` and `real-FAULT-VERSION-kmsg.log`. The tests

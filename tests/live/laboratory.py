@@ -134,7 +134,7 @@ class Laboratory:
         (folder / "test_it.py").write_text(text)
         command = [*INTERRUPTIBLE, self.python, "-m", "pytest", "-p", "no:cacheprovider"]
         command += ["--color=no"]
-        command += ["--artifacts", "artifacts", *words, "test_it.py"]
+        command += ["--hotremove-artifacts=artifacts", *words, "test_it.py"]
         output = folder / "output.txt"
         with output.open("wb") as file:
             process = subprocess.Popen(

@@ -103,7 +103,7 @@ def test_git_bisect_finds_the_commit_that_lost_the_fix(repository: Repository, t
     repository.git("bisect", "start", "HEAD", start)
     step = [sys.executable, "-m", "hotremove.cli", "bisect-step", "--tree=."]
     step += [f"--config={fixed.image.parent}/config-{fixed.release}", "-k", "under_an_rdma"]
-    step += [f"--artifacts={tmp_path}/steps", "--pytest=--removal-deadline=5"]
+    step += [f"--artifacts={tmp_path}/steps", "--pytest=--hotremove-removal-deadline=5"]
     said = repository.git("bisect", "run", *step)
     assert f"{culprit} is the first bad commit" in said
     told = {

@@ -60,7 +60,9 @@ def test_a_guest_that_never_boots_is_lost_at_its_deadline(laboratory):
     laboratory.private_cache()
     topology = laboratory.folder / "never-boots.toml"
     topology.write_text(NEVER_BOOTS)
-    run = laboratory.run(WORKS, "--topology", str(topology), "--boot-deadline", "20")
+    run = laboratory.run(
+        WORKS, "--hotremove-topology", str(topology), "--hotremove-boot-deadline", "20"
+    )
     result = run.results["test_works"]
     assert result.verdict == "lost", run.text
     assert re.search("(silent for|within) 20 s; last on its console: ", result.message)

@@ -40,7 +40,7 @@ def test_debugs(guest):
 
 
 def test_a_failed_tests_guest_is_kept_and_can_be_attached_to(laboratory):
-    run = laboratory.run(FAILS, "--keep-guest")
+    run = laboratory.run(FAILS, "--hotremove-keep-guest")
     assert run.wait() == 1
     (directory,) = laboratory.temporary.glob("hotremove-*")
     (emulator,) = laboratory.emulators
@@ -65,7 +65,7 @@ def test_a_failed_tests_guest_is_kept_and_can_be_attached_to(laboratory):
 
 
 def test_no_guest_is_kept_of_tests_that_pass(laboratory):
-    assert laboratory.run(WORKS, "--keep-guest").wait() == 0
+    assert laboratory.run(WORKS, "--hotremove-keep-guest").wait() == 0
     laboratory.expect_nothing_left()
 
 
@@ -97,7 +97,7 @@ def test_gdb_stops_the_guest_before_the_test(laboratory):
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    run = laboratory.start(WORKS, "--gdb", str(port))
+    run = laboratory.start(WORKS, "--hotremove-gdb", str(port))
     until(lambda: "waiting for `gdb " in run.text, 120, "the invitation")
     assert run.process.poll() is None
     debugger = ["gdb", "-nx", "-batch", "-ex", f"target remote 127.0.0.1:{port}"]
@@ -114,7 +114,7 @@ def test_gdb_stops_the_guest_before_the_test(laboratory):
 
 def test_a_run_that_is_killed_leaves_its_kept_guests_alone(laboratory):
     source = FAILS.replace("    pass", "    guest.control.run('sleep 100', 100)")
-    run = laboratory.start(source, "--keep-guest")
+    run = laboratory.start(source, "--hotremove-keep-guest")
     until(lambda: [d for d in laboratory.temporary.glob("hotremove-*") if kept(d)], 120, "a keep")
     until(lambda: len(laboratory.emulators) == 2, 60, "the second guest")
     os.killpg(run.process.pid, signal.SIGKILL)

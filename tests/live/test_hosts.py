@@ -118,7 +118,7 @@ def guests_on(laboratory: Laboratory) -> set[str]:
 @pytest.mark.parametrize("machines", ["tls", "ssh", "tcp"], indirect=True)
 def test_remote_guests_tell_what_local_ones_tell(laboratory, machines, hosts):
     local = laboratory.run(SOURCE)
-    remote = laboratory.run(SOURCE, "-n", "4", f"--farm-hosts={hosts}")
+    remote = laboratory.run(SOURCE, "-n", "4", f"--hotremove-farm-hosts={hosts}")
     assert [row.verdict for row in local.rows] == ["pass", "pass", "fail", "fail"], local.text
     assert comparable(remote) == comparable(local), remote.text
     assert remote.wait() == local.wait() == 1
@@ -126,7 +126,9 @@ def test_remote_guests_tell_what_local_ones_tell(laboratory, machines, hosts):
     panic = remote.folder / "artifacts" / remote.rows[-1].evidence / "console.log"
     assert "some words 200" in panic.read_text()
     assert "Kernel Offset" in panic.read_text()  # the last line: panic=-1 leaves none for more
-    again = laboratory.run(SOURCE, f"--farm-hosts={hosts}", "--farm-label", "berta", "-n", "2")
+    again = laboratory.run(
+        SOURCE, f"--hotremove-farm-hosts={hosts}", "--hotremove-farm-label", "berta", "-n", "2"
+    )
     assert comparable(again) == comparable(local), again.text
     assert "once on" not in again.text, "a saved guest was not used again"
     assert not [pid for machine in machines for pid in machine.emulators()]
@@ -136,7 +138,7 @@ def test_remote_guests_tell_what_local_ones_tell(laboratory, machines, hosts):
 def verdicts(artifacts: Path, *words: str) -> dict[str, str]:
     """What the whole suite says of a kernel that passes it, by test."""
     command = [sys.executable, "-m", "pytest", "-q", "-c", "tox.ini", "-m", "hotremove"]
-    command += ["scenarios", "-p", "no:cacheprovider", f"--artifacts={artifacts}", *words]
+    command += ["scenarios", "-p", "no:cacheprovider", f"--hotremove-artifacts={artifacts}", *words]
     done = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-8000:] + done.stderr
     return {row.test: row.verdict for row in read_record(artifacts / "results.json")}
@@ -147,7 +149,7 @@ def test_the_suite_says_the_same_by_any_number_of_workers_here_and_there(tmp_pat
     alone = verdicts(tmp_path / "alone", "-n", "0")
     assert set(alone.values()) == {"pass", "absent", "not-applicable", "known-bug"}
     assert verdicts(tmp_path / "two", "-n", "2") == alone
-    assert verdicts(tmp_path / "remote", "-n", "4", f"--farm-hosts={hosts}") == alone
+    assert verdicts(tmp_path / "remote", "-n", "4", f"--hotremove-farm-hosts={hosts}") == alone
     assert not [pid for machine in machines for pid in machine.emulators()]
 
 
@@ -165,7 +167,7 @@ def test_the_suite_says_the_same_by_any_number_of_workers_here_and_there(tmp_pat
     indirect=["machines"],
 )
 def test_a_host_that_goes_costs_no_verdict(laboratory, machines, hosts, fault):
-    run = laboratory.start(WAITS, "-n", "2", f"--farm-hosts={hosts}")
+    run = laboratory.start(WAITS, "-n", "2", f"--hotremove-farm-hosts={hosts}")
     until(lambda: guests_on(laboratory) == {"anna", "berta"}, 180, "a guest on each host")
     shown = laboratory.command("hosts", str(hosts))
     assert shown.count("held by gw") == 2
@@ -181,7 +183,7 @@ def test_a_host_that_goes_costs_no_verdict(laboratory, machines, hosts, fault):
 
 @pytest.mark.nightly
 def test_a_killed_worker_leaves_its_slot_and_no_guest(laboratory, machines, hosts):
-    run = laboratory.start(WAITS, "-n", "2", f"--farm-hosts={hosts}")
+    run = laboratory.start(WAITS, "-n", "2", f"--hotremove-farm-hosts={hosts}")
     until(lambda: guests_on(laboratory) == {"anna", "berta"}, 180, "a guest on each host")
     for marker in laboratory.temporary.glob("on-berta-*"):
         os.kill(int(marker.name.rpartition("-")[2]), signal.SIGKILL)
@@ -196,7 +198,7 @@ def test_a_killed_worker_leaves_its_slot_and_no_guest(laboratory, machines, host
 def test_a_host_that_is_down_from_the_start_costs_no_verdict(laboratory, machines, hosts):
     machines[1].die()
     (laboratory.temporary / "go").touch()
-    run = laboratory.start(WAITS, "-n", "4", f"--farm-hosts={hosts}")
+    run = laboratory.start(WAITS, "-n", "4", f"--hotremove-farm-hosts={hosts}")
     assert run.wait(240) == 0, run.text
     assert [row.verdict for row in run.rows] == ["pass"] * 4
     assert guests_on(laboratory) == {"anna"}
@@ -206,7 +208,7 @@ def test_a_host_that_is_down_from_the_start_costs_no_verdict(laboratory, machine
 @pytest.mark.nightly
 def test_two_runs_share_the_hosts(laboratory, machines, hosts):
     (laboratory.temporary / "go").touch()
-    runs = [laboratory.start(WAITS, "-n", "4", f"--farm-hosts={hosts}") for _ in range(2)]
+    runs = [laboratory.start(WAITS, "-n", "4", f"--hotremove-farm-hosts={hosts}") for _ in range(2)]
     for run in runs:
         assert run.wait(300) == 0, run.text
         assert [row.verdict for row in run.rows] == ["pass"] * 4
@@ -218,11 +220,11 @@ def test_farms_that_know_nothing_of_each_other_leave_each_others_guests_alone(
     laboratory, other_laboratory, machines, hosts
 ):
     """Slots are locked in the cache, so that a run with another one finds them free."""
-    run = laboratory.start(WAITS, "-n", "2", f"--farm-hosts={hosts}")
+    run = laboratory.start(WAITS, "-n", "2", f"--hotremove-farm-hosts={hosts}")
     until(lambda: guests_on(laboratory) == {"anna", "berta"}, 180, "a guest on each host")
     other_laboratory.private_cache()
     (other_laboratory.temporary / "go").touch()
-    second = other_laboratory.run(WAITS, "-n", "2", f"--farm-hosts={hosts}")
+    second = other_laboratory.run(WAITS, "-n", "2", f"--hotremove-farm-hosts={hosts}")
     assert [row.verdict for row in second.rows] == ["pass"] * 4, second.text
     (laboratory.temporary / "go").touch()
     assert run.wait(180) == 0, run.text
@@ -233,7 +235,7 @@ def test_farms_that_know_nothing_of_each_other_leave_each_others_guests_alone(
 
 @pytest.mark.nightly
 def test_remote_guests_leave_their_worker_as_it_was(laboratory, machines, hosts):
-    run = laboratory.run(MANY, "-n", "1", f"--farm-hosts={hosts}")
+    run = laboratory.run(MANY, "-n", "1", f"--hotremove-farm-hosts={hosts}")
     assert [row.verdict for row in run.rows] == ["pass"] * 8, run.text
 
 
@@ -242,7 +244,9 @@ def test_a_saved_guest_goes_to_another_host(laboratory, machines, hosts):
     laboratory.private_cache()
     (laboratory.temporary / "go").touch()
     for name in ("anna", "berta"):
-        run = laboratory.run(WAITS, f"--farm-hosts={hosts}", "--farm-label", name)
+        run = laboratory.run(
+            WAITS, f"--hotremove-farm-hosts={hosts}", "--hotremove-farm-label", name
+        )
         assert [row.verdict for row in run.rows] == ["pass"] * 4, run.text
     assert "once on" not in run.text
     assert guests_on(laboratory) == {"anna", "berta"}

@@ -37,7 +37,14 @@ def run(folder: Path, scenarios: str, *words: str) -> subprocess.CompletedProces
     test = folder / "test_reports.py"
     test.write_text(scenarios)
     command = [sys.executable, "-m", "pytest", "-c", CHECKOUT / "tox.ini", "--rootdir", CHECKOUT]
-    command += ["-p", "no:cacheprovider", "--artifacts", folder / "artifacts", *words, test]
+    command += [
+        "-p",
+        "no:cacheprovider",
+        "--hotremove-artifacts",
+        folder / "artifacts",
+        *words,
+        test,
+    ]
     return subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, timeout=300)
 
 

@@ -14,7 +14,7 @@ CHECKS = Path(__file__).parent / "faults" / "modules.py"
 DEBUG = "debian-source:bookworm+lockdep+kasan+debug-vm"
 # A kernel that checks itself is slow, and the first run compiles it (seconds).
 WITH_A_BUILD = 4 * 3600
-SLOW = ("--boot-deadline", "600")
+SLOW = ("--hotremove-boot-deadline", "600")
 
 
 def nightly(*kernel: str):
@@ -35,7 +35,7 @@ def nightly(*kernel: str):
     ],
 )
 def test_modules(laboratory, source):
-    run = laboratory.run(CHECKS, "--kernel", source, *SLOW, seconds=WITH_A_BUILD)
+    run = laboratory.run(CHECKS, "--hotremove-kernel", source, *SLOW, seconds=WITH_A_BUILD)
     assert run.wait() == 0, run.text
     assert {row.verdict for row in run.rows} == {"pass"}, run.text
 
@@ -45,6 +45,6 @@ def test_minutes_of_random_requests_to_a_kernel_that_checks_itself(laboratory, m
     config = spec.resolve(DEBUG, Cache.default()).config
     assert {config[name] for name in ("PROVE_LOCKING", "KASAN", "DEBUG_VM")} == {"y"}
     monkeypatch.setenv("FUZZ_SECONDS", "300")
-    run = laboratory.run(CHECKS, "--kernel", DEBUG, *SLOW, "-k", "random", seconds=3600)
+    run = laboratory.run(CHECKS, "--hotremove-kernel", DEBUG, *SLOW, "-k", "random", seconds=3600)
     assert run.wait() == 0, run.text
     assert [row.verdict for row in run.rows] == ["pass", "pass"]

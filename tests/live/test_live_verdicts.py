@@ -101,7 +101,9 @@ ROWS = {
 def ended(tmp_path_factory):
     """The results of the scenarios above by name, and what was printed."""
     folder = tmp_path_factory.mktemp("verdicts")
-    done = run_pytest(folder, SCENARIOS, "--kernel", UNFIXED, "--expect", "lineage")
+    done = run_pytest(
+        folder, SCENARIOS, "--hotremove-kernel", UNFIXED, "--hotremove-expect", "lineage"
+    )
     rows = read_record(folder / "artifacts" / "results.json")
     return {row.test.rpartition("::")[2].partition("[")[0]: row for row in rows}, done.stdout
 

@@ -23,7 +23,7 @@ class Run:
 
     def __init__(self, artifacts: Path, *words: str) -> None:
         command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-m", "hotremove"]
-        command += ["scenarios", "--artifacts", str(artifacts), *words]
+        command += ["scenarios", "--hotremove-artifacts", str(artifacts), *words]
         self.done = subprocess.run(
             command, cwd=CHECKOUT, capture_output=True, text=True, timeout=400, check=False
         )
@@ -52,7 +52,14 @@ def test_a_fixed_kernel_passes_and_its_evidence_is_kept(tmp_path):
 
 
 def test_an_unfixed_kernel_fails_and_says_why(tmp_path):
-    run = Run(tmp_path, "--kernel", "debian:bullseye", "-k", "rdma_memory", "--removal-deadline=20")
+    run = Run(
+        tmp_path,
+        "--hotremove-kernel",
+        "debian:bullseye",
+        "-k",
+        "rdma_memory",
+        "--hotremove-removal-deadline=20",
+    )
     assert run.code == 1, run.output
     (result,) = run.results
     assert (result.verdict, result.outcome) == ("fail", "stuck")
@@ -73,7 +80,7 @@ def test_a_kernel_without_rxe_is_told_to_lack_it_by_the_options_name(tmp_path):
     release = resolve("debian:bookworm", Cache.default()).release
     cloud = f"debian:bookworm/{release.replace('-amd64', '-cloud-amd64')}"
     chosen = "under_an_rdma_memory_region or dimm_leaves_under_memory_that_nobody"
-    run = Run(tmp_path, "--kernel", cloud, "-k", chosen)
+    run = Run(tmp_path, "--hotremove-kernel", cloud, "-k", chosen)
     assert run.code == 0, run.output
     by_verdict = {result.verdict: result for result in run.results}
     assert set(by_verdict) == {"pass", "absent"}

@@ -28,7 +28,7 @@ def test_spliced(movable_dimm, vmsplice, time):
     [("debian:bullseye", ("fail", "stuck")), ("debian:bookworm", ("pass", "removed"))],
 )
 def test_twenty_runs_give_one_verdict(laboratory, spec, pinned):
-    run = laboratory.start(SCENARIOS, "--kernel", spec, "--removal-deadline=6")
+    run = laboratory.start(SCENARIOS, "--hotremove-kernel", spec, "--hotremove-removal-deadline=6")
     run.wait(1500)
     found = {"test_pinned": [], "test_spliced": []}
     for row in run.rows:

@@ -65,7 +65,9 @@ def test_an_ordinary_user_hot_removes_memory(laboratory):
     laboratory.user = NOBODY
     laboratory.python = interpreter(laboratory.environment)
     own(laboratory.temporary)
-    run = laboratory.run(SOURCE, "--kernel", f"dir:{folder / 'kernel'}", "--accel", "tcg")
+    run = laboratory.run(
+        SOURCE, "--hotremove-kernel", f"dir:{folder / 'kernel'}", "--hotremove-accel", "tcg"
+    )
     assert run.wait() == 0, run.text
     assert [row.verdict for row in run.rows] == ["pass"]
     laboratory.expect_nothing_left()

@@ -61,7 +61,9 @@ OVERDUE = f"the test took more than the {LIMIT} s it has as a whole"
 @pytest.fixture(scope="module")
 def overdue(module_laboratory):
     """One run of all of them."""
-    return module_laboratory.run(SCENARIOS, "-n", "3", f"--test-limit={LIMIT}", seconds=400)
+    return module_laboratory.run(
+        SCENARIOS, "-n", "3", f"--hotremove-test-limit={LIMIT}", seconds=400
+    )
 
 
 @pytest.mark.parametrize(

@@ -25,10 +25,10 @@ from hotremove.results.record import Record, read_whole
 pytestmark = pytest.mark.live
 
 JUNIT = etree.XMLSchema(file=str(CHECKOUT / "tests/unit/junit.xsd"))
-SHORT = ("-k", "under_an_rdma_memory_region or unpinned_dimm", "--removal-deadline=5")
+SHORT = ("-k", "under_an_rdma_memory_region or unpinned_dimm", "--hotremove-removal-deadline=5")
 RUNS = {
     "two scenarios": (("bullseye", "bookworm"), SHORT),
-    "the suite": (("bullseye", "bookworm", "trixie"), ("--prove",)),
+    "the suite": (("bullseye", "bookworm", "trixie"), ("--hotremove-prove",)),
 }
 FIX = "d1e153fea2a8"
 
@@ -64,7 +64,11 @@ def runs(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     made = Runs(tmp_path_factory.mktemp("runs"))
     for suite in suites:
         command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-m", "hotremove"]
-        command += ["scenarios", f"--kernel=debian:{suite}", f"--artifacts={made.folder / suite}"]
+        command += [
+            "scenarios",
+            f"--hotremove-kernel=debian:{suite}",
+            f"--hotremove-artifacts={made.folder / suite}",
+        ]
         command += [f"--junitxml={made.folder / suite}.xml", *words]
         done = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True)
         assert done.returncode == (suite == "bullseye"), done.stdout + done.stderr

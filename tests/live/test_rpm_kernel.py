@@ -105,7 +105,7 @@ def test_a_scenario_runs_on_packages_of_rpmbuild(
     packages: dict[str, Path], laboratory: Laboratory
 ) -> None:
     given = f"rpm:{packages['core']},{packages['modules']}"
-    run = laboratory.run(SCENARIO, "--kernel", given)
+    run = laboratory.run(SCENARIO, "--hotremove-kernel", given)
     assert run.wait() == 0, run.text
     assert [row.verdict for row in run.rows] == ["pass"]
     assert "= 6.1." in run.text

@@ -56,7 +56,7 @@ def test_an_interrupt_during_a_boot_leaves_nothing(laboratory):
     laboratory.private_cache()
     topology = laboratory.folder / "never-boots.toml"
     topology.write_text(NEVER_BOOTS)
-    run = laboratory.start(WORKS, "--topology", str(topology))
+    run = laboratory.start(WORKS, "--hotremove-topology", str(topology))
     until(lambda: laboratory.emulators, 60, "a guest that boots")
     run.process.send_signal(signal.SIGINT)
     assert run.wait(60) == 2, run.text

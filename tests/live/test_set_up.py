@@ -64,11 +64,11 @@ def test_a_kernel_whose_configuration_nobody_has(laboratory, tmp_path):
     (folder / "lib/modules").mkdir(parents=True)
     (folder / f"vmlinuz-{cloud.release}").symlink_to(cloud.image)
     (folder / "lib/modules" / cloud.release).symlink_to(cloud.modules)
-    run = laboratory.run(FAULTS / "unknown_config.py", "--kernel", f"dir:{folder}")
+    run = laboratory.run(FAULTS / "unknown_config.py", "--hotremove-kernel", f"dir:{folder}")
     assert [row.verdict for row in run.rows] == ["pass"], run.text
 
 
 @pytest.mark.nightly
 def test_a_kernel_that_tells_its_configuration(laboratory):
-    run = laboratory.run(FAULTS / "told_config.py", "--kernel", "debian-source:bookworm")
+    run = laboratory.run(FAULTS / "told_config.py", "--hotremove-kernel", "debian-source:bookworm")
     assert [row.verdict for row in run.rows] == ["pass"], run.text

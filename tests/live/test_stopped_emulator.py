@@ -20,7 +20,7 @@ EARLY = 0.15
 
 @pytest.mark.parametrize(
     ("words", "told"),
-    [((), "restoring a guest"), (("--fresh-boot",), "starting a guest")],
+    [((), "restoring a guest"), (("--hotremove-fresh-boot",), "starting a guest")],
     ids=["restored", "booted"],
 )
 def test_one_that_stops_while_libvirt_starts_it_is_lost_within_two_minutes(laboratory, words, told):

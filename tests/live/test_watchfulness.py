@@ -72,6 +72,6 @@ def test_row_22_notices_folios_off_the_lru_and_one_pinner_does_not(laboratory, m
     """On a kernel that has a function to break for it: Debian's compiler inlines that of 6.1."""
     paths = (str(CHECKOUT), os.environ.get("PYTHONPATH", ""))
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(paths))
-    run = laboratory.run(OFF_LRU, "--kernel", "debian:trixie", seconds=900)
+    run = laboratory.run(OFF_LRU, "--hotremove-kernel", "debian:trixie", seconds=900)
     assert run.wait() == 0, run.text
     assert [row.verdict for row in run.rows] == ["pass", "pass"], run.text

@@ -126,7 +126,7 @@ def test_an_interrupt_ends_all_workers(laboratory):
 def test_a_kept_guest_of_a_worker_is_told(laboratory):
     failing = SOURCE.split("\n\n\n")
     source = "\n\n\n".join((failing[0], failing[2]))
-    run = laboratory.run(source, "-n", "1", "--keep-guest")
+    run = laboratory.run(source, "-n", "1", "--hotremove-keep-guest")
     try:
         assert "hotremove attach /" in run.text
         assert len(laboratory.emulators) == 1

@@ -11,6 +11,23 @@ from pathlib import Path
 import kernel_samples as samples
 import pytest
 
+# Imported before any run: pytester forgets what a run in this process is the first to import, and a
+# test that changes it would change what the next run does not see.
+import hotremove.plugin.foresight
+import hotremove.plugin.report_check
+import hotremove.plugin.reporting
+import hotremove.scenario
+import hotremove.session.failures
+import hotremove.session.farm
+import hotremove.verdict.overdue  # noqa: F401
+
+# hypothesis is imported anew in each run's end, which takes a second; the others are here for other
+# people's projects, and would shuffle tests and print headers.
+WITHOUT = ("hypothesispytest", "randomly", "benchmark")
+PLUGINS = (
+    *(word for name in WITHOUT for word in ("-p", f"no:{name}")),
+    *("-p", "hotremove.plugin.short_options"),
+)
 ROOT = Path(__file__).resolve().parents[2]
 SCENARIO = """
 import pytest
@@ -65,8 +82,7 @@ def run(pytester: pytest.Pytester, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     def go(*words: str | Path) -> Ended:
         if not list(pytester.path.glob("test_*.py")):
             pytester.makepyfile(test_it=SCENARIO)
-        # Unloaded, as hypothesis is imported anew in each run's end: a second.
-        result = pytester.runpytest_inprocess("-p", "no:hypothesispytest", *words)
+        result = pytester.runpytest_inprocess(*PLUGINS, *words)
         return Ended(result.ret, result.stdout.str(), result.stderr.str())
 
     return go

@@ -63,11 +63,11 @@ def test_a_foreign_package(run, tmp_path: Path) -> None:
         (("--removal-deadline", "-3"), "a removal deadline of -3 s makes no sense"),
         (("--removal-deadline", "nan"), "a removal deadline of nan s makes no sense"),
         (("-o", "hotremove_removal_deadline=soon"), "hotremove_removal_deadline = soon"),
-        (("--seed", "-1"), "--seed -1: a seed is not negative"),
+        (("--seed", "-1"), "--hotremove-seed -1: a seed is not negative"),
         (("--rounds", "0"), "hotremove_rounds = 0: a number from 1 to 100000"),
         (("-o", "hotremove_rounds=many"), "hotremove_rounds = many: a number from 1"),
         (("--changelog", "/nowhere/changelog"), "changelog /nowhere/changelog: No such file"),
-        (("--has", "d1e153fea2a8", "--lacks", "d1e153fea2a8"), "said to be there (--has) and not"),
+        (("--has", "d1e153fea2a8", "--lacks", "d1e153fea2a8"), "said to be there (has) and not"),
         (("-o", "hotremove_accel=xen"), "hotremove_accel = xen: one of auto, kvm, tcg"),
     ],
 )
@@ -123,14 +123,16 @@ def test_a_cache_that_may_not_be_written(
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 def test_a_record_that_finds_no_space(
-    run, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+    run, pytester: pytest.Pytester, kernel_image: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(_config: pytest.Config) -> None:
         Path("/dev/full").write_text("record")
 
+    monkeypatch.setattr("hotremove.session.farm.Farm.prepare", lambda farm: None)
+    monkeypatch.setattr("hotremove.plugin.reporting.header", lambda farm: [])
     monkeypatch.setattr("hotremove.plugin.reporting.write", full)
-    pytester.makepyfile("def test_plain():\n    pass\n")
-    done = run()
+    pytester.makepyfile("def test_it(kernel):\n    pass\n")
+    done = run("--kernel", f"image:{kernel_image}")
     assert done.code == 4
     told = "hotremove: no disk space left while writing the record of the run: free some"
     assert done.err.startswith(told)
@@ -138,7 +140,7 @@ def test_a_record_that_finds_no_space(
 
 def test_artifacts_that_cannot_be_written(run, kernel_image: Path) -> None:
     done = run("--kernel", f"image:{kernel_image}", "--artifacts", kernel_image / "evidence")
-    assert "--artifacts" in done.complaint
+    assert "--hotremove-artifacts" in done.complaint
 
 
 def test_nobodys_run_is_stopped_by_what_it_does_not_use(run, pytester: pytest.Pytester) -> None:

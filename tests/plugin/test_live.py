@@ -70,7 +70,7 @@ def make_command(folder: Path) -> list[str]:
     (folder / "test_it.py").write_text(TESTS)
     (folder / "bzImage").write_bytes(samples.image())
     words = ["-p", "no:cacheprovider", "-p", "no:hypothesispytest", "--kernel=image:bzImage"]
-    return [sys.executable, "-m", "pytest", "--rootdir=.", *words, "--tb=line"]
+    return [sys.executable, "-m", "pytest", "--rootdir=.", *words, "--tb=short"]
 
 
 def environment(tmp_path: Path, **changed: str) -> dict[str, str]:
@@ -83,7 +83,7 @@ class Seen:
     """What a terminal showed: every state of its screen, and the last."""
 
     def __init__(self, child: pexpect.spawn) -> None:
-        self.screen = pyte.Screen(80, 24)
+        self.screen = pyte.Screen(80, 40)
         self.states: list[str] = []
         self.raw = ""
         stream = pyte.Stream(self.screen)
@@ -107,7 +107,7 @@ def on_a_terminal(command: list[str], tmp_path: Path, *words: str, **changed: st
         [*command[1:], *words],
         cwd=str(tmp_path),
         env=environment(tmp_path, **changed),
-        dimensions=(24, 80),
+        dimensions=(40, 80),
         encoding="utf-8",
         timeout=60,
     )
@@ -145,7 +145,7 @@ def test_a_debugger_has_the_terminal_to_itself(tmp_path: Path) -> None:
         command[1:],
         cwd=str(tmp_path),
         env=environment(tmp_path),
-        dimensions=(24, 80),
+        dimensions=(40, 80),
         encoding="utf-8",
         timeout=60,
     )

@@ -36,18 +36,21 @@ def test_the_options_are_those_of_help(run) -> None:
     told = run("--help").out.split("memory hot-remove farm:")[1]
     options = re.findall(r"^  (--[\w-]+)(?:=(\S+))?", told.split("\n\n")[0], re.MULTILINE)
     known = [f"{name} {value}".strip() for name, value in options]
-    rows = [row[0] for row in cells(README, "Options")]
-    assert sorted(re.findall(r"`(.+?)`", " ".join(rows))) == sorted(known)
+    rows = cells(README, "Options")
+    listed = re.findall(r"`(.+?)`", " ".join(row[0] for row in rows))
+    assert sorted(listed) == sorted(known)
+    short = re.findall(r"`(.+?)`", " ".join(row[1] for row in rows))
+    assert short == [f"--{one.split()[0].removeprefix('--hotremove-')}" for one in listed]
 
 
 def test_the_ini_keys_are_those_of_help(run) -> None:
     keys = re.findall(r"^  (hotremove_\w+) \(", run("--help").out, re.MULTILINE)
-    assert sorted(row[1].strip("`") for row in cells(README, "Options") if row[1]) == sorted(keys)
+    assert sorted(row[2].strip("`") for row in cells(README, "Options") if row[2]) == sorted(keys)
 
 
 def test_the_defaults_are_those_of_the_plugin(run, pytester: pytest.Pytester) -> None:
     config = pytester.parseconfig("-p", "no:hypothesispytest")
-    for _, key, default, _ in cells(README, "Options"):
+    for _, _, key, default, _ in cells(README, "Options"):
         if "`" in default:
             found = config.getini(key.strip("`"))
             assert default.strip("`") == (found[0] if isinstance(found, list) else found)

@@ -7,9 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from hotremove.resources import source_folder
 from hotremove.session import capacity
 
 pytest_plugins = ["pytester"]
+
+SUITE = source_folder("scenarios")
 
 
 @pytest.mark.parametrize(
@@ -43,12 +46,11 @@ def test_all_workers_have_the_controllers_seed(run, pytester: pytest.Pytester) -
     pytester.makepyfile(
         """
         import pytest
-        from hotremove.plugin.workers import worker_id
-        from hotremove.plugin.farm import FARM
+        from hotremove.plugin.run import farm_of, worker_id
 
         @pytest.mark.parametrize("number", range(4))
         def test_it(number, pytestconfig):
-            seed = pytestconfig.stash[FARM].options.seed
+            seed = farm_of(pytestconfig).options.seed
             open(f"{worker_id(pytestconfig)}.seed", "w").write(str(seed))
         """
     )
@@ -64,8 +66,9 @@ def test_all_workers_have_the_controllers_seed(run, pytester: pytest.Pytester) -
         (("-m", "hotremove"), 1 << 20, 3),
         (("-m", "hotremove"), 5000, 2),
         (("-m", "hotremove"), 100, 1),
-        (("scenarios",), 5000, 2),
-        (("-m", "hotremove", "--gdb", "1234"), 1 << 20, 0),
+        ((str(SUITE),), 5000, 2),
+        (("--hotremove-rounds=7",), 5000, 2),
+        (("-m", "hotremove", "--hotremove-gdb", "1234"), 1 << 20, 0),
     ],
 )
 def test_auto_takes_what_has_a_core_and_memory(
@@ -81,7 +84,9 @@ def test_auto_is_xdists_own_for_tests_without_guests(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(capacity, "cores", lambda: 12345)
-    config = pytester.parseconfig("-p", "no:hypothesispytest", "-n", "auto")
+    """Even below a folder of theirs that is called as ours is."""
+    pytester.mkdir("scenarios")
+    config = pytester.parseconfig("-p", "no:hypothesispytest", "-n", "auto", "scenarios")
     assert config.hook.pytest_xdist_auto_num_workers(config=config) < 12345
 
 
@@ -92,12 +97,12 @@ def test_auto_is_xdists_own_for_tests_without_guests(
         ("[[host]]\nname = 'a'", ("-n", "auto"), "host 'a': `uri` is missing"),
         ("{a}slots = 2", ("-n", "3"), "-n 3: the hosts have 2 slots"),
         ("{a}", ("--farm-label", "big"), "no host carries the labels big"),
-        ("{a}", ("--gdb", "1234"), "--gdb does not go with --farm-hosts"),
-        ("{a}", ("--keep-guest",), "--keep-guest does not go with --farm-hosts"),
+        ("{a}", ("--gdb", "1234"), "--hotremove-gdb does not go with --hotremove-farm-hosts"),
+        ("{a}", ("--keep-guest",), "--hotremove-keep-guest does not go with --hotremove-farm"),
         ("{a}", ("--device", "vfio=host:0000:65:00.0"), "guests are to run on another"),
-        ("{a}", ("--farm-uri", "qemu:///system"), "--farm-uri (ini: hotremove_uri) does not go"),
-        ("{a}", ("--accel", "kvm"), "does not go with --farm-hosts: hosts.toml says who"),
-        ("{a}", ("--reruns", "1"), "--reruns does not go with --farm-hosts"),
+        ("{a}", ("--farm-uri", "qemu:///system"), "farm-uri (ini: hotremove_uri) does not go"),
+        ("{a}", ("--accel", "kvm"), "does not go with --hotremove-farm-hosts: hosts.toml says who"),
+        ("{a}", ("--reruns", "1"), "--reruns does not go with --hotremove-farm-hosts"),
         ("{a}", (), "no host of 1 is to be had: a: host a: 127.0.0.1:9: Connection refused"),
     ],
 )
@@ -112,11 +117,11 @@ def test_hosts_that_make_no_sense(run, kernel_image: Path, tmp_path: Path, text,
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (("--farm-label", "big"), "--farm-label big: hosts come from --farm-hosts"),
+        (("--farm-label", "big"), "farm-label big: hosts come from --hotremove-farm-hosts"),
         (("--farm-hosts", "/nowhere.toml"), "/nowhere.toml: No such file or directory"),
         (("--device", "vfio=0000:65:00.0"), "write rdma=host:0000:65:00.0 or vfio=host:"),
         (("--device", "vfio=host:ffff:65:00.0"), "this machine has no PCI device ffff:65:00.0"),
-        (("--device", "vfio=host:0000:65:00.0") * 2, "--device: one of a kind"),
+        (("--device", "vfio=host:0000:65:00.0") * 2, "--hotremove-device: one of a kind"),
         (("-n", "2", "--device", "vfio=host:0000:65:00.0"), "only one guest can have it"),
     ],
 )
@@ -133,7 +138,7 @@ def test_hosts_and_devices_that_are_not_to_be_had(run, kernel_image: Path, words
             ("--device", "vfio=host:0000:65:00.0"),
             "guests are to run on anot",
         ),
-        ("uri = qemu:///system", ("--farm-hosts", "hosts.toml"), "--farm-uri (ini: hotremove_uri)"),
+        ("uri = qemu:///system", ("--farm-hosts", "hosts.toml"), "farm-uri (ini: hotremove_uri)"),
         ("uri = qemu:///system", ("--farm-uri=", "--farm-hosts", "hosts.toml"), "nowhere"),
     ],
 )
@@ -152,11 +157,11 @@ import dataclasses
 import pytest
 from hotremove.remote.hosts import Host
 from hotremove.remote.slots import HostLoss
-from hotremove.plugin.farm import FARM
+from hotremove.plugin.run import farm_of
 
 @pytest.hookimpl(trylast=True)
 def pytest_configure(config):
-    farm = config.stash[FARM]
+    farm = farm_of(config)
     farm.options = dataclasses.replace(farm.options, hosts=(Host("berta", "qemu:///system"),))
     losses = [HostLoss("berta", died) for died in {deaths}]
     farm.leave_lost_host = lambda: losses.pop() if losses else None

@@ -30,10 +30,10 @@ def test_another_seed_or_test_has_other_chances():
 
 def test_where_a_test_was_is_told():
     rounds = Rounds(7, 3, "test_a")
-    assert str(rounds) == "with --seed 7"
+    assert str(rounds) == "with --hotremove-seed 7"
     for _ in rounds:
-        assert str(rounds).endswith("of 3, with --seed 7")
-    assert str(rounds) == "in round 3 of 3, with --seed 7"
+        assert str(rounds).endswith("of 3, with --hotremove-seed 7")
+    assert str(rounds) == "in round 3 of 3, with --hotremove-seed 7"
 
 
 def test_a_failure_names_its_round_and_seed():
@@ -47,7 +47,7 @@ def test_a_failure_names_its_round_and_seed():
 
     with pytest.raises(ValueError, match=r"what went wrong") as caught:
         fail()
-    assert caught.value.__notes__ == ["in round 1 of 3, with --seed 42"]
+    assert caught.value.__notes__ == ["in round 1 of 3, with --hotremove-seed 42"]
 
 
 @pytest.mark.parametrize("size", [MIB, 5 * MIB, 5 * MIB + 8])

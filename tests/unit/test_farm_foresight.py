@@ -10,7 +10,7 @@ import pytest
 from hotremove.errors import Blocked, CapabilityAbsent, HostProblem
 from hotremove.kernels.kernel import HeadersSource, Kernel
 from hotremove.plugin import foresight
-from hotremove.plugin.parametrize import wants_modules
+from hotremove.plugin.parametrize import FIX, KERNEL, PINNER, wants_modules
 from hotremove.session import farm as farms
 from hotremove.session.farm import Farm
 from hotremove.session.options import Options
@@ -30,8 +30,8 @@ GONE = "linux-headers-6.12.43+deb12-amd64 is not in bookworm-backports any more"
 def item(number, *fixtures, **parameters):
     marker = SimpleNamespace(args=(number, f"row {number}"), kwargs={})
     return SimpleNamespace(
-        fixturenames=("guest", "kernel", *fixtures),
-        callspec=SimpleNamespace(params={"kernel": OLD, **parameters}),
+        fixturenames=("guest", KERNEL, *fixtures),
+        callspec=SimpleNamespace(params={KERNEL: OLD, **parameters}),
         get_closest_marker=lambda name: marker if name == "scenario" else None,
     )
 
@@ -39,10 +39,10 @@ def item(number, *fixtures, **parameters):
 ITEMS = [
     item(1, "rdma"),
     item(26, "pin_hold"),
-    item(34, "pinner", pinner="umem"),
-    item(35, "pinner", pinner="vfio"),
+    item(34, "pinner", **{PINNER: "umem"}),
+    item(35, "pinner", **{PINNER: "vfio"}),
     item(17, "pin_hold"),
-    item(34, "pinner", pinner="mediated"),
+    item(34, "pinner", **{PINNER: "mediated"}),
 ]
 
 
@@ -61,7 +61,8 @@ def no_headers(monkeypatch):
 
 def test_one_line_says_which_rows_need_modules_and_why_there_are_none(farm, no_headers):
     assert list(foresight.obstacles(farm, ITEMS)) == [
-        f"{OLD.spec}: rows 17, 26, 34 need modules; {GONE}: --without modules runs the rest"
+        f"{OLD.spec}: rows 17, 26, 34 need modules; {GONE}: "
+        "--hotremove-without modules runs the rest"
     ]
 
 
@@ -78,15 +79,16 @@ def test_nothing_is_said_to_somebody_who_does_without(farm, no_headers):
 
 
 def test_with_the_fix_turned_off_every_row_needs_a_module():
-    assert not wants_modules(item(1, "rdma", fix=True))
-    assert wants_modules(item(1, "rdma", fix=False))
+    assert not wants_modules(item(1, "rdma", **{FIX: True}))
+    assert wants_modules(item(1, "rdma", **{FIX: False}))
 
 
 def test_nothing_is_built_that_is_known_to_be_impossible(farm, no_headers, monkeypatch):
     monkeypatch.setattr(farms, "build_kmods", None)
     for _ in range(2):
         with pytest.raises(
-            Blocked, match=f"^{GONE}; --without modules runs the rest$".replace("+", "[+]")
+            Blocked,
+            match=f"^{GONE}; --hotremove-without modules runs the rest$".replace("+", "[+]"),
         ):
             farm.kmods(OLD)
 
@@ -102,7 +104,9 @@ def test_modules_are_tried_once_in_a_run(farm, monkeypatch, kind):
     monkeypatch.setattr(farms, "find_obstacle", lambda kernel, cache: None)
     monkeypatch.setattr(farms, "build_kmods", build)
     for _ in range(3):
-        with pytest.raises(Blocked, match=r"^cc: error: unknown option; --without modules"):
+        with pytest.raises(
+            Blocked, match=r"^cc: error: unknown option; --hotremove-without modules"
+        ):
             farm.kmods(OLD)
     assert tried == [OLD]
 

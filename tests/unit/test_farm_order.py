@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from hotremove.plugin.farm import FARM
+from hotremove.plugin.parametrize import KERNEL
 from hotremove.plugin.workers import pytest_collection_modifyitems as order
 
 
@@ -13,7 +14,8 @@ def item(name, kernel, topology=None):
     mark = SimpleNamespace(args=(topology,)) if topology else None
     return SimpleNamespace(
         name=name,
-        callspec=SimpleNamespace(params={"kernel": kernel}),
+        fixturenames=[KERNEL],
+        callspec=SimpleNamespace(params={KERNEL: kernel}),
         get_closest_marker=lambda _name: mark,
     )
 

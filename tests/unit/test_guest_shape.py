@@ -236,7 +236,7 @@ def test_what_a_probe_found_is_remembered(tmp_path, monkeypatch):
         found = accelerator.choose("auto", emulator, Path("/k"), cache)
         assert found == accelerator.Accelerator("tcg", "KVM fails here: broken")
     assert (tmp_path / "qemu.log").read_text() == "once\n"
-    with pytest.raises(UsageProblem, match="--accel kvm: KVM fails here: broken"):
+    with pytest.raises(UsageProblem, match="--hotremove-accel kvm: KVM fails here: broken"):
         accelerator.choose("kvm", emulator, Path("/k"), cache)
 
 
@@ -289,5 +289,5 @@ def test_a_guest_with_a_boot_task_is_another_guest(tmp_path):
 
 def test_instructions_are_not_counted_where_only_kvm_may_be_used(tmp_path):
     options = Options(("host",), "movable-node", "kvm", None, None, 30, False)
-    with pytest.raises(Blocked, match="--accel kvm: only TCG counts instructions"):
+    with pytest.raises(Blocked, match="--hotremove-accel kvm: only TCG counts instructions"):
         Farm(options).plan(make_plan(tmp_path).image.kernel, load_topology("icount"))

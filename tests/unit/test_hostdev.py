@@ -103,7 +103,7 @@ def test_no_driver_of_the_host_is_unbound_without_being_told_to(sysfs):
         look(sysfs)
     assert look(sysfs, rebind=True).rebound
     sysfs.add(VF, group=8)
-    with pytest.raises(UsageProblem, match="no driver has it; --rebind-devices"):
+    with pytest.raises(UsageProblem, match="no driver has it; --hotremove-rebind-devices"):
         look(sysfs, address=VF)
     assert (sysfs.bus / "drivers/mlx5_core/unbind").read_text() == ""
 

@@ -97,7 +97,9 @@ def step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
 
     def suite(command: list[str], deadline: float) -> int:
         runs.append(command)
-        (folder,) = (word.partition("=")[2] for word in command if word.startswith("--artifacts"))
+        (folder,) = (
+            word.partition("=")[2] for word in command if word.startswith("--hotremove-artifacts")
+        )
         Path(folder).mkdir(parents=True, exist_ok=True)
         write_record(Path(folder), Record((make_result(),)))
         return 0
@@ -123,7 +125,7 @@ def test_a_commit_that_builds_and_passes_is_good(step, tmp_path: Path):
         f"--kernel=image:{tmp_path}/new", "-k", "rdma", f"--build=cd {tmp_path} && cp bzImage new"
     )
     assert (code, told) == (0, "bisect-step: good (0): 6.1.192-2: 1 of 1 tests passed")
-    assert "--expect=strict" in step.runs[0]
+    assert "--hotremove-expect=strict" in step.runs[0]
     assert step.runs[0][step.runs[0].index("-k") + 1] == "rdma"
 
 

@@ -203,7 +203,7 @@ def suite(monkeypatch: pytest.MonkeyPatch):
         def run(self, command: list[str]) -> int:
             self.commands.append(command)
             if self.results:
-                (word,) = (word for word in command if word.startswith("--artifacts="))
+                (word,) = (word for word in command if word.startswith("--hotremove-artifacts="))
                 folder = Path(word.partition("=")[2])
                 folder.mkdir()
                 write_record(folder, Record(tuple(self.results)))
@@ -228,7 +228,7 @@ def test_the_command_leaves_pages_and_a_bundle(suite, tmp_path: Path, capsys):
     }
     (command,) = suite.commands
     assert command[-2:] == ["-k", "rdma or vfio"]
-    assert "--prove" in command
+    assert "--hotremove-prove" in command
     assert Path(command[command.index("hotremove") + 1]).name == "scenarios"
 
 

@@ -63,7 +63,10 @@ def register(subparsers: _SubParsersAction[ArgumentParser]) -> None:
         "--artifacts", type=Path, metavar="DIR", help="keep each step's results and evidence here"
     )
     parser.add_argument(
-        "--pytest", default="", metavar="WORDS", help="more for pytest: --pytest='--accel=tcg'"
+        "--pytest",
+        default="",
+        metavar="WORDS",
+        help="more for pytest: --pytest='--hotremove-accel=tcg'",
     )
     parser.set_defaults(func=run)
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 def register(subparsers: Subparsers) -> None:
     """Add the command to a parser."""
     hosts = subparsers.add_parser("hosts", help="the machines of a farm, and who holds their slots")
-    hosts.add_argument("file", type=Path, help="hosts.toml, as --farm-hosts takes it")
+    hosts.add_argument("file", type=Path, help="hosts.toml, as --hotremove-farm-hosts takes it")
     hosts.add_argument(
         "--clear",
         action="store_true",

@@ -19,7 +19,7 @@ import hotremove.plugin
 from hotremove.errors import HostProblem
 from hotremove.kernels import capabilities
 from hotremove.kernels.kernel import Kernel
-from hotremove.plugin.parametrize import row_of, wants_guest
+from hotremove.plugin.parametrize import pins_of, row_of, wants_guest
 from hotremove.resources import source_folder
 from hotremove.verdict.row import Row
 
@@ -87,8 +87,9 @@ def needs(kernel: Kernel) -> tuple[Need, ...]:
         plugins.append(hotremove.plugin)
     folder = str(source_folder("scenarios"))
     words = ["--collect-only", "-p", "no:cacheprovider", "-c", os.devnull, "--rootdir", folder]
+    words += ["-m", _WANTED, f"--hotremove-kernel={kernel.spec}"]
     with contextlib.redirect_stdout(io.StringIO()) as said:
-        ended = pytest.main([*words, "-m", _WANTED, "--kernel", kernel.spec, folder], plugins)
+        ended = pytest.main([*words, folder], plugins)
     if ended != pytest.ExitCode.OK:
         last = (said.getvalue().strip().splitlines() or ["no reason given"])[-1]
         raise HostProblem(f"the scenarios in {folder} cannot be collected: {last}")
@@ -108,8 +109,7 @@ class _Collector:
 
 def _need(item: pytest.Function) -> Need:
     row = row_of(item)
-    parameters = item.callspec.params if hasattr(item, "callspec") else {}
-    pins = str(parameters.get("pinner", ""))
+    pins = pins_of(item)
     return Need(row, pins, _capabilities([*item.fixturenames, pins], row))
 
 

@@ -42,7 +42,7 @@ def register(subparsers: _SubParsersAction[ArgumentParser]) -> None:
         " 3 no verdict (something that the kernel allows was not looked at), 4 wrong input or an"
         " unfit machine.",
     )
-    parser.add_argument("kernel", metavar="SPEC", help="the kernel, as for --kernel")
+    parser.add_argument("kernel", metavar="SPEC", help="the kernel, as for --hotremove-kernel")
     parser.add_argument("--baseline", metavar="SPEC", help="a kernel to hold it against")
     for word in ("has", "lacks"):
         parser.add_argument(
@@ -124,9 +124,9 @@ def _folder(options: Namespace) -> Path:
 
 def _command(options: Namespace, claims: Claims, folder: Path) -> list[str]:
     kernels = [kernel for kernel in (options.kernel, options.baseline) if kernel]
-    words = [] if options.no_prove else ["--prove"]
-    words += [f"--has={one}" for one in sorted(claims.has)]
-    words += [f"--lacks={one}" for one in sorted(claims.lacks)]
+    words = [] if options.no_prove else ["--hotremove-prove"]
+    words += [f"--hotremove-has={one}" for one in sorted(claims.has)]
+    words += [f"--hotremove-lacks={one}" for one in sorted(claims.lacks)]
     return suite_command(folder, kernels, *words, *split_words(options.pytest))
 
 

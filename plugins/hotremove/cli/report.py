@@ -41,7 +41,7 @@ def register(subparsers: _SubParsersAction[ArgumentParser]) -> None:
         report.add_argument(f"--{name}", type=Path, metavar="FILE", help=f"write {name}")
     report.set_defaults(func=run_report)
     packing = subparsers.add_parser("bundle", help="pack a run and its evidence into one file")
-    packing.add_argument("run", type=Path, metavar="DIR", help="what --artifacts named")
+    packing.add_argument("run", type=Path, metavar="DIR", help="what --hotremove-artifacts named")
     packing.add_argument("--output", type=Path, metavar="FILE", help="default: DIR.tar.zst")
     packing.set_defaults(func=run_bundle)
     check = subparsers.add_parser(

@@ -31,9 +31,9 @@ def suite_command(
     """
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-m", "hotremove"]
     # With `=`: pytest takes a folder after a blank for a place to look for its settings.
-    command += [str(scenarios or source_folder("scenarios")), f"--artifacts={folder}"]
-    command += [f"--kernel={kernel}" for kernel in kernels]
-    return [*command, "--expect=strict", *words]
+    command += [str(scenarios or source_folder("scenarios")), f"--hotremove-artifacts={folder}"]
+    command += [f"--hotremove-kernel={kernel}" for kernel in kernels]
+    return [*command, "--hotremove-expect=strict", *words]
 
 
 def split_words(text: str) -> list[str]:

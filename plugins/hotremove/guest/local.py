@@ -12,18 +12,12 @@ from hotremove.bootimage.vmlinux import boot_file
 from hotremove.cache import Cache, digest
 from hotremove.errors import GuestDied, GuestLost, HotremoveError
 from hotremove.guest import snapshot
+from hotremove.guest.deadlines import BOOT_DEADLINE, RESTORE_DEADLINE, RESTORES
 from hotremove.guest.machine import Guest
 from hotremove.guest.plan import GuestPlan, find_emulator, make_plan
 from hotremove.guest.pool import GuestPool
 from hotremove.guest.snapshot import Snapshot
-from hotremove.guest.source import (
-    BOOT_DEADLINE,
-    RESTORE_DEADLINE,
-    RESTORES,
-    AtEnd,
-    keep_none,
-    pass_over,
-)
+from hotremove.guest.source import AtEnd, keep_none, pass_over
 from hotremove.kernels.kernel import Kernel
 from hotremove.progress import say, waiting
 from hotremove.virt.accelerator import Accelerator, choose

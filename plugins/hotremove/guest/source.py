@@ -16,13 +16,6 @@ from hotremove.virt.accelerator import Accelerator
 from hotremove.virt.hypervisor import Hypervisor
 from hotremove.virt.topology import Topology
 
-# From power-on to the agent's greeting, in seconds: 4 s on an idle machine under TCG.
-BOOT_DEADLINE = 120.0
-# From a saved guest to the agent's answer, in seconds: 0.5 s on an idle machine.
-RESTORE_DEADLINE = 60.0
-# How often a guest is restored before it is booted instead.
-RESTORES = 2
-
 AtEnd = Callable[[Guest, Path | None], None]
 """Looks at a guest before it goes, and at QEMU's log, where that is on this machine."""
 

@@ -58,7 +58,7 @@ class Claims:
         """
         given, denied = frozenset(has), frozenset(lacks)
         if both := ", ".join(sorted(given & denied)):
-            raise UsageProblem(f"{both}: said to be there (--has) and not to be there (--lacks)")
+            raise UsageProblem(f"{both}: said to be there (has) and not to be there (lacks)")
         return Claims((self.has - denied) | given, (self.lacks - given) | denied)
 
 

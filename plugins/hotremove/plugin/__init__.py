@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""pytest's hooks; each only calls what does the work."""
+"""pytest's hooks; each only calls what does the work.
+
+pytest imports this package in every run of its environment. What the farm is made of is imported
+by the first test that has a guest: until then nothing but pytest and the standard library is.
+"""
 
 from __future__ import annotations
 
@@ -7,33 +11,18 @@ from collections.abc import Generator
 from functools import partial
 
 import pytest
-from _pytest.terminal import TerminalReporter
 
 from hotremove import progress
-from hotremove.cache import host_errors
 from hotremove.errors import HotremoveError
-from hotremove.plugin import (
-    debugging,
-    fixtures,
-    foresight,
-    host_loss,
-    options,
-    parametrize,
-    report_check,
-    reporting,
-    rounds,
-)
+from hotremove.plugin import debugging, fixtures, host_loss, options, parametrize, rounds
 from hotremove.plugin.debugging import KEPT
 from hotremove.plugin.farm import FARM
 from hotremove.plugin.parametrize import PROBLEM
-from hotremove.plugin.results import BOOK, RESULTS, Results
+from hotremove.plugin.results import RESULTS, Results
+from hotremove.plugin.run import farm_of, is_about_guests, worker_id
 from hotremove.plugin.terminal import live
 from hotremove.plugin.terminal.screen import uncaptured
 from hotremove.plugin.termination import Termination
-from hotremove.plugin.workers import portions_of, run_folder, worker_id
-from hotremove.session.failures import Failures
-from hotremove.session.farm import Farm
-from hotremove.verdict.allowances import AllowanceBook
 
 # There before the command line is acted on.
 pytest_plugins = ["hotremove.plugin.workers", "hotremove.plugin.timelimit"]
@@ -45,7 +34,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Register the markers and make the farm, which starts nothing yet."""
+    """Register the markers and fixtures; where the run is about guests, look at its settings."""
     progress.show_through(partial(uncaptured, config), worker_id(config))
     for marker in options.MARKERS:
         config.addinivalue_line("markers", marker)
@@ -53,20 +42,16 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(debugging, "hotremove-debugging")
     config.pluginmanager.register(host_loss, "hotremove-host-loss")
     config.stash[KEPT] = []
-    config.stash[BOOK] = AllowanceBook()
-    config.stash[RESULTS] = Results(config.stash[BOOK])
+    about_guests = is_about_guests(config)
+    config.stash[RESULTS] = Results(about_guests)
     config.pluginmanager.register(config.stash[RESULTS], "hotremove-results")
     config.pluginmanager.register(Termination(), "hotremove-termination")
-    try:
-        config.stash[FARM] = Farm(
-            options.read_options(config),
-            worker_id(config),
-            portions_of(config),
-            Failures(run_folder(config)),
-        )
-    except HotremoveError as error:
-        raise pytest.UsageError(str(error)) from error
-    live.register(config, config.stash[FARM])
+    live.register(config)
+    if about_guests:
+        try:
+            farm_of(config)
+        except HotremoveError as error:
+            raise pytest.UsageError(str(error)) from error
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -86,8 +71,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """End the run with one line if a kernel is not to be had or a marker makes no sense."""
     if PROBLEM in config.stash:
         raise pytest.UsageError(str(config.stash[PROBLEM]))
+    if not any(map(parametrize.wants_guest, items)):
+        return
     try:
-        parametrize.check_markers(items, config.stash[FARM].options.allow_files)
+        parametrize.check_markers(items, farm_of(config).options.allow_files)
         parametrize.widen(items)
     except HotremoveError as error:
         config.stash[PROBLEM] = error
@@ -96,8 +83,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 def pytest_deselected(items: list[pytest.Item]) -> None:
     """Note scenarios that nobody will look at."""
-    if items:
-        reporting.leave_out(items[0].config, items)
+    guests = list(filter(parametrize.wants_guest, items))
+    if guests:
+        from hotremove.plugin import reporting
+
+        reporting.leave_out(guests[0].config, guests)
 
 
 @pytest.hookimpl(tryfirst=True)  # the terminal's own asks for the header, which needs all of it
@@ -106,21 +96,28 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     config = session.config
     if not _boots_guests(config, session.items):
         return
+    from hotremove.plugin import foresight, reporting
+
+    farm = farm_of(config)
     try:
-        config.stash[FARM].prepare()
+        farm.prepare()
     except HotremoveError as error:
         raise pytest.UsageError(str(error)) from error
     reporting.select(config, session.items)
     if worker_id(config) in ("", "gw0"):
-        for line in foresight.obstacles(config.stash[FARM], session.items):
+        for line in foresight.obstacles(farm, session.items):
             progress.say(line)
     if worker_id(config) == "gw0":  # the controller collects nothing, and shows no header
-        reporting.say_header(config.stash[FARM])
+        reporting.say_header(farm)
 
 
 def pytest_report_collectionfinish(config: pytest.Config, items: list[pytest.Item]) -> list[str]:
     """Say which kernels run, under what and why."""
-    return reporting.header(config.stash[FARM]) if _boots_guests(config, items) else []
+    if not _boots_guests(config, items):
+        return []
+    from hotremove.plugin import reporting
+
+    return reporting.header(farm_of(config))
 
 
 def _boots_guests(config: pytest.Config, items: list[pytest.Item]) -> bool:
@@ -135,6 +132,11 @@ def _boots_guests(config: pytest.Config, items: list[pytest.Item]) -> bool:
 @pytest.hookimpl(wrapper=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
     """Hold a scenario that went well against what its kernel reported."""
+    if not parametrize.wants_guest(pyfuncitem):
+        with rounds.told(pyfuncitem):
+            return (yield)
+    from hotremove.plugin import report_check
+
     with rounds.told(pyfuncitem), report_check.expected_death(pyfuncitem):
         yield
     report_check.settle_reports(pyfuncitem)
@@ -154,6 +156,8 @@ def pytest_runtest_makereport(
     """Turn what a scenario raised into a verdict, told without the farm's own traceback."""
     report = yield
     if parametrize.wants_guest(item):
+        from hotremove.plugin import reporting
+
         reporting.annotate(item, call, report)
     return report
 
@@ -161,6 +165,11 @@ def pytest_runtest_makereport(
 @pytest.hookimpl(tryfirst=True)  # before junitxml writes its file
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Write the record of the run; a full disk is told, and no run is green without it."""
+    if not session.config.stash[RESULTS].all():
+        return
+    from hotremove.cache import host_errors
+    from hotremove.plugin import reporting
+
     try:
         with host_errors("writing the record of the run"):
             reporting.write(session.config)
@@ -171,7 +180,10 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_terminal_summary(
-    terminalreporter: TerminalReporter, exitstatus: int, config: pytest.Config
+    terminalreporter: pytest.TerminalReporter, exitstatus: int, config: pytest.Config
 ) -> None:
     """The table of kernels by scenarios."""
-    reporting.summarize(terminalreporter, config)
+    if config.stash[RESULTS].all():
+        from hotremove.plugin import reporting
+
+        reporting.summarize(terminalreporter, config)

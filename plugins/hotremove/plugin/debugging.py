@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Looking into a guest: while a debugger is at work nothing times out; failed guests can be kept.
 
-A plugin of its own: pytest's hooks around its debugger, and what --keep-guest prints.
+A plugin of its own: pytest's hooks around its debugger, and what --hotremove-keep-guest prints.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from collections.abc import Generator
 from typing import TYPE_CHECKING
 
 import pytest
-from _pytest.terminal import TerminalReporter
 
 from hotremove.plugin.farm import FARM
 from hotremove.virt.clock import CLOCK
@@ -32,8 +31,13 @@ def attach_command(guest: Guest) -> str:
 def pytest_enter_pdb(config: pytest.Config) -> None:
     """Stop deadlines, and say how to get into the guests."""
     CLOCK.stop()
-    for guest in config.stash[FARM].guests:
+    for guest in _guests(config):
         print(f"hotremove: nothing times out now; a shell in the guest: {attach_command(guest)}")
+
+
+def _guests(config: pytest.Config) -> tuple[Guest, ...]:
+    farm = config.stash.get(FARM, None)
+    return farm.guests if farm else ()
 
 
 def pytest_leave_pdb() -> None:
@@ -65,10 +69,13 @@ def should_keep(item: pytest.Item) -> bool:
 
 def kept_guests(config: pytest.Config) -> list[str]:
     """How to reach the guests that live on, workers' guests too."""
-    return [*config.stash[KEPT], *map(attach_command, config.stash[FARM].kept)]
+    farm = config.stash.get(FARM, None)
+    return [*config.stash[KEPT], *map(attach_command, farm.kept if farm else ())]
 
 
-def pytest_terminal_summary(terminalreporter: TerminalReporter, config: pytest.Config) -> None:
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
     """Say how to reach the kept guests, and how to end them."""
     kept = kept_guests(config)
     if kept:

@@ -7,19 +7,20 @@ What a test says whose host died under it is no verdict, whatever it is.
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from _pytest.runner import runtestprotocol
 
 from hotremove.plugin.debugging import FAILED
 from hotremove.plugin.farm import FARM
 from hotremove.plugin.fixtures import METER
 from hotremove.plugin.lending import forget_guest
 from hotremove.plugin.observations import NOTES
-from hotremove.plugin.report_check import SETTLED
+from hotremove.plugin.pytest_private import forget_fixtures, run_phases
 from hotremove.plugin.rounds import ROUNDS
-from hotremove.remote.slots import HostLoss
+
+if TYPE_CHECKING:
+    from hotremove.remote.slots import HostLoss
 
 MOVED = "moved"
 _LOSS = "hotremove_moved"
@@ -28,12 +29,18 @@ _LOSS = "hotremove_moved"
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
     """Run a test, on another host if the first one dies; elsewhere leave it to pytest."""
-    if not item.config.stash[FARM].options.hosts:
+    if not _has_hosts(item.config):
         return None
     item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
     _log(item, _reports(item, nextitem))
     item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
     return True
+
+
+def _has_hosts(config: pytest.Config) -> bool:
+    """Whether guests run on other machines; without a farm there are none."""
+    farm = config.stash.get(FARM, None)
+    return bool(farm and farm.options.hosts)
 
 
 def _reports(item: pytest.Item, nextitem: pytest.Item | None) -> list[pytest.TestReport]:
@@ -43,7 +50,7 @@ def _reports(item: pytest.Item, nextitem: pytest.Item | None) -> list[pytest.Tes
     """
     farm, deaths = item.config.stash[FARM], 0
     while True:
-        reports = runtestprotocol(item, nextitem=nextitem, log=False)
+        reports = run_phases(item, nextitem)
         failed = [report for report in reports if report.failed]
         loss = farm.leave_lost_host() if failed else None
         if not loss or (loss.host_died and deaths):
@@ -59,7 +66,7 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Tell at once of a setup that went well: should the worker be killed, it names the kernel."""
     report = yield
-    if item.config.stash[FARM].options.hosts and _is_told(report):
+    if _has_hosts(item.config) and _is_told(report):
         item.ihook.pytest_runtest_logreport(report=report)
     return report
 
@@ -83,12 +90,14 @@ def _moved(report: pytest.TestReport, loss: HostLoss) -> pytest.TestReport:
 
 def _forget(item: pytest.Item) -> None:
     """Make the item as it was before it ran."""
+    from hotremove.plugin.report_check import SETTLED
+
     forget_guest(item)
     keys: tuple[pytest.StashKey[Any], ...] = (FAILED, SETTLED, METER, NOTES, ROUNDS)
     for key in keys:
         if key in item.stash:
             del item.stash[key]
-    item._initrequest()  # type: ignore[attr-defined]
+    forget_fixtures(item)
 
 
 def _log(item: pytest.Item, reports: Sequence[pytest.TestReport]) -> None:

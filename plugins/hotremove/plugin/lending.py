@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from hotremove.plugin.debugging import should_keep
-from hotremove.results.evidence import Evidence
 
 if TYPE_CHECKING:
     from hotremove.guest.machine import Guest
     from hotremove.guest.plan import GuestPlan
     from hotremove.memory.removal import Removal
+    from hotremove.results.evidence import Evidence
     from hotremove.session.farm import Farm
     from hotremove.session.memory_budget import MemoryBudget
 
@@ -54,6 +54,8 @@ def lent(
 
     It waits for `mib` MiB of the budget. `more` are options that the test's id depends on.
     """
+    from hotremove.results.evidence import Evidence
+
     evidence = Evidence.open(farm.options.artifacts, item.nodeid)
     item.stash[EVIDENCE] = evidence
     # By its whole path: below --pyargs an id names no file that pytest would find again.

@@ -6,19 +6,22 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from hotremove.errors import HotremoveError, UsageProblem, Waived
-from hotremove.kernels.kernel import Kernel
-from hotremove.plugin.farm import FARM
 from hotremove.plugin.fixtures import PIN_PATHS, ROW
 from hotremove.plugin.options import WITHOUT
-from hotremove.plugin.report_check import TERMS
-from hotremove.verdict.allowances import read_terms
-from hotremove.verdict.row import Row
+from hotremove.plugin.pytest_private import fixtures_needed
+from hotremove.plugin.run import farm_of
 
+if TYPE_CHECKING:
+    from hotremove.kernels.kernel import Kernel
+    from hotremove.verdict.row import Row
+
+# The fixtures that carry what a test is run over: no other plugin or project has these names.
+KERNEL, FIX, PINNER = "_hotremove_kernel", "_hotremove_fix", "_hotremove_pinner"
 FIX_OFF = "fix-off"
 """What the id of a run with the fix turned off carries."""
 
@@ -28,7 +31,7 @@ PROBLEM: pytest.StashKey[HotremoveError] = pytest.StashKey()
 
 def wants_guest(item: pytest.Item) -> bool:
     """Whether a test runs on a kernel under test."""
-    return "kernel" in getattr(item, "fixturenames", ())
+    return KERNEL in getattr(item, "fixturenames", ())
 
 
 def wants_modules(item: pytest.Item) -> bool:
@@ -37,20 +40,29 @@ def wants_modules(item: pytest.Item) -> bool:
 
 
 def _needs(item: pytest.Item, word: str) -> bool:
-    """Whether a test needs a capability, as `--without` calls it; `unfix` is a module too."""
-    fixtures = {*getattr(item, "fixturenames", ()), str(parameter(item, "pinner", ""))}
-    unfix = word == "modules" and not parameter(item, "fix", True)
+    """Whether a test needs a capability of WITHOUT; `unfix` is a module too."""
+    fixtures = {*getattr(item, "fixturenames", ()), pins_of(item)}
+    unfix = word == "modules" and not has_fix(item)
     return unfix or bool(fixtures & WITHOUT[word])
 
 
 def kernel_of(item: pytest.Item) -> Kernel | None:
     """The kernel under test that a test runs on."""
-    kernel: Kernel | None = parameter(item, "kernel", None)
+    kernel: Kernel | None = _parameter(item, KERNEL, None)
     return kernel
 
 
-def parameter(item: pytest.Item, name: str, default: Any) -> Any:
-    """What a test is run over in one of its dimensions."""
+def has_fix(item: pytest.Item) -> bool:
+    """Whether a test runs on the kernel as it is."""
+    return bool(_parameter(item, FIX, True))
+
+
+def pins_of(item: pytest.Item) -> str:
+    """The pin path that a test is run over, or empty."""
+    return str(_parameter(item, PINNER, ""))
+
+
+def _parameter(item: pytest.Item, name: str, default: Any) -> Any:
     callspec = getattr(item, "callspec", None)
     return callspec.params.get(name, default) if callspec else default
 
@@ -60,25 +72,29 @@ def parametrize(metafunc: pytest.Metafunc) -> None:
 
     A kernel that is not to be had, or a marker's wrong argument, is kept for the end of collection.
     """
+    if not {KERNEL, FIX, PINNER} & {*metafunc.fixturenames}:
+        return
+    needed = fixtures_needed(metafunc)
     config = metafunc.config
     try:
-        if "kernel" in metafunc.fixturenames:
-            kernels = () if PROBLEM in config.stash else config.stash[FARM].kernels
+        if KERNEL in needed:
+            kernels = () if PROBLEM in config.stash else farm_of(config).kernels
             ids = [kernel_id(kernel, kernels) for kernel in kernels]
-            metafunc.parametrize("kernel", kernels, ids=ids, indirect=True, scope="session")
-        if "fix" in metafunc.fixturenames:
+            metafunc.parametrize(KERNEL, kernels, ids=ids, indirect=True, scope="session")
+        if FIX in needed:
             states, ids = _fix_states(metafunc.definition)
-            metafunc.parametrize("fix", states, ids=ids, indirect=True)
-        if "pinner" in metafunc.fixturenames:
-            metafunc.parametrize("pinner", _pin_paths(metafunc.definition), indirect=True)
+            metafunc.parametrize(FIX, states, ids=ids, indirect=True)
+        if PINNER in needed:
+            metafunc.parametrize(PINNER, _pin_paths(metafunc.definition), indirect=True)
     except HotremoveError as error:
         config.stash[PROBLEM] = error
-        metafunc.parametrize("kernel", (), indirect=True, scope="session")
+        if KERNEL in needed:
+            metafunc.parametrize(KERNEL, (), indirect=True, scope="session")
 
 
 def _fix_states(item: pytest.Item) -> tuple[list[bool], list[Any]]:
-    """As the kernel is; with --prove, a sensitive scenario once more with the fix turned off."""
-    proving = item.config.stash[FARM].options.prove and item.get_closest_marker("sensitive")
+    """As the kernel is; to prove a sensitive scenario, once more with the fix turned off."""
+    proving = farm_of(item.config).options.prove and item.get_closest_marker("sensitive")
     if proving:
         return [True, False], [pytest.HIDDEN_PARAM, FIX_OFF]
     return [True], [pytest.HIDDEN_PARAM]
@@ -114,6 +130,9 @@ def check_markers(items: Iterable[pytest.Item], allow_files: Sequence[Path]) -> 
     Raises:
         UsageProblem: one has arguments that make no sense.
     """
+    from hotremove.plugin.report_check import TERMS
+    from hotremove.verdict.allowances import read_terms
+
     for item in filter(wants_guest, items):
         item.stash[TERMS] = read_terms(item, allow_files)
         item.stash[ROW] = row_of(item)
@@ -127,7 +146,7 @@ def widen(items: Iterable[pytest.Item]) -> None:
     They belong into every judgement of a kernel. The lineage tells a failure that is known of its
     series, which is no news, from one that is not.
     """
-    for item in items:
+    for item in filter(wants_guest, items):
         if item.get_closest_marker("wide"):
             item.add_marker("hotremove")
 
@@ -140,9 +159,9 @@ def waive(item: pytest.Item) -> None:
     """
     if not wants_guest(item):
         return
-    for word in item.config.stash[FARM].options.without:
+    for word in farm_of(item.config).options.without:
         if _needs(item, word):
-            raise Waived(f"--without {word}")
+            raise Waived(f"--hotremove-without {word}")
 
 
 def row_of(item: pytest.Item) -> Row:
@@ -151,6 +170,8 @@ def row_of(item: pytest.Item) -> Row:
     Raises:
         UsageProblem: the marker has other arguments than a number, a title and `control`.
     """
+    from hotremove.verdict.row import Row
+
     marker = item.get_closest_marker("scenario")
     if marker is None:
         return Row(0, str(getattr(item, "originalname", item.name)))

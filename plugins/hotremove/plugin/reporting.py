@@ -9,7 +9,6 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from _pytest.terminal import TerminalReporter
 
 from hotremove import progress
 from hotremove.analysis import costs, coverage
@@ -22,13 +21,14 @@ from hotremove.memory.outcome import Outcome
 from hotremove.memory.removal import UnexpectedOutcome
 from hotremove.pins.buffer import PinRefused
 from hotremove.pins.pin import PinnedInMovable
-from hotremove.plugin.farm import FARM
 from hotremove.plugin.fixtures import METER
 from hotremove.plugin.lending import EVIDENCE, removals_of
 from hotremove.plugin.observations import noted
-from hotremove.plugin.parametrize import kernel_id, parameter, row_of, wants_guest
+from hotremove.plugin.parametrize import has_fix, kernel_id, kernel_of, pins_of, row_of, wants_guest
+from hotremove.plugin.pytest_private import columns_of
 from hotremove.plugin.report_check import SETTLED, reported_besides
-from hotremove.plugin.results import ALLOWANCES, BOOK, ENVIRONMENT, RESULT, RESULTS
+from hotremove.plugin.results import ALLOWANCES, ENVIRONMENT, RESULT, RESULTS
+from hotremove.plugin.run import farm_of
 from hotremove.results.record import Record, Result, write_record
 from hotremove.session.environment import describe
 from hotremove.verdict.expectation import (
@@ -63,7 +63,7 @@ def header(farm: Farm) -> list[str]:
     return [
         f"hotremove: kernels: {kernels}",
         f"hotremove: guests {_place(farm)}",
-        f"hotremove: --seed {farm.options.seed} --rounds {farm.options.rounds}",
+        f"hotremove: --hotremove-seed {farm.options.seed} --hotremove-rounds {farm.options.rounds}",
     ]
 
 
@@ -95,7 +95,7 @@ def annotate(item: pytest.Item, call: pytest.CallInfo[None], report: pytest.Test
     result = _result(item, found, error)
     setattr(report, RESULT, asdict(result))
     if call.when == "setup":
-        setattr(report, ENVIRONMENT, describe(item.config.stash[FARM]))
+        setattr(report, ENVIRONMENT, describe(farm_of(item.config)))
         item.config.stash[RESULTS].tell(report)
     _tell_properties(item, report, result)
     if call.when == "call" and SETTLED in item.stash:
@@ -137,13 +137,13 @@ def _well(item: pytest.Item) -> Finding:
 
 
 def _against_expectations(item: pytest.Item, found: Finding) -> Finding:
-    options = item.config.stash[FARM].options
+    options = farm_of(item.config).options
     row = row_of(item)
-    if not parameter(item, "fix", True):
+    if not has_fix(item):
         return with_fix_off(found, row)
     demanded = options.expect == "lineage"
     if demanded or item.get_closest_marker("wide"):
-        version = parameter(item, "kernel", None).point_release
+        version = _kernel(item).point_release
         lineage = Lineage(version, options.has, options.lacks)
         return against_lineage(found, row, lineage, demanded=demanded)
     return found
@@ -190,22 +190,29 @@ def _scenario_only(excinfo: pytest.ExceptionInfo[BaseException]) -> Any:
 
 
 def _result(item: pytest.Item, found: Finding, error: BaseException | None) -> Result:
-    kernel: Kernel = parameter(item, "kernel", None)
+    kernel = _kernel(item)
     return Result(
         kernel=kernel.spec,
         kernel_version=kernel.version,
-        kernel_label=kernel_id(kernel, item.config.stash[FARM].kernels),
+        kernel_label=kernel_id(kernel, farm_of(item.config).kernels),
         scenario=str(row_of(item)),
         test=item.nodeid,
-        pin=str(parameter(item, "pinner", "")),
+        pin=pins_of(item),
         outcome=_outcome(item, error),
         verdict=str(found.verdict),
         duration_s=0.0,
         evidence=_evidence(item),
         message=found.message,
-        fix_off=not parameter(item, "fix", True),
+        fix_off=not has_fix(item),
         costs=item.stash[METER].fresh if METER in item.stash else (),
     )
+
+
+def _kernel(item: pytest.Item) -> Kernel:
+    """That of a test which runs on one."""
+    kernel = kernel_of(item)
+    assert kernel
+    return kernel
 
 
 def _outcome(item: pytest.Item, error: BaseException | None) -> str:
@@ -236,8 +243,8 @@ def select(config: pytest.Config, items: Iterable[pytest.Item]) -> None:
 def leave_out(config: pytest.Config, items: Iterable[pytest.Item]) -> None:
     """Note which scenarios were collected and not selected; runs with the fix off do not count."""
     scenarios = (one for one in items if wants_guest(one) and one.get_closest_marker("hotremove"))
-    plain = (one for one in scenarios if parameter(one, "fix", True))
-    config.stash[RESULTS].leave_out(parameter(one, "kernel", None).spec for one in plain)
+    plain = (one for one in scenarios if has_fix(one))
+    config.stash[RESULTS].leave_out(_kernel(one).spec for one in plain)
 
 
 def write(config: pytest.Config) -> None:
@@ -246,14 +253,14 @@ def write(config: pytest.Config) -> None:
         return
     record = _record(config)
     _tell_junitxml(config, record)
-    directory = config.stash[FARM].options.artifacts
+    directory = farm_of(config).options.artifacts
     if directory:
         directory.mkdir(parents=True, exist_ok=True)
         write_beside(write_record(directory, record))
 
 
 def _record(config: pytest.Config) -> Record:
-    farm, results = config.stash[FARM], config.stash[RESULTS]
+    farm, results = farm_of(config), config.stash[RESULTS]
     environment = {**describe(farm), **results.environment}
     if results.moved:
         environment["moved"] = "; ".join(moves(results.moved))
@@ -275,7 +282,7 @@ def moves(moved: Mapping[str, str]) -> list[str]:
     return [f"{test}: it lost {lost}, and ran elsewhere" for test, lost in moved.items()]
 
 
-def summarize(reporter: TerminalReporter, config: pytest.Config) -> None:
+def summarize(reporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """How much was looked at, the table, the first things to look at, the tally."""
     results = config.stash[RESULTS].all()
     if not results:
@@ -284,7 +291,7 @@ def summarize(reporter: TerminalReporter, config: pytest.Config) -> None:
     for line in coverage.lines(_record(config)):
         reporter.line(line, bold=True)
     # Wrapped for people only: in a log each row and each explanation is one line, to be searched.
-    columns = reporter._tw.fullwidth if reporter._tw._file.isatty() else _ENDLESS
+    columns = columns_of(reporter) or _ENDLESS
     _draw(reporter, list(wrapped(table(results), columns)))
     _tell(reporter, results, columns)
     for line in costs.lines(results):
@@ -293,7 +300,7 @@ def summarize(reporter: TerminalReporter, config: pytest.Config) -> None:
         reporter.line(line)
 
 
-def _tell(reporter: TerminalReporter, results: list[Result], columns: int) -> None:
+def _tell(reporter: pytest.TerminalReporter, results: list[Result], columns: int) -> None:
     """What to look at first, and what scenarios recorded."""
     for heading, message in highlights(results):
         reporter.line("")
@@ -311,14 +318,14 @@ def _tell(reporter: TerminalReporter, results: list[Result], columns: int) -> No
 def _remarks(config: pytest.Config) -> list[str]:
     """What is to be known beside the results: what was waived or moved, allowances, evidence."""
     moved = (f"moved {move}" for move in moves(config.stash[RESULTS].moved))
-    without = [f"--without {one}" for one in config.stash[FARM].options.without]
+    without = [f"--hotremove-without {one}" for one in farm_of(config).options.without]
     waived = [f"not looked at, as asked: {', '.join(without)}"] if without else []
-    allowances = (f"allowance {remark}" for remark in config.stash[BOOK].remarks())
-    directory = config.stash[FARM].options.artifacts
+    allowances = (f"allowance {remark}" for remark in config.stash[RESULTS].book.remarks())
+    directory = farm_of(config).options.artifacts
     return [*waived, *moved, *allowances, *([f"evidence: {directory}"] if directory else [])]
 
 
-def _draw(reporter: TerminalReporter, rows: list[list[tuple[str, str]]]) -> None:
+def _draw(reporter: pytest.TerminalReporter, rows: list[list[tuple[str, str]]]) -> None:
     wide = widths(rows)
     for row in rows:
         for (text, colour), width in zip(row[:-1], wide, strict=False):

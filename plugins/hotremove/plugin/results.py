@@ -4,17 +4,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from hotremove.plugin.host_loss import moved_from
-from hotremove.results.record import Result
-from hotremove.verdict.allowances import AllowanceBook, Settled
-from hotremove.verdict.verdict import Verdict
+
+if TYPE_CHECKING:
+    from hotremove.results.record import Result
+    from hotremove.verdict.allowances import AllowanceBook
 
 RESULT = "hotremove"
 """Attribute of a phase's report: its result, as `dataclasses.asdict` gives it."""
@@ -24,8 +26,6 @@ ENVIRONMENT = "hotremove_environment"
 """Attribute of a setup's report: what the run ran on."""
 RESULTS: pytest.StashKey[Results] = pytest.StashKey()
 """On the config: the results so far."""
-BOOK: pytest.StashKey[AllowanceBook] = pytest.StashKey()
-"""On the config: how the allowances fared."""
 _SELECTED = "hotremove_selected"
 _LEFT_OUT = "hotremove_left_out"
 _PHASES = ("setup", "call", "teardown")
@@ -42,9 +42,9 @@ class Results:
         started: when the run began.
     """
 
-    def __init__(self, book: AllowanceBook) -> None:
-        """No result yet; what becomes of allowances is entered in `book`."""
-        self._book = book
+    def __init__(self, expected: bool = True) -> None:
+        """No result yet; `expected` tells whether the run is known to be about guests."""
+        self._expected = expected
         self._by_test: dict[str, Result] = {}
         self._begun: dict[str, Result] = {}
         self._selected: dict[str, Result] = {}
@@ -56,6 +56,13 @@ class Results:
         self.moved: dict[str, str] = {}
         self.left_out: Counter[str] = Counter()
         self.started = datetime.now(UTC).isoformat(timespec="seconds")
+
+    @cached_property
+    def book(self) -> AllowanceBook:
+        """How the allowances fared."""
+        from hotremove.verdict.allowances import AllowanceBook
+
+        return AllowanceBook()
 
     def select(self, selected: Iterable[Result]) -> None:
         """Note which tests are to run; those that come to nothing are `not-run` in the end."""
@@ -83,14 +90,14 @@ class Results:
 
     def _hear(self, report: pytest.TestReport) -> None:
         """Take over what a worker is to run; all workers have collected the same."""
-        self.select(Result.of(facts) for facts in getattr(report, _SELECTED, ()))
+        self.select(_result_of(facts) for facts in getattr(report, _SELECTED, ()))
         self.left_out |= Counter(getattr(report, _LEFT_OUT, {}))
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Take the result out of a phase's report; a bad teardown overrides a good call."""
         test = report.nodeid
         self._seconds[test] = self._seconds.get(test, 0.0) + report.duration
-        self._book.enter(Settled(**getattr(report, ALLOWANCES, {})))
+        self._enter(getattr(report, ALLOWANCES, None))
         self.environment.update(getattr(report, ENVIRONMENT, {}))
         self._hear(report)
         lost = moved_from(report)
@@ -102,14 +109,19 @@ class Results:
             self._tried[test] = (*self._tried.get(test, ()), before.verdict)
         facts: dict[str, Any] | None = getattr(report, RESULT, None)
         if facts and report.when == "setup" and report.passed:
-            self._begun[test] = Result.of(facts)
+            self._begun[test] = _result_of(facts)
         elif facts:
-            self._by_test[test] = Result.of(facts)
-        elif report.when not in _PHASES:
+            self._by_test[test] = _result_of(facts)
+        elif report.when not in _PHASES and (self._expected or self._begun):
             # What xdist says of a worker that died; the worker itself can say no more.
             begun = self._begun.get(test) or _unheard_of(test)
-            told = str(report.longrepr)
-            self._by_test[test] = replace(begun, verdict=str(Verdict.LOST), message=told)
+            self._by_test[test] = _lost(begun, str(report.longrepr))
+
+    def _enter(self, allowances: Mapping[str, Any] | None) -> None:
+        if allowances is not None:
+            from hotremove.verdict.allowances import Settled
+
+            self.book.enter(Settled(**allowances))
 
     def all(self) -> list[Result]:
         """Every result, with the test's whole duration and the verdicts of earlier tries.
@@ -133,8 +145,23 @@ def is_result(report: pytest.TestReport) -> bool:
     return hasattr(report, RESULT)
 
 
+def _result_of(facts: Mapping[str, Any]) -> Result:
+    from hotremove.results.record import Result
+
+    return Result.of(facts)
+
+
+def _lost(begun: Result, told: str) -> Result:
+    from hotremove.verdict.verdict import Verdict
+
+    return replace(begun, verdict=str(Verdict.LOST), message=told)
+
+
 def _unheard_of(test: str) -> Result:
     """The result of a test whose process ended before it said which kernel it was about."""
+    from hotremove.results.record import Result
+    from hotremove.verdict.verdict import Verdict
+
     return Result(
         kernel="",
         kernel_version="",

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from random import Random
@@ -12,15 +11,8 @@ import pytest
 
 from hotremove.errors import HotremoveError, NotLookedAt
 
-SEED = "hotremove_seed"
-"""Under which a worker of pytest-xdist is told the run's seed."""
 ROUNDS: pytest.StashKey[Rounds] = pytest.StashKey()
 """On an item: its rounds, where chance decides in them."""
-
-
-def new_seed() -> int:
-    """A seed that nobody chose."""
-    return int.from_bytes(os.urandom(4), "big")
 
 
 class Rounds:
@@ -50,7 +42,7 @@ class Rounds:
             yield self.chance(number)
         if self._races and not any(self._races):
             raise HotremoveError(
-                "what was to race was never under way at a time: ask for more --rounds"
+                "what was to race was never under way at a time: ask for more --hotremove-rounds"
             )
 
     def chance(self, number: int = 0) -> Random:
@@ -64,7 +56,7 @@ class Rounds:
     def __str__(self) -> str:
         """How to come here again."""
         where = f"in round {self._number} of {self.count}, " if self._number else ""
-        return f"{where}with --seed {self.seed}"
+        return f"{where}with --hotremove-seed {self.seed}"
 
 
 @contextmanager

@@ -15,21 +15,20 @@ import os
 import signal
 import threading
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from hotremove.errors import UsageProblem
-from hotremove.patience import ELSEWHERE
-from hotremove.plugin.farm import FARM
 from hotremove.plugin.lending import GUEST, removals_of
+from hotremove.plugin.options import setting
 from hotremove.plugin.parametrize import wants_guest
-from hotremove.plugin.report_check import TERMS
-from hotremove.verdict.allowances import Terms
-from hotremove.verdict.overdue import overdue
+from hotremove.plugin.run import farm_of
 from hotremove.virt.clock import CLOCK
 
-_INI = "hotremove_test_limit"
+if TYPE_CHECKING:
+    from hotremove.verdict.overdue import KernelOverdue, TestOverdue
+
 # A test tries as many removals at most, and each takes as long again to set up (seconds).
 _REMOVALS, _SET_UP = 20, 30.0
 # What takes long by itself: its deadlines come to hours (seconds).
@@ -41,19 +40,6 @@ _AGAIN = 30.0
 # Seconds between looks at a clock that stands still.
 _LOOK = 1.0
 _TIMER: pytest.StashKey[Timer] = pytest.StashKey()
-
-
-def pytest_addoption(parser: pytest.Parser) -> None:
-    """Register the option and its ini key."""
-    parser.getgroup("hotremove").addoption(
-        "--test-limit",
-        type=float,
-        metavar="SECONDS",
-        help="how long a test with a guest may take as a whole; 0: no limit "
-        "(default: by the deadlines; --timeout and the marker `timeout` have precedence; "
-        f"ini: {_INI})",
-    )
-    parser.addini(_INI, "seconds for a test with a guest as a whole; empty: by its deadlines")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -81,7 +67,7 @@ def default_limit(item: pytest.Item) -> float:
     names = getattr(item, "fixturenames", ())
     if item.get_closest_marker("nightly") or "meter" in names:
         return _LONG
-    options = item.config.stash[FARM].options
+    options = farm_of(item.config).options
     tries = _REMOVALS + (options.rounds if "rounds" in names else 0)
     return 2 * options.boot_deadline + tries * (options.deadline + _SET_UP)
 
@@ -124,6 +110,8 @@ class Timer:
 
     def start(self, seconds: float) -> None:
         """From now on there are so many."""
+        import hotremove.verdict.overdue  # noqa: F401 # a signal's handler is no place to do so
+
         self._limit, self._end = seconds, _now() + seconds
         signal.signal(signal.SIGALRM, self._ring)
         signal.setitimer(signal.ITIMER_REAL, seconds)
@@ -141,14 +129,23 @@ class Timer:
             return
         signal.setitimer(signal.ITIMER_REAL, _AGAIN)
         told = f"the test took more than the {self._limit:g} s it has as a whole"
-        name = str(getattr(self._item, "originalname", self._item.name))
-        item = self._item
-        terms, tried = item.stash.get(TERMS, Terms()), removals_of(item)
-        raise overdue(_guest_of(item), terms, name, told, tried)
+        raise _overdue(self._item, told)
+
+
+def _overdue(item: pytest.Item, told: str) -> KernelOverdue | TestOverdue:
+    from hotremove.plugin.report_check import TERMS
+    from hotremove.verdict.allowances import Terms
+    from hotremove.verdict.overdue import overdue
+
+    name = str(getattr(item, "originalname", item.name))
+    terms, tried = item.stash.get(TERMS, Terms()), removals_of(item)
+    return overdue(_guest_of(item), terms, name, told, tried)
 
 
 def _now() -> float:
     """The time that counts, in seconds since some moment in the past."""
+    from hotremove.patience import ELSEWHERE
+
     return CLOCK.now() - ELSEWHERE.spent
 
 
@@ -162,7 +159,7 @@ def _is_debugged() -> bool:
 def _guest_of(item: pytest.Item) -> Any:
     """The test's guest, or the one that is being started for it."""
     guest = item.stash.get(GUEST, None)
-    return guest or next(reversed(item.config.stash[FARM].guests), None)
+    return guest or next(reversed(farm_of(item.config).guests), None)
 
 
 def _given(config: pytest.Config) -> float | None:
@@ -171,14 +168,13 @@ def _given(config: pytest.Config) -> float | None:
     Raises:
         UsageProblem: it is no number of seconds.
     """
-    told = config.getoption("test_limit")
-    told = config.getini(_INI) if told is None else told
+    told = setting(config, "test_limit")
     if told in (None, ""):
         return None
     try:
         seconds = float(told)
     except ValueError as error:
-        raise UsageProblem(f"{_INI} = {told}: not a number") from error
+        raise UsageProblem(f"hotremove_test_limit = {told}: not a number") from error
     if not 0 <= seconds < float("inf"):
         raise UsageProblem(f"a test limit of {seconds:g} s makes no sense")
     return seconds

@@ -10,7 +10,6 @@ PYTEST_DONT_REWRITE: it has no assertions, and is imported before pytest could r
 from __future__ import annotations
 
 from collections.abc import Generator
-from contextlib import suppress
 from functools import partial
 from itertools import groupby
 from pathlib import Path
@@ -20,36 +19,14 @@ import pytest
 
 from hotremove.errors import HotremoveError
 from hotremove.plugin.debugging import KEPT, kept_guests
-from hotremove.plugin.farm import FARM
-from hotremove.plugin.options import setting
-from hotremove.plugin.parametrize import kernel_of
-from hotremove.plugin.rounds import SEED
-from hotremove.remote.hosts import labelled, read_hosts
+from hotremove.plugin.options import SEED, option, run_seed, setting
+from hotremove.plugin.parametrize import kernel_of, wants_guest
+from hotremove.plugin.run import FREE, WORKERS, farm_of, is_about_guests, worker_id
 from hotremove.session import capacity
-from hotremove.virt.topology import load_topology
 
-PORTIONS: pytest.StashKey[int] = pytest.StashKey()
-"""On the controller's config: how many portions of memory its workers have together."""
 _PROBLEM = "hotremove_problem"
 _KEPT = "hotremove_kept"
-_PORTIONS = "hotremove_portions"
-
-
-def worker_id(config: pytest.Config) -> str:
-    """`gw0` and so on in a worker; empty elsewhere."""
-    return str(_input(config).get("workerid", ""))
-
-
-def run_folder(config: pytest.Config) -> Path | None:
-    """In a worker, what it has in common with the run's others on this machine; else None."""
-    own = config.option.basetemp
-    return Path(own).parent / "hotremove" if own and worker_id(config) else None
-
-
-def _input(config: pytest.Config) -> dict[str, Any]:
-    """What xdist and the controller told a worker; nothing elsewhere."""
-    told: dict[str, Any] = getattr(config, "workerinput", {})
-    return told
+_FREE: pytest.StashKey[int] = pytest.StashKey()
 
 
 def _output(config: pytest.Config) -> dict[str, Any]:
@@ -62,12 +39,13 @@ def _output(config: pytest.Config) -> dict[str, Any]:
 def pytest_cmdline_main(config: pytest.Config) -> Generator[None, object, object]:
     """Let each worker begin with a run of tests that follow each other, unless --dist is given.
 
+    Only where it is known that the run boots guests: how others share their tests out is theirs.
     Tests are collected kernel by kernel, so that a worker stays with a kernel and its saved guest;
     one that is done early takes over from the slowest.
     """
-    option = config.option
-    if getattr(option, "numprocesses", None) and option.dist == "no":
-        option.dist = "worksteal"
+    words = config.option
+    if getattr(words, "numprocesses", None) and words.dist == "no" and is_about_guests(config):
+        words.dist = "worksteal"
     return (yield)
 
 
@@ -75,7 +53,7 @@ def pytest_cmdline_main(config: pytest.Config) -> Generator[None, object, object
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
     """The workers of `-n auto`: one a slot of the hosts; here, those with a core and memory."""
     try:
-        return _slots(config) or (_that_fit(config) if _is_about_guests(config) else None)
+        return _slots(config) or (_that_fit(config) if is_about_guests(config) else None)
     except HotremoveError as error:
         raise pytest.UsageError(str(error)) from error
 
@@ -85,22 +63,18 @@ def _slots(config: pytest.Config) -> int:
     file = setting(config, "hosts")
     if not file:
         return 0
-    hosts = labelled(read_hosts(Path(file)), config.getoption("farm_label"))
+    from hotremove.remote.hosts import labelled, read_hosts
+
+    hosts = labelled(read_hosts(Path(file)), option(config, "farm_label"))
     return sum(host.slots for host in hosts)
 
 
 def _that_fit(config: pytest.Config) -> int:
     """How many this machine takes at once; none but pytest where one guest has what is given."""
-    if config.getoption("gdb") is not None or config.getoption("device"):
+    if option(config, "gdb") is not None or option(config, "device"):
         return 0
     portion = capacity.portion_mib(setting(config, "topology"))
     return capacity.workers_that_fit(capacity.cores(), capacity.free_mib(), portion)
-
-
-def _is_about_guests(config: pytest.Config) -> bool:
-    """Whether the command says so, before anything is collected."""
-    named = "hotremove" in (config.option.markexpr or "") or config.getoption("kernel")
-    return bool(named) or any("scenarios" in str(argument) for argument in config.args)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -120,14 +94,16 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
     Else one worker is left alone with them at the end.
     """
-    if worker_id(config):
-        usual = config.stash[FARM].options.topology
+    if worker_id(config) and any(map(wants_guest, items)):
+        usual = farm_of(config).options.topology
         of_kernels = groupby(items, kernel_of)
         items[:] = [i for _, them in of_kernels for i in sorted(them, key=partial(_size, usual))]
 
 
 def _size(usual: str, item: pytest.Item) -> int:
     """Minus the boot memory of a test's guests; 0 for a topology that nobody knows."""
+    from hotremove.virt.topology import load_topology
+
     marker = item.get_closest_marker("topology")
     try:
         return -load_topology(marker.args[0] if marker else usual).boot_mib
@@ -145,23 +121,11 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
-    """On the controller, give a worker the run's seed, and the memory that all may take."""
-    node.workerinput[SEED] = node.config.stash[FARM].options.seed
-    node.workerinput[_PORTIONS] = _portions(node.config)
-
-
-def _portions(config: pytest.Config) -> int:
-    """How many workers' guests find memory; at least as many as there are workers."""
-    if PORTIONS not in config.stash:
-        with suppress(HotremoveError):  # a topology that nobody knows: the workers will say so
-            fit = capacity.free_mib() // capacity.portion_mib(setting(config, "topology"))
-            config.stash[PORTIONS] = max(len(config.option.tx), fit)
-    return config.stash.get(PORTIONS, 0)
-
-
-def portions_of(config: pytest.Config) -> int:
-    """In a worker, the portions of memory that the workers of the run may take together; else 0."""
-    return int(_input(config).get(_PORTIONS, 0))
+    """On the controller, give a worker the run's seed, and say what memory all may take."""
+    config = node.config
+    node.workerinput[SEED] = run_seed(config)
+    node.workerinput[FREE] = config.stash.setdefault(_FREE, capacity.free_mib())
+    node.workerinput[WORKERS] = len(config.option.tx)
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -6,7 +6,7 @@ pool = "hotremove"            # for all hosts that name none
 name = "anna"
 uri = "qemu+tls://anna.example.org/system"
 slots = 4                     # guests at once
-labels = ["big"]              # what --farm-label asks for
+labels = ["big"]              # what --hotremove-farm-label asks for
 capabilities = ["kvm"]        # what the machine has; without "kvm" guests run under TCG
 """
 

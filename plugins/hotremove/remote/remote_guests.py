@@ -14,10 +14,11 @@ from typing import Any
 from hotremove.bootimage.initramfs import BootImage
 from hotremove.cache import Cache, digest
 from hotremove.errors import GuestDied, GuestLost, HostProblem, HotremoveError
+from hotremove.guest.deadlines import RESTORE_DEADLINE, RESTORES
 from hotremove.guest.machine import Guest
 from hotremove.guest.plan import GuestPlan, make_plan
 from hotremove.guest.pool import GuestPool
-from hotremove.guest.source import RESTORE_DEADLINE, RESTORES, AtEnd, keep_none, pass_over
+from hotremove.guest.source import AtEnd, keep_none, pass_over
 from hotremove.kernels.kernel import Kernel
 from hotremove.progress import waiting
 from hotremove.remote import reclaim, remote_xml

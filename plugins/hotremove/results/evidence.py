@@ -94,8 +94,8 @@ def repro_script(
     test: str, plan: GuestPlan, root: Path, arguments: Iterable[str], more: Iterable[str] = ()
 ) -> str:
     """A shell script that runs one test again on its kernel; its id is relative to `root`."""
-    command = [sys.executable, "-m", "pytest", test, "--kernel", plan.image.kernel.spec]
-    command += ["--topology", plan.topology.name, *more]
+    command = [sys.executable, "-m", "pytest", test, "--hotremove-kernel", plan.image.kernel.spec]
+    command += ["--hotremove-topology", plan.topology.name, *more]
     return "\n".join(
         (
             "#!/bin/sh",

@@ -37,7 +37,7 @@ class Result:
         duration_s: seconds on the host, with setup and teardown.
         evidence: directory of the test's evidence, relative to the record; or empty.
         message: why, in a line or a few.
-        fix_off: the run had the fix turned off, and passes by failing (`--prove`).
+        fix_off: the run had the fix turned off, and passes by failing (`--hotremove-prove`).
         attempts: verdicts of earlier tries of the same test in the same run.
         costs: what it measured.
     """

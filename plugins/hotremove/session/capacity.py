@@ -8,8 +8,6 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from hotremove.virt.topology import load_topology
-
 # Beside a guest's memory at boot: the DIMMs that scenarios plug (512 MiB, seldom 1024 or more), and
 # QEMU with its translated code and the worker's own Python.
 _DIMMS_MIB = 1024
@@ -32,6 +30,8 @@ def worker_mib(boot_mib: int, dimms_mib: int = 0) -> int:
 
 def portion_mib(topology: str) -> int:
     """What a worker is reckoned at, MiB: with a guest of the run's usual topology."""
+    from hotremove.virt.topology import load_topology
+
     return worker_mib(load_topology(topology).boot_mib)
 
 

@@ -25,7 +25,7 @@ from hotremove.virt.accelerator import Accelerator
 from hotremove.virt.hostdev import RDMA_DRIVERS, Found, examine
 from hotremove.virt.topology import Topology, load_topology
 
-WITHOUT_MODULES = "--without modules runs the rest"
+WITHOUT_MODULES = "--hotremove-without modules runs the rest"
 """What whoever cannot build modules may do."""
 
 
@@ -131,7 +131,9 @@ class Farm:
         """
         shape = topology or load_topology(self.options.topology)
         if shape.counts_instructions and self.options.accelerator == "kvm":
-            raise Blocked("--accel kvm: only TCG counts instructions; --accel auto or tcg lets it")
+            raise Blocked(
+                "--hotremove-accel kvm: only TCG counts instructions; auto or tcg lets it do so"
+            )
         accelerator = "tcg" if shape.counts_instructions else self.accelerator.kind
         plan = self.guest_source.plan(self.image(kernel), shape, accelerator)
         return replace(plan, devices=self.devices)
@@ -139,7 +141,7 @@ class Farm:
     def prepare(self) -> None:
         """Do everything that can be wrong with the input or the host, before the first test."""
         if self.options.artifacts:
-            make_writable(self.options.artifacts, "--artifacts")
+            make_writable(self.options.artifacts, "--hotremove-artifacts")
         if not self.options.hosts:
             find_emulator()
         load_topology(self.options.topology)

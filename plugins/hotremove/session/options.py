@@ -1,14 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The settings of one run, as a value: nothing here knows where they were read."""
+"""The settings of one run, as a value: nothing here knows where they were read.
+
+It is imported before it is known whether a run is about guests: it imports next to nothing.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from hotremove.guest.source import BOOT_DEADLINE
-from hotremove.remote.hosts import Host
-from hotremove.virt.hostdev import HostDevice
+from hotremove.guest.deadlines import BOOT_DEADLINE
+
+if TYPE_CHECKING:
+    from hotremove.remote.hosts import Host
+    from hotremove.virt.hostdev import HostDevice
+
+ACCELERATORS = ("auto", "kvm", "tcg")
+"""What may be asked for; `auto` takes KVM where a probe shows that it works."""
 
 
 @dataclass(frozen=True)

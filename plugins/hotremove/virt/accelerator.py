@@ -20,7 +20,6 @@ from hotremove.cache import Cache, digest
 from hotremove.errors import HostProblem, UsageProblem
 from hotremove.progress import waiting
 
-CHOICES = ("auto", "kvm", "tcg")
 # A kernel without a root file system comes to its end in about 1 s under KVM.
 PROBE_DEADLINE = 6.0
 # How long a proven answer is believed, in seconds: what a host runs beside it changes.
@@ -47,7 +46,7 @@ class Accelerator:
 
 
 def choose(wanted: str, emulator: str, kernel: Path, cache: Cache) -> Accelerator:
-    """The accelerator for `--accel WANTED`; what a probe found is remembered for the machine.
+    """The accelerator for `--hotremove-accel WANTED`; what a probe found is remembered.
 
     Raises:
         UsageProblem: KVM is asked for and does not work here.
@@ -57,7 +56,7 @@ def choose(wanted: str, emulator: str, kernel: Path, cache: Cache) -> Accelerato
         return Accelerator("tcg", "as asked")
     found = _remembered(emulator, kernel, cache)
     if wanted == "kvm" and found.kind != "kvm":
-        raise UsageProblem(f"--accel kvm: {found.reason}; use --accel tcg or auto")
+        raise UsageProblem(f"--hotremove-accel kvm: {found.reason}; use tcg or auto")
     return found
 
 

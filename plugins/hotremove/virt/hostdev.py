@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""PCI devices of the host for a guest: `--device rdma=host:0000:65:00.0`.
+"""PCI devices of the host for a guest: `--hotremove-device rdma=host:0000:65:00.0`.
 
 Looked at first, in sysfs: the IOMMU group, who drives it, its NUMA node. libvirt binds a device to
 vfio-pci and gives it back with the guest's end; what the guest's owner cannot do because it was
@@ -78,7 +78,9 @@ def parse_device(text: str) -> HostDevice:
     """
     found = _OPTION.fullmatch(text)
     if not found or found["kind"] not in KINDS:
-        raise UsageProblem(f"--device {text}: write rdma=host:0000:65:00.0 or vfio=host:…")
+        raise UsageProblem(
+            f"--hotremove-device {text}: write rdma=host:0000:65:00.0 or vfio=host:…"
+        )
     return HostDevice(found["kind"], text.partition("=host:")[2])
 
 
@@ -96,20 +98,20 @@ def examine(device: HostDevice, rebind: bool, sysfs: Path = SYSFS) -> Found:
     """
     folder = sysfs / "bus/pci/devices" / device.address
     if not folder.is_dir():
-        raise HostProblem(f"--device: this machine has no PCI device {device.address}")
+        raise HostProblem(f"--hotremove-device: this machine has no PCI device {device.address}")
     group = folder / "iommu_group"
     if not group.exists():
         raise HostProblem(
-            f"--device {device.address}: it is in no IOMMU group: the IOMMU is off; boot with "
-            "intel_iommu=on or amd_iommu=on, and see to the firmware's settings"
+            f"--hotremove-device {device.address}: it is in no IOMMU group: the IOMMU is off; boot "
+            "with intel_iommu=on or amd_iommu=on, and see to the firmware's settings"
         )
     found = Found(device, _driver(folder), int(group.resolve().name), _node(folder), _ids(folder))
     _require_own_group(found, group)
     if found.rebound and not rebind:
         has = f"the host's driver {found.driver} has it" if found.driver else "no driver has it"
         raise UsageProblem(
-            f"--device {device.address}: {has}; --rebind-devices lets the farm bind it to vfio-pci "
-            "for as long as a guest has it"
+            f"--hotremove-device {device.address}: {has}; --hotremove-rebind-devices lets the farm "
+            "bind it to vfio-pci for as long as a guest has it"
         )
     return found
 
@@ -175,6 +177,7 @@ def _require_own_group(found: Found, group: Path) -> None:
         is_bridge = (other / "class").read_text().startswith(_BRIDGE)
         if not is_bridge and _driver(other) not in ("", _VFIO):
             raise HostProblem(
-                f"--device {found.device.address}: {other.name}, driven by {_driver(other)}, is in "
-                f"the same IOMMU group {found.group}: they can only be given away together"
+                f"--hotremove-device {found.device.address}: {other.name}, driven by "
+                f"{_driver(other)}, is in the same IOMMU group {found.group}: they can only be "
+                "given away together"
             )

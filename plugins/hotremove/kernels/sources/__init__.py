@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where kernels come from: one scheme of `--kernel` a file."""
+"""Where kernels come from: one scheme of `--hotremove-kernel` a file."""

@@ -17,17 +17,16 @@ import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO, cast
+from typing import Any, TextIO
 
 import pytest
 
+from hotremove.plugin.farm import FARM
 from hotremove.plugin.parametrize import wants_guest
+from hotremove.plugin.pytest_private import diverted, terminal_file
 from hotremove.plugin.terminal.activity import Activity, lines
 from hotremove.plugin.terminal.statusline import StatusLine
 from hotremove.virt import reaper
-
-if TYPE_CHECKING:
-    from hotremove.session.farm import Farm
 
 NAME = "hotremove-live"
 _FOLDER = "hotremove_live"
@@ -38,8 +37,8 @@ _PERIOD = 0.25
 class Observer:
     """What this process is doing; a plugin."""
 
-    def __init__(self, farm: Farm, worker: str = "") -> None:
-        self._farm = farm
+    def __init__(self, config: pytest.Config, worker: str = "") -> None:
+        self._config = config
         self._worker = worker
         self._test = ""
 
@@ -55,8 +54,11 @@ class Observer:
     @property
     def activity(self) -> Activity | None:
         """What runs at present."""
-        guests = tuple(guest.timeline.doing for guest in self._farm.guests)
-        return Activity(self._test, guests, self._worker) if self._test else None
+        farm = self._config.stash.get(FARM, None)
+        if not farm or not self._test:
+            return None
+        guests = tuple(guest.timeline.doing for guest in farm.guests)
+        return Activity(self._test, guests, self._worker)
 
 
 class Display:
@@ -94,7 +96,9 @@ class Display:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
-        """Show it while the tests run."""
+        """Show it while the tests run, where some of them have guests, or workers may."""
+        if self._folder is None and not any(map(wants_guest, session.items)):
+            return (yield)
         with self._shown_on(session.config), _again_and_again(self._show):
             return (yield)
 
@@ -115,14 +119,13 @@ class Display:
 
     @contextmanager
     def _shown_on(self, config: pytest.Config) -> Iterator[None]:
-        writer = config.get_terminal_writer()
-        self._line = StatusLine(writer._file, self._terminal)
-        writer._file = cast("Any", self._line)
-        try:
-            yield
-        finally:
-            self._line.show(())
-            writer._file, self._line = self._line.file, None
+        self._line = StatusLine(terminal_file(config), self._terminal)
+        with diverted(config, self._line):
+            try:
+                yield
+            finally:
+                self._line.show(())
+        self._line = None
 
     def _show(self) -> None:
         if self._line:
@@ -162,17 +165,17 @@ class Teller:
         self._told = text
 
 
-def register(config: pytest.Config, farm: Farm) -> None:
+def register(config: pytest.Config) -> None:
     """Show what guests do, where a person looks at a terminal."""
     workerinput = getattr(config, "workerinput", None)
     if workerinput is not None:
         if _FOLDER in workerinput:
             worker = str(workerinput["workerid"])
-            observer = Observer(farm, worker)
+            observer = Observer(config, worker)
             config.pluginmanager.register(observer)
             config.pluginmanager.register(Teller(observer, Path(workerinput[_FOLDER]), worker))
     elif is_wanted(config):
-        observer = Observer(farm)
+        observer = Observer(config)
         config.pluginmanager.register(observer)
         # Of its own, since pytest turns standard output away from the terminal during each test.
         terminal = os.fdopen(os.dup(sys.stdout.fileno()), "w", errors="replace")

@@ -7,24 +7,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 
 import pytest
-from _pytest.capture import CaptureManager
-from _pytest.terminal import TerminalReporter
 
+from hotremove.plugin.pytest_private import capture_off, start_line
 from hotremove.plugin.terminal.live import NAME, Display
 
 
 @contextmanager
 def uncaptured(config: pytest.Config) -> Iterator[None]:
     """Let what is written reach the terminal, on lines of its own."""
-    manager: CaptureManager | None = config.pluginmanager.get_plugin("capturemanager")
-    reporter: TerminalReporter | None = config.pluginmanager.get_plugin("terminalreporter")
-    if manager is None:
+    uncaught = capture_off(config)
+    if uncaught is None:
         yield
         return
     display: Display | None = config.pluginmanager.get_plugin(NAME)
     alone = display.paused() if display else nullcontext()
-    with manager.global_and_fixture_disabled(), alone:
-        if reporter:
-            reporter.ensure_newline()
-            reporter.flush()
+    with uncaught, alone:
+        start_line(config)
         yield

@@ -10,8 +10,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TextIO
 
-from rich.cells import cell_len
-
 # Control sequences of ECMA-48: erase below the cursor, erase the line, move up and right.
 _ERASE_BELOW = "\x1b[J"
 _ERASE_LINE = "\x1b[K"
@@ -100,5 +98,7 @@ class StatusLine:
 
     def _column(self, columns: int) -> int | None:
         """Where the cursor is in its line; None at a line's end, where terminals differ."""
+        from rich.cells import cell_len
+
         width = cell_len(_SEQUENCE.sub("", self._line))
         return width % columns if width == 0 or width % columns else None
