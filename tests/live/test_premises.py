@@ -36,14 +36,14 @@ def test_a_page_of_somebody_else_is_not_blamed_on_a_pin(movable_dimm, rdma):
         removal.expect(STUCK)
 
 
-def test_a_removal_that_is_refused_at_once_is_not_stuck(movable_dimm, vmsplice, objector):
+def test_a_removal_that_is_refused_at_once_is_not_stuck(movable_dimm, vmsplice, notifier_veto):
     vmsplice.pin(movable_dimm.map(MIB))
-    objector.object()
+    notifier_veto.object()
     removal = movable_dimm.eject(deadline=5)
     assert removal.outcome is REFUSED
     with pytest.raises(UnexpectedOutcome, match=r"^refused: .*notifier failure"):
         removal.expect_held_up()
-    objector.agree()
+    notifier_veto.agree()
     assert "notifier failure" not in movable_dimm.eject(deadline=5).reasons
 
 
@@ -78,7 +78,7 @@ def test_pages_that_lie_elsewhere_are_noticed(movable_dimm):
         movable_dimm.map(MIB)
 
 
-def test_an_online_that_the_kernel_refuses_fails_it(movable_dimm, objector):
+def test_an_online_that_the_kernel_refuses_fails_it(movable_dimm, notifier_veto):
     movable_dimm.offline().expect(REMOVED)
     movable_dimm.guest.control.write(ONLINE, "-16")
     with pytest.raises(OnlineRefused, match=r"refused `online_movable` for memory\d+: EBUSY"):

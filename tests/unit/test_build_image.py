@@ -32,7 +32,7 @@ def names(image):
 
 def test_image_without_modules(cache):
     image = build_image(BUILTIN, cache)
-    expected = {"init", "bin/busybox", "bin/agent", "bin/holder", "bin/meter", "etc/inittab"}
+    expected = {"init", "bin/busybox", "bin/agent", "bin/holder", "bin/pin_cost", "etc/inittab"}
     assert expected <= names(image.initramfs)
     assert (image.modules, image.absent) == ((), ())
     assert all(line.split()[2:4] == ["root", "root"] for line in listing(image.initramfs))

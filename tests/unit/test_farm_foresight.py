@@ -39,10 +39,10 @@ def item(number, *fixtures, **parameters):
 ITEMS = [
     item(1, "rdma"),
     item(26, "pin_hold"),
-    item(34, "pinner", pinner="umem"),
+    item(34, "pinner", pinner="ib_umem"),
     item(35, "pinner", pinner="vfio"),
     item(17, "pin_hold"),
-    item(34, "pinner", pinner="mediated"),
+    item(34, "pinner", pinner="mdev"),
 ]
 
 

@@ -56,7 +56,7 @@ SPARE_MODULES = (
 )
 
 # Where they go in the image, and their names below guests/.
-_SCRIPTS = {"init": "init", "bin/meter": "meter"}
+_SCRIPTS = {"init": "init", "bin/pin_cost": "pin_cost"}
 _FOLDERS = ("bin", "dev", "etc/hotremove", "proc", "run", "sys", "tmp", "usr", "var/log")
 _LINKS = {"sbin": "bin", "usr/bin": "../bin", "usr/sbin": "../bin", "lib64": "lib"}
 

@@ -13,7 +13,7 @@ _MODULE = "memory_notifier_error_inject"
 _ERROR = "/sys/kernel/debug/notifier-error-inject/memory/actions/MEM_GOING_OFFLINE/error"
 
 
-class Objector:
+class NotifierVeto:
     """Answers MEM_GOING_OFFLINE, once told to, with an error; drivers that use the memory may."""
 
     def __init__(self, guest: Guest) -> None:

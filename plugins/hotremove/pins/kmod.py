@@ -60,7 +60,7 @@ class PinHold(PinPath):
             raise
 
 
-class Umem(PinPath):
+class IbUmem(PinPath):
     """The device /dev/pin_rdma of kmods/pin_rdma: ib_umem_get() for the guest's RDMA device."""
 
     def __init__(self, rdma: Rdma, module: Path) -> None:
@@ -78,10 +78,10 @@ class Umem(PinPath):
         Raises:
             PinRefused: its errno.
         """
-        return buffer.pin("umem", "ib_umem", device=self._device, batch=batch)
+        return buffer.pin("ib_umem", "ib_umem", device=self._device, batch=batch)
 
 
-class Mediated(PinPath):
+class Mdev(PinPath):
     """A vfio device without hardware, of kmods/pin_vfio, which pins by vfio_pin_pages().
 
     Attributes:
@@ -105,7 +105,7 @@ class Mediated(PinPath):
         found = guest.control.run(f"{make}test -e {group} && readlink -f {group}")
         if not found.ok:
             told = f"no device {self.name} in an IOMMU group: {found.complaint}"
-            raise refusal(guest, "mediated pins", told)
+            raise refusal(guest, "mdev pins", told)
         self.group = int(found.text.rpartition("/")[2])
 
     def pin(self, buffer: Buffer, batch: int | None = None) -> Pin:
@@ -115,7 +115,7 @@ class Mediated(PinPath):
             PinRefused: its errno.
         """
         label = "mediated device's vfio pin"
-        return buffer.pin("mediated", label, group=self.group, device=self.name, batch=batch)
+        return buffer.pin("mdev", label, group=self.group, device=self.name, batch=batch)
 
 
 def load_module(guest: Guest, module: Path, *parameters: str) -> None:

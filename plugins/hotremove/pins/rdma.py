@@ -146,7 +146,7 @@ class Rdma(PinPath):
             told = "the device offers no IBV_ODP_SUPPORT: rxe has on-demand paging from 6.15"
             raise CapabilityAbsent(told) from None
 
-    def reach(self, size: int, chance: Random) -> tuple[Range, ...]:
+    def dma_ranges(self, size: int, chance: Random) -> tuple[Range, ...]:
         """What the device moves of `size` bytes: all of it."""
         del chance
         return pieces(size)

@@ -11,9 +11,9 @@ Dimensions, each with a default that an option or a marker changes:
 | `pinner`     | the pin path           | none             | `mark.pins("rdma", "vfio")`   |
 
 Nouns, each fresh for every test: `guest`; memory (`movable_dimm`, `normal_dimm`, `dax_kmem`,
-`boot_node`, `virtio_mem`); pin paths (`rdma`, `vfio`, `uring`, `vmsplice`, `pin_hold`, `umem`,
-`mediated`, `udmabuf`, `edu`); what looks or interferes (`traffic`, `leaks`, `objector`, `rounds`,
-`ext4`, `scarcity`); `meter` and `record`.
+`boot_node`, `virtio_mem`); pin paths (`rdma`, `vfio`, `uring`, `vmsplice`, `pin_hold`, `ib_umem`,
+`mdev`, `udmabuf`, `edu`); what looks or interferes (`traffic`, `leak_check`, `notifier_veto`,
+`rounds`, `ext4`, `memory_pressure`); `pin_cost` and `record`.
 """
 
 from __future__ import annotations
@@ -35,16 +35,16 @@ from hotremove.memory.boot_node import BootNode
 from hotremove.memory.daxkmem import DaxKmem
 from hotremove.memory.dimm import Dimm
 from hotremove.memory.files import Filesystem
-from hotremove.memory.leaks import Leaks
+from hotremove.memory.leak_check import LeakCheck
 from hotremove.memory.normal_dimm import NormalDimm
-from hotremove.memory.notifier import Objector
+from hotremove.memory.notifier import NotifierVeto
 from hotremove.memory.placement import require_on_node
-from hotremove.memory.scarcity import Scarcity
+from hotremove.memory.pressure import MemoryPressure
 from hotremove.memory.virtio_mem import VirtioMem
-from hotremove.pincost.meter import TOPOLOGY, Meter
+from hotremove.pincost.measure import TOPOLOGY, PinCost
 from hotremove.pins.buffer import Buffer
 from hotremove.pins.edu import Edu
-from hotremove.pins.kmod import Mediated, PinHold, Umem, turn_off
+from hotremove.pins.kmod import IbUmem, Mdev, PinHold, turn_off
 from hotremove.pins.path import PinPath
 from hotremove.pins.rdma import Rdma
 from hotremove.pins.traffic import Range, Traffic
@@ -56,7 +56,7 @@ from hotremove.plugin.debugging import should_keep
 from hotremove.plugin.observations import Record, recorder
 from hotremove.plugin.report_check import settle_reports
 from hotremove.plugin.rounds import Rounds
-from hotremove.plugin.stash import EVIDENCE, FARM, GUEST, METER, ROUNDS, ROW
+from hotremove.plugin.stash import EVIDENCE, FARM, GUEST, PIN_COST, ROUNDS, ROW
 from hotremove.results.evidence import Evidence
 from hotremove.session.capacity import share_mib, worker_mib
 from hotremove.session.farm import Farm
@@ -71,10 +71,10 @@ PROOF_DEADLINE = 4.0
 KNOWN_BUG_DEADLINE = 10.0
 
 
-class Mover(Protocol):
+class DmaDevice(Protocol):
     """A way to pin a buffer, by a device that can move what is in it."""
 
-    def reach(self, size: int, chance: Random) -> tuple[Range, ...]:
+    def dma_ranges(self, size: int, chance: Random) -> tuple[Range, ...]:
         """What the device moves of `size` bytes."""
 
 
@@ -85,8 +85,8 @@ PIN_PATHS = (
     "uring",
     "vmsplice",
     "pin_hold",
-    "umem",
-    "mediated",
+    "ib_umem",
+    "mdev",
     "edu",
     "udmabuf",
 )
@@ -177,7 +177,7 @@ def _lent(
 
 
 @pytest.fixture
-def meter(request: pytest.FixtureRequest, farm: Farm, kernel: Kernel) -> Iterator[Meter]:
+def pin_cost(request: pytest.FixtureRequest, farm: Farm, kernel: Kernel) -> Iterator[PinCost]:
     """Measures what pins cost, in guests of their own whose clock counts instructions."""
     with ExitStack() as guests:
 
@@ -186,9 +186,9 @@ def meter(request: pytest.FixtureRequest, farm: Farm, kernel: Kernel) -> Iterato
             guests.close()
             return guests.enter_context(_lent(request, farm, plan))
 
-        gauge = Meter(farm.plan(kernel, load_topology(TOPOLOGY)), lend, farm.measured)
-        request.node.stash[METER] = gauge
-        yield gauge
+        made = PinCost(farm.plan(kernel, load_topology(TOPOLOGY)), lend, farm.measured)
+        request.node.stash[PIN_COST] = made
+        yield made
 
 
 @pytest.fixture
@@ -267,15 +267,15 @@ def normal_dimm(guest: Guest, removal_deadline: float) -> NormalDimm:
 
 
 @pytest.fixture
-def objector(guest: Guest) -> Objector:
+def notifier_veto(guest: Guest) -> NotifierVeto:
     """Who objects, when told to, to memory going offline."""
-    return Objector(guest)
+    return NotifierVeto(guest)
 
 
 @pytest.fixture
-def leaks(guest: Guest) -> Leaks:
+def leak_check(guest: Guest) -> LeakCheck:
     """An account of the guest's memory, opened when a test first asks for it."""
-    return Leaks(guest)
+    return LeakCheck(guest)
 
 
 @pytest.fixture
@@ -330,22 +330,22 @@ def rounds(request: pytest.FixtureRequest, farm: Farm) -> Rounds:
 
 
 @pytest.fixture
-def traffic(rounds: Rounds) -> Callable[[Mover, Buffer], Traffic]:
+def traffic(rounds: Rounds) -> Callable[[DmaDevice, Buffer], Traffic]:
     """Fill a buffer with data for a device to move: `traffic(rdma, buffer)`."""
     chance = rounds.chance()
-    return lambda device, buffer: Traffic(buffer, device.reach(buffer.size, chance), chance)
+    return lambda device, buffer: Traffic(buffer, device.dma_ranges(buffer.size, chance), chance)
 
 
 @pytest.fixture
-def umem(rdma: Rdma, farm: Farm, kernel: Kernel) -> Umem:
+def ib_umem(rdma: Rdma, farm: Farm, kernel: Kernel) -> IbUmem:
     """ib_umem_get() for the guest's rxe device, by the module pin_rdma."""
-    return Umem(rdma, farm.kmods(kernel).find("pin_rdma"))
+    return IbUmem(rdma, farm.kmods(kernel).find("pin_rdma"))
 
 
 @pytest.fixture
-def mediated(guest: Guest, farm: Farm, kernel: Kernel) -> Mediated:
+def mdev(guest: Guest, farm: Farm, kernel: Kernel) -> Mdev:
     """vfio_pin_pages() for a device without hardware, by the module pin_vfio."""
-    return Mediated(guest, farm.kmods(kernel).find("pin_vfio"))
+    return Mdev(guest, farm.kmods(kernel).find("pin_vfio"))
 
 
 @pytest.fixture
@@ -355,9 +355,9 @@ def ext4(guest: Guest) -> Filesystem:
 
 
 @pytest.fixture
-def scarcity(guest: Guest) -> Scarcity:
+def memory_pressure(guest: Guest) -> MemoryPressure:
     """What takes the guest's free memory away; ask for it before `movable_dimm`."""
-    return Scarcity(guest)
+    return MemoryPressure(guest)
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from _pytest.runner import runtestprotocol
 
-from hotremove.plugin.stash import EVIDENCE, FAILED, FARM, GUEST, METER, NOTES, ROUNDS, SETTLED
+from hotremove.plugin.stash import EVIDENCE, FAILED, FARM, GUEST, NOTES, PIN_COST, ROUNDS, SETTLED
 from hotremove.remote.slots import Loss
 
 MOVED = "moved"
@@ -79,7 +79,7 @@ def _forget(item: pytest.Item) -> None:
     """Make the item as it was before it ran."""
     keys: tuple[pytest.StashKey[Any], ...] = (
         *(GUEST, EVIDENCE, FAILED, SETTLED),
-        *(METER, NOTES, ROUNDS),
+        *(PIN_COST, NOTES, ROUNDS),
     )
     for key in keys:
         if key in item.stash:

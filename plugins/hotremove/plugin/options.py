@@ -24,8 +24,8 @@ EXPECTATIONS = ("strict", "lineage")
 _WORDS = ("has", "lacks")
 DEFAULT_KERNEL = "debian:bookworm"
 WITHOUT: Mapping[str, frozenset[str]] = {
-    "modules": frozenset({"pin_hold", "umem", "mediated"}),
-    "rdma": frozenset({"rdma", "umem"}),
+    "modules": frozenset({"pin_hold", "ib_umem", "mdev"}),
+    "rdma": frozenset({"rdma", "ib_umem"}),
     "vfio": frozenset({"vfio", "edu"}),
     "io_uring": frozenset({"uring"}),
     "udmabuf": frozenset({"udmabuf"}),
@@ -33,8 +33,8 @@ WITHOUT: Mapping[str, frozenset[str]] = {
     "dax": frozenset({"dax_kmem"}),
     "hugetlb": frozenset({"huge_pages", "gigantic_pages"}),
     "files": frozenset({"ext4"}),
-    "notifier": frozenset({"objector"}),
-    "cost": frozenset({"meter"}),
+    "notifier": frozenset({"notifier_veto"}),
+    "cost": frozenset({"pin_cost"}),
 }
 """What `--without` takes, with the fixtures that need it."""
 

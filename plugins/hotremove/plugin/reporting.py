@@ -26,7 +26,7 @@ from hotremove.plugin.observations import noted
 from hotremove.plugin.parametrize import kernel_id, parameter, row_of, wants_guest
 from hotremove.plugin.report_check import reported_besides
 from hotremove.plugin.results import ALLOWANCES, ENVIRONMENT, RESULT
-from hotremove.plugin.stash import BOOK, EVIDENCE, FARM, GUEST, METER, RESULTS, SETTLED
+from hotremove.plugin.stash import BOOK, EVIDENCE, FARM, GUEST, PIN_COST, RESULTS, SETTLED
 from hotremove.results.record import Record, Result, write_record
 from hotremove.session.environment import describe
 from hotremove.verdict.expectation import (
@@ -201,7 +201,7 @@ def _result(item: pytest.Item, found: Finding, error: BaseException | None) -> R
         evidence=_evidence(item),
         message=found.message,
         fix_off=not parameter(item, "fix", True),
-        costs=item.stash[METER].fresh if METER in item.stash else (),
+        costs=item.stash[PIN_COST].fresh if PIN_COST in item.stash else (),
     )
 
 

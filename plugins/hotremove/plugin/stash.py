@@ -10,7 +10,7 @@ import pytest
 if TYPE_CHECKING:
     from hotremove.errors import HotremoveError
     from hotremove.guest.machine import Guest
-    from hotremove.pincost.meter import Meter
+    from hotremove.pincost.measure import PinCost
     from hotremove.plugin.results import Results
     from hotremove.plugin.rounds import Rounds
     from hotremove.results.evidence import Evidence
@@ -34,7 +34,7 @@ RESULTS: pytest.StashKey[Results] = pytest.StashKey()
 """On the config: the results so far."""
 FAILED: pytest.StashKey[bool] = pytest.StashKey()
 """On an item: whether a phase of it has failed."""
-METER: pytest.StashKey[Meter] = pytest.StashKey()
+PIN_COST: pytest.StashKey[PinCost] = pytest.StashKey()
 """On an item: what it measures costs with."""
 GUEST: pytest.StashKey[Guest] = pytest.StashKey()
 """On an item: the guest of its running test."""

@@ -127,11 +127,11 @@ def test_every_entry_of_pin_hold(guest, movable_dimm, oracle, entries, fixed):
 
 
 def test_pins_of_every_module_end_with_their_holder(
-    guest, movable_dimm, rdma, mediated, oracle, load, fixed
+    guest, movable_dimm, rdma, mdev, oracle, load, fixed
 ):
     load("pin_hold", "pin_rdma")
-    keys = {"group": mediated.group, "device": mediated.name}
-    for path, more in (("kmod", {}), ("umem", {}), ("mediated", keys)):
+    keys = {"group": mdev.group, "device": mdev.name}
+    for path, more in (("kmod", {}), ("ib_umem", {}), ("mdev", keys)):
         buffer = movable_dimm.map(SIZE)
         pin = buffer.pin(path, "pin", batch=1 << 20, **more)
         assert (path, pin.calls) == (path, SIZE >> 20)
@@ -190,8 +190,8 @@ def test_random_requests(guest, rdma, oracle, load):
     "inside of iommu->lock elsewhere (6.1, vfio_notify_dma_unmap)",
     expires="2027-12-31",
 )
-def test_random_requests_to_a_vfio_device(guest, mediated, oracle):
-    fuzz(guest, f"vfio:{mediated.group}:{mediated.name}")
+def test_random_requests_to_a_vfio_device(guest, mdev, oracle):
+    fuzz(guest, f"vfio:{mdev.group}:{mdev.name}")
     unload(guest, "pin_vfio")
     assert oracle() == 0
     assert balanced(guest)

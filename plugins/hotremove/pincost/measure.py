@@ -99,10 +99,10 @@ class Costs:
         )
 
 
-class Meter:
+class PinCost:
     """Measures pins on one kernel.
 
-    >>> costs = meter.measure(Point(path="rdma", mib=mib) for mib in (8, 16, 32, 64))
+    >>> costs = pin_cost.measure(Point(path="rdma", mib=mib) for mib in (8, 16, 32, 64))
 
     Attributes:
         fresh: what this test measured itself.
