@@ -21,7 +21,7 @@ from hotremove.kernels import capabilities, spec
 from hotremove.kernels.formats import payload
 from hotremove.kernels.kernel import HeadersSource, Kernel
 from hotremove.kernels.sources import host
-from hotremove.plugin.fixtures import PIN_PATHS
+from hotremove.pins.registry import pin_paths
 
 
 @pytest.fixture
@@ -259,7 +259,7 @@ def test_which_scenarios_a_kernel_can_run(folder: Path, cache: Cache) -> None:
 
 
 def test_each_pin_path_needs_something_or_every_kernel_has_it() -> None:
-    assert set(PIN_PATHS) - {"vmsplice"} <= set(needs._FIXTURES)
+    assert [name for name, path in pin_paths().items() if not path.capabilities] == ["vmsplice"]
     known = {capability.name for capability in capabilities.CAPABILITIES}
     needed = {*needs._FIXTURES.values(), *needs._ROWS.values()}
     assert {name for names in needed for name in names} <= known

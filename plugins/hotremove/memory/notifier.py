@@ -7,8 +7,9 @@ import errno
 
 from hotremove.guest.capability import refusal, require
 from hotremove.guest.machine import Guest
+from hotremove.kernels.capabilities import find
 
-_CAPABILITY = "notifier failures"
+_CAPABILITY = find("notifier failures")
 _MODULE = "memory_notifier_error_inject"
 _ERROR = "/sys/kernel/debug/notifier-error-inject/memory/actions/MEM_GOING_OFFLINE/error"
 

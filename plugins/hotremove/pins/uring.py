@@ -6,6 +6,7 @@ from __future__ import annotations
 import errno
 
 from hotremove.errors import CapabilityAbsent
+from hotremove.kernels.capabilities import find
 from hotremove.pins.buffer import Buffer, PinRefused
 from hotremove.pins.path import PinPath
 from hotremove.pins.pin import Pin
@@ -13,6 +14,9 @@ from hotremove.pins.pin import Pin
 
 class Uring(PinPath):
     """The guest's io_uring."""
+
+    capabilities = (find("io_uring pins"),)
+    without = ("io_uring",)
 
     def pin(self, buffer: Buffer, batch: int | None = None) -> Pin:
         """Register the buffer as fixed buffers of `batch` bytes, by default of up to 1 GiB.

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,6 +14,7 @@ from hotremove.guest.local import BOOT_DEADLINE
 from hotremove.lineage.changelog import Claims, read_changelog
 from hotremove.lineage.changes import find_change
 from hotremove.plugin.rounds import SEED, new_seed
+from hotremove.plugin.without import check_words
 from hotremove.remote.hosts import Host, labelled, read_hosts
 from hotremove.session.options import Options
 from hotremove.virt.accelerator import CHOICES
@@ -23,21 +23,6 @@ from hotremove.virt.hostdev import HostDevice, parse_device
 EXPECTATIONS = ("strict", "lineage")
 _WORDS = ("has", "lacks")
 DEFAULT_KERNEL = "debian:bookworm"
-WITHOUT: Mapping[str, frozenset[str]] = {
-    "modules": frozenset({"pin_hold", "ib_umem", "mdev"}),
-    "rdma": frozenset({"rdma", "ib_umem"}),
-    "vfio": frozenset({"vfio", "edu"}),
-    "io_uring": frozenset({"uring"}),
-    "udmabuf": frozenset({"udmabuf"}),
-    "virtio-mem": frozenset({"virtio_mem"}),
-    "dax": frozenset({"dax_kmem"}),
-    "hugetlb": frozenset({"huge_pages", "gigantic_pages"}),
-    "files": frozenset({"ext4"}),
-    "notifier": frozenset({"notifier_veto"}),
-    "cost": frozenset({"pin_cost"}),
-}
-"""What `--without` takes, with the fixtures that need it."""
-
 MARKERS = (
     "hotremove: boots guests and hot-removes their memory",
     "scenario(number, title, control=False): a row of docs/scenarios.md, or its control",
@@ -147,10 +132,9 @@ _OPTIONS: dict[str, dict[str, Any]] = {
     "--without": {
         "action": "append",
         "default": [],
-        "choices": tuple(WITHOUT),
         "metavar": "CAPABILITY",
         "help": "leave scenarios out that need it, though the kernel may allow them; they count as "
-        f"not looked at. Repeatable: {', '.join(WITHOUT)}",
+        "not looked at. Repeatable: modules, cost, a pin path …; a wrong one is answered with all",
     },
     "--prove": {
         "action": "store_true",
@@ -233,7 +217,7 @@ def read_options(config: pytest.Config) -> Options:
         expect=_expectation(config),
         has=claims.has,
         lacks=claims.lacks,
-        without=tuple(dict.fromkeys(config.getoption("without"))),
+        without=check_words(config.getoption("without")),
         prove=bool(config.getoption("prove")),
         seed=_seed(config),
         rounds=_rounds(config),

@@ -12,9 +12,9 @@ import pytest
 
 from hotremove.errors import HotremoveError, UsageProblem, Waived
 from hotremove.kernels.kernel import Kernel
-from hotremove.plugin.fixtures import PIN_PATHS
-from hotremove.plugin.options import WITHOUT
+from hotremove.pins.registry import pin_paths
 from hotremove.plugin.stash import FARM, PROBLEM, ROW, TERMS
+from hotremove.plugin.without import fixtures_by_word
 from hotremove.verdict.allowances import read_terms
 from hotremove.verdict.row import Row
 
@@ -36,7 +36,7 @@ def _needs(item: pytest.Item, word: str) -> bool:
     """Whether a test needs a capability, as `--without` calls it; `unfix` is a module too."""
     fixtures = {*getattr(item, "fixturenames", ()), str(parameter(item, "pinner", ""))}
     unfix = word == "modules" and not parameter(item, "fix", True)
-    return unfix or bool(fixtures & WITHOUT[word])
+    return unfix or bool(fixtures & fixtures_by_word()[word])
 
 
 def kernel_of(item: pytest.Item) -> Kernel | None:
@@ -84,13 +84,13 @@ def _pin_paths(item: pytest.Item) -> tuple[str, ...]:
     """The arguments of `@pytest.mark.pins`.
 
     Raises:
-        UsageProblem: there are none, or one is unknown.
+        UsageProblem: there are none, or one is unknown to hotremove.pins.registry.
     """
     marker = item.get_closest_marker("pins")
     paths: tuple[str, ...] = marker.args if marker else ()
-    unknown = ", ".join(repr(path) for path in paths if path not in PIN_PATHS)
+    unknown = ", ".join(repr(path) for path in paths if path not in pin_paths())
     if unknown or not paths:
-        known = ", ".join(PIN_PATHS)
+        known = ", ".join(pin_paths())
         raise UsageProblem(f"{item.nodeid}: mark.pins({unknown or 'nothing'}): give {known}")
     return paths
 

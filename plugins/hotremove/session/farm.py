@@ -18,6 +18,7 @@ from hotremove.guest.plan import GuestPlan, find_emulator, make_plan
 from hotremove.kernels.kernel import Kernel
 from hotremove.kernels.spec import resolve
 from hotremove.pincost.model import Cost
+from hotremove.pins.registry import drivers as registered_drivers
 from hotremove.remote.remote_guests import FarStable
 from hotremove.remote.slots import Lodging, Loss
 from hotremove.session.failures import Failures
@@ -104,7 +105,7 @@ class Farm:
         """The boot image of a kernel."""
         if kernel not in self._images:
             rdma = any(found.device.kind == "rdma" for found in self.devices)
-            drivers = RDMA_DRIVERS if rdma else ()
+            drivers = (*(RDMA_DRIVERS if rdma else ()), *registered_drivers())
             self._images[kernel] = build_image(kernel, self.cache, drivers=drivers)
         return self._images[kernel]
 
