@@ -12,7 +12,7 @@ import pytest
 from _pytest.terminal import TerminalReporter
 
 from hotremove import progress
-from hotremove.analysis import costs, coverage
+from hotremove.analysis import coverage
 from hotremove.analysis.summary import highlights, recorded, table, tally, widths, wrapped
 from hotremove.errors import GuestDied, HotremoveError
 from hotremove.formats.junit import properties
@@ -20,6 +20,7 @@ from hotremove.formats.outputs import write_beside
 from hotremove.lineage.changes import Lineage
 from hotremove.memory.outcome import Outcome
 from hotremove.memory.removal import UnexpectedOutcome
+from hotremove.pincost import figures
 from hotremove.pins.buffer import PinRefused
 from hotremove.pins.pin import PinnedInMovable
 from hotremove.plugin.observations import noted
@@ -27,6 +28,7 @@ from hotremove.plugin.parametrize import kernel_id, parameter, row_of, wants_gue
 from hotremove.plugin.report_check import reported_besides
 from hotremove.plugin.results import ALLOWANCES, ENVIRONMENT, RESULT
 from hotremove.plugin.stash import BOOK, EVIDENCE, FARM, GUEST, PIN_COST, RESULTS, SETTLED
+from hotremove.results.naming import costs_by_kernel
 from hotremove.results.record import Record, Result, write_record
 from hotremove.session.environment import describe
 from hotremove.verdict.expectation import (
@@ -285,7 +287,7 @@ def summarize(reporter: TerminalReporter, config: pytest.Config) -> None:
     columns = reporter._tw.fullwidth if reporter._tw._file.isatty() else _ENDLESS
     _draw(reporter, list(wrapped(table(results), columns)))
     _tell(reporter, results, columns)
-    for line in costs.lines(results):
+    for line in figures.lines(costs_by_kernel(results)):
         reporter.line(textwrap.fill(line, columns - 1, subsequent_indent="  "))
     for line in (tally(results), *_remarks(config)):
         reporter.line(line)
