@@ -3,6 +3,7 @@
 
 from hotremove.kernels.capabilities import Capability
 from hotremove.pins.path import PinPath
+from hotremove.pins.take import take_pin
 
 
 class Ring(PinPath):
@@ -11,7 +12,7 @@ class Ring(PinPath):
     capabilities = (Capability("acme's rings", ("IO_URING",)),)
 
     def pin(self, buffer, batch=None):
-        return buffer.pin("uring", "acme ring", batch=batch)
+        return take_pin(buffer, "uring", "acme ring", batch=batch)
 
 
 class Engine(Ring):

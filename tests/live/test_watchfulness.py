@@ -8,6 +8,7 @@ import pytest
 from laboratory import CHECKOUT
 
 from hotremove.errors import HotremoveError
+from hotremove.pins.take import take_pin
 from hotremove.scenario import MIB
 
 pytestmark = [pytest.mark.live, pytest.mark.hotremove]
@@ -44,7 +45,7 @@ def test_a_byte_outside_what_the_device_reaches_is_noticed_too(traffic, map_on_n
 
 def test_a_pin_that_outlives_its_holder_is_a_leak(leak_check, pin_hold, map_on_node):
     buffer = map_on_node(0, MIB)
-    buffer.pin("kmod", "pin", detached=1)
+    take_pin(buffer, "kmod", "pin", detached=1)
     with pytest.raises(AssertionError, match=r"^256 page references of pins are left"):
         leak_check.expect_none(buffer)
 

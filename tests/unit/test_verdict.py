@@ -24,7 +24,7 @@ from hotremove.memory.removal import PinsLost, Removal, UnexpectedOutcome
 from hotremove.observe.counters import Counters
 from hotremove.observe.pagedump import PageDump, parse_dumps
 from hotremove.observe.pagemap import PfnRuns
-from hotremove.pins.buffer import PinRefused
+from hotremove.pins.holder import PinRefused
 from hotremove.pins.pin import Pin
 from hotremove.units import MIB
 from hotremove.verdict.judge import judge

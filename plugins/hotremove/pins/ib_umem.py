@@ -9,6 +9,7 @@ from hotremove.pins.buffer import Buffer
 from hotremove.pins.path import FindKmod, PinPath, no_kmods
 from hotremove.pins.pin import Pin
 from hotremove.pins.rdma import Rdma
+from hotremove.pins.take import take_pin
 
 _OF_THE_MODULE = (find("modules of the farm"), find("ib_umem pins"))
 
@@ -38,4 +39,4 @@ class IbUmem(PinPath):
         Raises:
             PinRefused: its errno.
         """
-        return buffer.pin("ib_umem", "ib_umem", device=self._device, batch=batch)
+        return take_pin(buffer, "ib_umem", "ib_umem", device=self._device, batch=batch)

@@ -9,6 +9,7 @@ from hotremove.kernels.capabilities import find
 from hotremove.pins.buffer import Buffer
 from hotremove.pins.path import FindKmod, PinPath, no_kmods
 from hotremove.pins.pin import Pin
+from hotremove.pins.take import take_pin
 
 _CAPABILITY = find("mdev pins")
 # Names the mediated device; any UUID will do in a guest of its own.
@@ -53,4 +54,4 @@ class Mdev(PinPath):
             PinRefused: its errno.
         """
         label = "mediated device's vfio pin"
-        return buffer.pin("mdev", label, group=self.group, device=self.name, batch=batch)
+        return take_pin(buffer, "mdev", label, group=self.group, device=self.name, batch=batch)

@@ -13,7 +13,8 @@ from hotremove.errors import HotremoveError
 from hotremove.guest.capability import require
 from hotremove.guest.machine import Guest
 from hotremove.kernels.capabilities import Capability
-from hotremove.pins.buffer import Buffer, PinRefused
+from hotremove.pins.buffer import Buffer
+from hotremove.pins.holder import PinRefused
 from hotremove.pins.kmod import load_module
 from hotremove.pins.pin import Pin
 

@@ -8,9 +8,11 @@ from typing import Any
 
 from hotremove.errors import CapabilityAbsent
 from hotremove.kernels.capabilities import find
-from hotremove.pins.buffer import Buffer, PinRefused
+from hotremove.pins.buffer import Buffer
+from hotremove.pins.holder import PinRefused
 from hotremove.pins.path import PinPath
 from hotremove.pins.pin import Pin
+from hotremove.pins.take import take_pin
 
 
 class PinHold(PinPath):
@@ -37,7 +39,7 @@ class PinHold(PinPath):
         keys: dict[str, Any] = {"batch": batch, "entry": entry}
         keys["write"] = None if write is None else int(write)
         try:
-            return buffer.pin("kmod", "pin_hold pin", **keys)
+            return take_pin(buffer, "kmod", "pin_hold pin", **keys)
         except PinRefused as refusal:
             if refusal.errno == errno.EOPNOTSUPP:
                 raise CapabilityAbsent(

@@ -15,9 +15,11 @@ from hotremove.guest.capability import refusal
 from hotremove.guest.machine import Guest
 from hotremove.kernels.capabilities import Capability, find
 from hotremove.observe.span import overlap
-from hotremove.pins.buffer import Buffer, PinRefused
+from hotremove.pins.buffer import Buffer
+from hotremove.pins.holder import PinRefused
 from hotremove.pins.path import FindKmod, PinPath, no_kmods
 from hotremove.pins.pin import Pin
+from hotremove.pins.take import begin_pin, take_pin
 from hotremove.pins.traffic import Range, pieces
 from hotremove.virt.hostdev import RDMA_DRIVERS
 
@@ -113,11 +115,11 @@ class Rdma(PinPath):
             PinRefused: ibv_reg_mr's errno.
         """
         part = {"offset": offset, "bytes": size}
-        return buffer.pin("rdma", _LABEL, True, device=self.device, batch=batch, **part)
+        return take_pin(buffer, "rdma", _LABEL, True, device=self.device, batch=batch, **part)
 
     def begin(self, buffer: Buffer) -> Callable[[], Pin]:
         """Begin to register the buffer; what it returns waits for the end, and raises as `pin`."""
-        return buffer.start_pin("rdma", _LABEL, device=self.device)
+        return begin_pin(buffer, "rdma", _LABEL, device=self.device)
 
     def pin_at_once(self, buffers: Sequence[Buffer], chance: Random) -> AtOnce:
         """Register each buffer by its own process, begun within some milliseconds of each other.
@@ -146,7 +148,9 @@ class Rdma(PinPath):
             PinRefused: ibv_reg_mr's errno.
         """
         try:
-            return buffer.pin("rdma", "on-demand memory region", False, device=self.device, odp=1)
+            return take_pin(
+                buffer, "rdma", "on-demand memory region", False, device=self.device, odp=1
+            )
         except PinRefused as refusal:
             if "IBV_ODP_SUPPORT" not in str(refusal):
                 raise

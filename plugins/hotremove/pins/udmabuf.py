@@ -9,6 +9,7 @@ from hotremove.kernels.capabilities import find
 from hotremove.pins.buffer import Buffer
 from hotremove.pins.path import FindKmod, PinPath, no_kmods
 from hotremove.pins.pin import Pin
+from hotremove.pins.take import take_pin
 
 _CAPABILITY = find("udmabuf pins")
 DEVICE = "/dev/udmabuf"
@@ -36,4 +37,4 @@ class Udmabuf(PinPath):
         Raises:
             PinRefused: UDMABUF_CREATE's errno.
         """
-        return buffer.pin("udmabuf", "udmabuf", batch=batch)
+        return take_pin(buffer, "udmabuf", "udmabuf", batch=batch)

@@ -7,9 +7,11 @@ import errno
 
 from hotremove.errors import CapabilityAbsent
 from hotremove.kernels.capabilities import find
-from hotremove.pins.buffer import Buffer, PinRefused
+from hotremove.pins.buffer import Buffer
+from hotremove.pins.holder import PinRefused
 from hotremove.pins.path import PinPath
 from hotremove.pins.pin import Pin
+from hotremove.pins.take import take_pin
 
 
 class Uring(PinPath):
@@ -27,7 +29,7 @@ class Uring(PinPath):
             PinRefused: IORING_REGISTER_BUFFERS' errno.
         """
         try:
-            return buffer.pin("uring", "io_uring registered buffer", batch=batch)
+            return take_pin(buffer, "uring", "io_uring registered buffer", batch=batch)
         except PinRefused as refusal:
             if refusal.errno != errno.ENOSYS:
                 raise

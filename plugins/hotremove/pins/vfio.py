@@ -12,6 +12,7 @@ from hotremove.kernels.capabilities import find
 from hotremove.pins.buffer import Buffer
 from hotremove.pins.path import FindKmod, PinPath, no_kmods
 from hotremove.pins.pin import Pin
+from hotremove.pins.take import take_pin
 
 _CAPABILITY = find("vfio pins")
 
@@ -68,7 +69,7 @@ class Vfio(PinPath):
             PinRefused: VFIO_IOMMU_MAP_DMA's errno.
         """
         part = {"offset": offset, "bytes": size, **self.keys()}
-        return buffer.pin("vfio", self.label, True, group=self.group, batch=batch, **part)
+        return take_pin(buffer, "vfio", self.label, True, group=self.group, batch=batch, **part)
 
     def keys(self) -> dict[str, Any]:
         """What else the holder has to know."""

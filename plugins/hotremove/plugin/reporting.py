@@ -21,7 +21,7 @@ from hotremove.lineage.changes import Lineage
 from hotremove.memory.outcome import Outcome
 from hotremove.memory.removal import UnexpectedOutcome
 from hotremove.pincost import figures
-from hotremove.pins.buffer import PinRefused
+from hotremove.pins.holder import PinRefused
 from hotremove.pins.pin import PinnedInMovable
 from hotremove.plugin.observations import noted
 from hotremove.plugin.parametrize import kernel_id, parameter, row_of, wants_guest
