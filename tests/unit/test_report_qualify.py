@@ -15,7 +15,7 @@ from hotremove.cli.main import main
 from hotremove.formats.qualification_page import render_html, render_markdown
 from hotremove.results.bundle import verify
 from hotremove.results.record import Record, write_record
-from hotremove.verdict.row import CATALOGUE
+from hotremove.verdict.row import catalogue
 
 FIX, ALLOCATION, LOOP, REVERT = "d1e153fea2a8", "8e3560d963d2", "1aaf8c122918", "517f496e1e61"
 LACKS_IT = "stuck: a pin; fixed upstream by d1e153fea2a8 (5.13); ACPI eject did not end"
@@ -135,7 +135,7 @@ def test_without_evidence_there_is_no_verdict(results):
 def test_rows_that_could_not_be_set_up_sign_nothing_off():
     """One row passes, and all others are skipped: a record of before there were three answers."""
     failed = "rdma link add rxe0 failed"
-    results = [row(n, verdict="skip", outcome="", message=failed) for n in CATALOGUE if n != 8]
+    results = [row(n, verdict="skip", outcome="", message=failed) for n in catalogue() if n != 8]
     found = judge(row(8), *results)
     assert found.decision is Decision.OPEN
     assert "looked at 1 of the 36 rows this kernel allows" in found.sentence

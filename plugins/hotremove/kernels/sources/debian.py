@@ -23,6 +23,7 @@ from hotremove.kernels.distro.apt import NoSuchSuites, PrivateApt, Repository, S
 from hotremove.kernels.distro.choices import Choices
 from hotremove.kernels.distro.debversion import sort_key
 from hotremove.kernels.kernel import Kernel
+from hotremove.kernels.source import Source
 from hotremove.kernels.sources import packages
 from hotremove.progress import say, waiting
 
@@ -358,3 +359,6 @@ def _bootstrap_settings() -> tuple[str, ...]:
     """The machine's apt settings on how to reach mirrors and how old an index may be."""
     done = processes.run(["apt-config", "dump"], "asking apt for its settings")
     return tuple(line.removesuffix(";") for line in _BOOTSTRAP_SETTINGS.findall(done.stdout))
+
+
+SOURCE = Source("debian:SUITE[/VERSION]", resolve)
