@@ -23,20 +23,20 @@ def test_dimm_leaves_beside_a_udmabuf_elsewhere(movable_dimm, udmabuf, map_on_no
 
 
 @pytest.mark.scenario(30, "a notifier objects, pin held")
-def test_dimm_stays_when_a_notifier_objects(movable_dimm, rdma, objector):
+def test_dimm_stays_when_a_notifier_objects(movable_dimm, rdma, notifier_veto):
     rdma.pin(movable_dimm.map(32 * MIB))
-    objector.object()
+    notifier_veto.object()
     removal = movable_dimm.eject()
     removal.expect(REFUSED)
     removal.expect_reason("notifier failure")
 
 
 @pytest.mark.scenario(30, "a notifier objects and gives in, nothing pinned", control=True)
-def test_dimm_leaves_once_the_notifier_agrees(movable_dimm, objector):
+def test_dimm_leaves_once_the_notifier_agrees(movable_dimm, notifier_veto):
     movable_dimm.map(32 * MIB)
-    objector.object()
+    notifier_veto.object()
     removal = movable_dimm.eject()
     removal.expect(REFUSED)
     removal.expect_reason("notifier failure")
-    objector.agree()
+    notifier_veto.agree()
     movable_dimm.eject().expect(REMOVED)

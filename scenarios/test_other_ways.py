@@ -18,7 +18,7 @@ def test_dimm_leaves_under_registered_buffers(movable_dimm, uring):
 
 @pytest.mark.sensitive
 @pytest.mark.scenario(34, "pinned by a module of the kernel")
-@pytest.mark.pins("pin_hold", "umem", "mediated")
+@pytest.mark.pins("pin_hold", "ib_umem", "mdev")
 def test_dimm_leaves_under_a_modules_pin(movable_dimm, pinner):
     pin = pinner.pin(movable_dimm.map(32 * MIB))
     movable_dimm.eject().expect(REMOVED)

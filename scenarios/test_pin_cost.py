@@ -46,16 +46,16 @@ HUGETLB_GRID = tuple(
 
 @pytest.mark.hotremove
 @pytest.mark.scenario(9, "cost of a pin, by its size")
-def test_cost_of_a_pin_grows_in_step_with_its_size(meter):
-    costs = meter.measure(GRID)
+def test_cost_of_a_pin_grows_in_step_with_its_size(pin_cost):
+    costs = pin_cost.measure(GRID)
     costs.of(path="rdma", zone=MOVABLE, batch=0).expect_linear(tolerance=0.1)
 
 
 @pytest.mark.hotremove
 @pytest.mark.scenario(9, "moving pages is what costs")
 @pytest.mark.parametrize("path", ["rdma", "vfio"])
-def test_pages_that_move_cost_more_and_others_do_not(meter, path):
-    costs = meter.measure(GRID).of(path=path, batch=0)
+def test_pages_that_move_cost_more_and_others_do_not(pin_cost, path):
+    costs = pin_cost.measure(GRID).of(path=path, batch=0)
     movable, normal = costs.of(zone=MOVABLE), costs.of(zone=NORMAL)
     if movable.migrated:
         assert movable.per_page > 3 * normal.per_page
@@ -65,8 +65,8 @@ def test_pages_that_move_cost_more_and_others_do_not(meter, path):
 
 @pytest.mark.hotremove
 @pytest.mark.scenario(10, "page by page, or all at once")
-def test_pinning_page_by_page_moves_as_many_pages(meter):
-    costs = meter.measure(GRID).of(path="rdma", zone=MOVABLE, mib=4)
+def test_pinning_page_by_page_moves_as_many_pages(pin_cost):
+    costs = pin_cost.measure(GRID).of(path="rdma", zone=MOVABLE, mib=4)
     page_by_page, at_once = costs.of(batch=1).largest, costs.of(batch=0).largest
     assert page_by_page.calls == at_once.pages
     assert page_by_page.migrated == at_once.migrated
@@ -75,14 +75,14 @@ def test_pinning_page_by_page_moves_as_many_pages(meter):
 
 @pytest.mark.hotremove
 @pytest.mark.scenario(9, "measured twice, to the instruction")
-def test_cost_is_the_same_each_time(meter):
-    meter.measure_afresh(GRID).expect_same_as(meter.measure(GRID))
+def test_cost_is_the_same_each_time(pin_cost):
+    pin_cost.measure_afresh(GRID).expect_same_as(pin_cost.measure(GRID))
 
 
 @pytest.mark.nightly
 @pytest.mark.scenario(9, "cost of a pin: sizes, kinds of memory, paths")
-def test_cost_of_many_pins(meter):
-    assert not any(cost.refused for cost in meter.measure(WIDE_GRID))
+def test_cost_of_many_pins(pin_cost):
+    assert not any(cost.refused for cost in pin_cost.measure(WIDE_GRID))
 
 
 @pytest.mark.nightly
@@ -93,6 +93,6 @@ def test_cost_of_many_pins(meter):
     expires="2027-12-31",
 )
 @pytest.mark.scenario(9, "cost of a pin: hugetlb")
-def test_cost_of_hugetlb_pins(meter):
-    costs = meter.measure(HUGETLB_GRID)
+def test_cost_of_hugetlb_pins(pin_cost):
+    costs = pin_cost.measure(HUGETLB_GRID)
     assert not any(cost.refused for cost in costs.of(zone=NORMAL))

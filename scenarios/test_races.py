@@ -65,7 +65,7 @@ def test_pin_of_isolated_normal_memory(normal_dimm, rdma, vmsplice, kernel, reco
 @pytest.mark.sensitive
 @pytest.mark.scenario(27, "many cycles of pin, offline, online, unpin")
 @pytest.mark.pins("rdma", "vfio")
-def test_cycles_leak_nothing(movable_dimm, pinner, leaks, rounds):
+def test_cycles_leak_nothing(movable_dimm, pinner, leak_check, rounds):
     buffer = movable_dimm.map(32 * MIB)
     for _ in rounds:
         movable_dimm.renew(buffer)
@@ -73,14 +73,14 @@ def test_cycles_leak_nothing(movable_dimm, pinner, leaks, rounds):
         movable_dimm.offline().expect(REMOVED)
         movable_dimm.online()
     buffer.unpin()
-    leaks.expect_none(buffer)
+    leak_check.expect_none(buffer)
 
 
 @pytest.mark.scenario(27, "cycles without a pin", control=True)
-def test_cycles_without_a_pin_leak_nothing(movable_dimm, leaks, rounds):
+def test_cycles_without_a_pin_leak_nothing(movable_dimm, leak_check, rounds):
     buffer = movable_dimm.map(32 * MIB)
     for _ in rounds:
         movable_dimm.renew(buffer)
         movable_dimm.offline().expect(REMOVED)
         movable_dimm.online()
-    leaks.expect_none(buffer)
+    leak_check.expect_none(buffer)

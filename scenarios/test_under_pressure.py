@@ -35,12 +35,12 @@ def test_memory_that_is_not_locked_can_be_pinned(movable_dimm, rdma):
 @pytest.mark.sensitive
 @pytest.mark.scenario(25, "no memory outside ZONE_MOVABLE")
 @pytest.mark.allow_splat("oom", reason="more memory is wanted than there is", expires="2099-12-31")
-def test_a_pin_without_room_elsewhere_is_refused(scarcity, movable_dimm, rdma, record):
-    scarcity.leave(48 * MIB)
+def test_a_pin_without_room_elsewhere_is_refused(memory_pressure, movable_dimm, rdma, record):
+    memory_pressure.leave(48 * MIB)
     buffer = movable_dimm.map(128 * MIB)
     answer = rdma.try_to_pin(buffer)
     record(told(answer))
-    scarcity.end()
+    memory_pressure.end()
     movable_dimm.eject().expect(REMOVED)
     assert answer == errno.ENOMEM
 

@@ -96,7 +96,7 @@ void command_pin(void)
 	if (!wrong)
 		wrong = check_range(&request);
 	if (!path)
-		wrong = "pin's PATH is one of rdma, vfio, uring, vmsplice, udmabuf, kmod, umem, mediated";
+		wrong = "pin's PATH is one of rdma, vfio, uring, vmsplice, udmabuf, kmod, ib_umem, mdev";
 	if (held_count == PINS_LIMIT)
 		wrong = "too many pins are held";
 	if (wrong)

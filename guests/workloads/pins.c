@@ -6,8 +6,8 @@
 #include "answers.h"
 
 static const struct pin_path *const paths[] = {
-	&pin_kmod, &pin_mediated, &pin_rdma, &pin_udmabuf,
-	&pin_umem, &pin_uring,	 &pin_vfio, &pin_vmsplice,
+	&pin_kmod, &pin_mdev, &pin_rdma, &pin_udmabuf,
+	&pin_ib_umem, &pin_uring,	 &pin_vfio, &pin_vmsplice,
 };
 
 const struct pin_path *pin_path(const char *name)

@@ -16,7 +16,7 @@ struct pin_request {
 	bool writable;	    /* the pin may write to the memory */
 	bool on_demand;	    /* rdma: an ODP region, which pins nothing */
 	bool detached;	    /* kmod: the pin outlives the holder */
-	const char *device; /* rdma, umem, mediated: which device; NULL: the path's usual one */
+	const char *device; /* rdma, ib_umem, mdev: which device; NULL: the path's usual one */
 	const char *entry;  /* kmod: which way into get_user_pages */
 	long group;	    /* vfio: which IOMMU group */
 	uint64_t iova;	    /* vfio: where the device sees the memory */
@@ -53,7 +53,7 @@ struct pin_path {
 			 enum dma_direction direction);
 };
 
-extern const struct pin_path pin_kmod, pin_mediated, pin_rdma, pin_udmabuf, pin_umem, pin_uring,
+extern const struct pin_path pin_kmod, pin_mdev, pin_rdma, pin_udmabuf, pin_ib_umem, pin_uring,
 	pin_vfio, pin_vmsplice;
 
 /* NULL when there is no such path. */

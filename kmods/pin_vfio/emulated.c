@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Kernels that let a driver register an emulated vfio device by itself (6.1 and later). */
+#include "interfaces.h"
 #include "ranges.h"
 
 #ifdef HAVE_VFIO_EMULATED

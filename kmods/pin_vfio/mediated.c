@@ -3,6 +3,7 @@
  * Kernels where such devices are mediated ones (5.10): a user makes one by writing a UUID to
  * /sys/devices/pin_vfio/mdev_supported_types/pin_vfio-pin/create.
  */
+#include "interfaces.h"
 #include "ranges.h"
 
 #ifdef HAVE_MDEV_PARENT_OPS

@@ -4,7 +4,6 @@
 #include <linux/iommu.h>
 #include <linux/ktime.h>
 #include <linux/mm.h>
-#include <linux/module.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
@@ -240,22 +239,3 @@ long ranges_ioctl(struct pinned_ranges *ranges, unsigned int command, unsigned l
 	}
 	return -ENOTTY;
 }
-
-static int __init pin_vfio_init(void)
-{
-	int error = emulated_init();
-
-	return error ? error : mediated_init();
-}
-
-static void __exit pin_vfio_exit(void)
-{
-	emulated_exit();
-	mediated_exit();
-}
-
-module_init(pin_vfio_init);
-module_exit(pin_vfio_exit);
-
-MODULE_DESCRIPTION("A vfio device without hardware, which pins what its user maps");
-MODULE_LICENSE("GPL");

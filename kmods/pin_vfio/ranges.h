@@ -45,10 +45,4 @@ void ranges_release_all(struct pinned_ranges *ranges);
 /* The ioctls of pin_vfio.h. */
 long ranges_ioctl(struct pinned_ranges *ranges, unsigned int command, unsigned long argument);
 
-/* Each interface's device; one of them is empty. */
-int emulated_init(void);
-void emulated_exit(void);
-int mediated_init(void);
-void mediated_exit(void);
-
 #endif

@@ -12,7 +12,7 @@ _HOMES = (_PACKAGE, _PACKAGE.parent.parent)
 
 
 def source_folder(name: str) -> Path:
-    """The folder `guests` or `kmods`, or one below it (`guests/agent`).
+    """The folder `guests`, `kmods` or `scenarios`, or one below it (`guests/agent`).
 
     Raises:
         HostProblem: the installation is incomplete.

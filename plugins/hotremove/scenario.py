@@ -5,7 +5,7 @@ from hotremove.errors import NotApplicable
 from hotremove.memory.outcome import GUEST_DIED, REFUSED, REMOVED, STUCK
 from hotremove.observe.pagemap import PAGE_BYTES as PAGE
 from hotremove.pincost.model import MOVABLE, NORMAL, Point
-from hotremove.pins.buffer import PinRefused
+from hotremove.pins.holder import PinRefused
 from hotremove.pins.path import PINNED, told
 from hotremove.units import GIB, MIB
 

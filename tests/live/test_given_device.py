@@ -3,7 +3,7 @@
 
 import pytest
 
-from hotremove.pins.kmod import Umem
+from hotremove.pins.ib_umem import IbUmem
 from hotremove.scenario import MIB
 
 pytestmark = [pytest.mark.live, pytest.mark.hotremove]
@@ -15,5 +15,5 @@ ANOTHER = "modprobe -r rdma_rxe && modprobe rdma_rxe && rxe_link roce0 rdma0"
 def test_umem_pins_for_the_device_that_was_given(rdma, farm, kernel, map_on_node):
     rdma.guest.control.check(ANOTHER)
     rdma.device = "roce0"
-    umem = Umem(rdma, farm.kmods(kernel).find("pin_rdma"))
-    assert umem.pin(map_on_node(0, 4 * MIB)).size == 4 * MIB
+    ib_umem = IbUmem(rdma.guest, farm.kmods(kernel).find, rdma)
+    assert ib_umem.pin(map_on_node(0, 4 * MIB)).size == 4 * MIB

@@ -7,9 +7,11 @@ from hotremove.errors import GuestLost, HotremoveError, NotApplicable
 from hotremove.memory.arrival import OnlineRefused
 from hotremove.memory.offline import SignalIgnored
 from hotremove.memory.removal import UnexpectedOutcome
-from hotremove.pins import buffer as buffers
-from hotremove.pins.buffer import Buffer, HolderStuck
+from hotremove.pins import holder as holders
+from hotremove.pins.buffer import Buffer
+from hotremove.pins.holder import HolderStuck
 from hotremove.pins.kmod import load_module
+from hotremove.pins.take import take_pin
 from hotremove.scenario import MIB, PAGE, REFUSED, REMOVED, STUCK
 
 pytestmark = [pytest.mark.live, pytest.mark.hotremove]
@@ -36,14 +38,14 @@ def test_a_page_of_somebody_else_is_not_blamed_on_a_pin(movable_dimm, rdma):
         removal.expect(STUCK)
 
 
-def test_a_removal_that_is_refused_at_once_is_not_stuck(movable_dimm, vmsplice, objector):
+def test_a_removal_that_is_refused_at_once_is_not_stuck(movable_dimm, vmsplice, notifier_veto):
     vmsplice.pin(movable_dimm.map(MIB))
-    objector.object()
+    notifier_veto.object()
     removal = movable_dimm.eject(deadline=5)
     assert removal.outcome is REFUSED
     with pytest.raises(UnexpectedOutcome, match=r"^refused: .*notifier failure"):
         removal.expect_held_up()
-    objector.agree()
+    notifier_veto.agree()
     assert "notifier failure" not in movable_dimm.eject(deadline=5).reasons
 
 
@@ -78,7 +80,7 @@ def test_pages_that_lie_elsewhere_are_noticed(movable_dimm):
         movable_dimm.map(MIB)
 
 
-def test_an_online_that_the_kernel_refuses_fails_it(movable_dimm, objector):
+def test_an_online_that_the_kernel_refuses_fails_it(movable_dimm, notifier_veto):
     movable_dimm.offline().expect(REMOVED)
     movable_dimm.guest.control.write(ONLINE, "-16")
     with pytest.raises(OnlineRefused, match=r"refused `online_movable` for memory\d+: EBUSY"):
@@ -100,16 +102,16 @@ def test_a_pin_that_no_signal_reaches_fails_the_kernel(map_on_node, rdma, ext4, 
     buffer = map_on_node(0, 16 * PAGE, kind="file", file=ext4.path("data"), read_only=True)
     buffer.read_only = False
     buffer.guest.control.check("sync; fsfreeze --freeze /run/files")
-    monkeypatch.setattr(buffers, "DEADLINE", 3.0)
+    monkeypatch.setattr(holders, "DEADLINE", 3.0)
     with pytest.raises(HolderStuck, match=r"`pin rdma .* is in state D after 3 s in "):
-        buffer.pin("rdma", "region", device=rdma.device, write=1)
+        take_pin(buffer, "rdma", "region", device=rdma.device, write=1)
 
 
 @pytest.mark.allow_splat("oom", reason="it is asked for", expires="2099-12-31")
 def test_a_holder_killed_beside_the_oom_killer_is_no_refusal(guest):
     first, second = Buffer(guest, MIB), Buffer(guest, MIB)
     guest.control.check(f"echo 1000 >/proc/{first.pid}/oom_score_adj; echo f >/proc/sysrq-trigger")
-    with pytest.raises(buffers.PinRefused, match="OOM killer"):
+    with pytest.raises(holders.PinRefused, match="OOM killer"):
         first.fault()
     guest.control.check(f"kill -9 {second.pid}")
     with pytest.raises(GuestLost, match="the holder ended"):

@@ -10,7 +10,7 @@ from hotremove.errors import Blocked, CapabilityAbsent
 from hotremove.kernels.spec import resolve
 from hotremove.memory.daxkmem import DaxKmem
 from hotremove.memory.files import Filesystem
-from hotremove.memory.notifier import Objector
+from hotremove.memory.notifier import NotifierVeto
 from hotremove.pins.edu import Edu
 from hotremove.pins.kmod import load_module
 from hotremove.pins.rdma import Rdma
@@ -32,7 +32,7 @@ def test_a_set_up_that_fails_on_a_kernel_with_all_options_is_blocked(guest):
     module = "/lib/modules/*/kernel/lib/memory-notifier-error-inject.ko"
     guest.control.check(f"rm {module}")
     with pytest.raises(Blocked, match="notifier failures: no /sys/kernel/debug/notifier-error-inj"):
-        Objector(guest)
+        NotifierVeto(guest)
     with pytest.raises(Blocked, match=r"^topology movable-node has no edu device: choose one"):
         Edu(guest)
     with pytest.raises(Blocked, match=r"^topology movable-node has no soft-reserved memory"):

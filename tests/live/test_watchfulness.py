@@ -8,6 +8,7 @@ import pytest
 from laboratory import CHECKOUT
 
 from hotremove.errors import HotremoveError
+from hotremove.pins.take import take_pin
 from hotremove.scenario import MIB
 
 pytestmark = [pytest.mark.live, pytest.mark.hotremove]
@@ -21,7 +22,7 @@ def test_changed_bytes_are_noticed_by_processor_and_device(pinner, traffic, map_
     pinner.pin(data.buffer)
     data.exchange()
     data.check()
-    last = data.reach[-1]
+    last = data.dma_ranges[-1]
     data.buffer.fill(1, last.end - 8, 8)
     with pytest.raises(AssertionError, match=rf"^[5-8] of {last} are not as written"):
         data.check()
@@ -31,8 +32,8 @@ def test_changed_bytes_are_noticed_by_processor_and_device(pinner, traffic, map_
 
 def test_a_byte_outside_what_the_device_reaches_is_noticed_too(traffic, map_on_node, rdma):
     class Half:
-        def reach(self, size, chance):
-            return rdma.reach(size // 2, chance)
+        def dma_ranges(self, size, chance):
+            return rdma.dma_ranges(size // 2, chance)
 
     data = traffic(Half(), map_on_node(0, 2 * MIB))
     rdma.pin(data.buffer)
@@ -42,21 +43,21 @@ def test_a_byte_outside_what_the_device_reaches_is_noticed_too(traffic, map_on_n
         data.check()
 
 
-def test_a_pin_that_outlives_its_holder_is_a_leak(leaks, pin_hold, map_on_node):
+def test_a_pin_that_outlives_its_holder_is_a_leak(leak_check, pin_hold, map_on_node):
     buffer = map_on_node(0, MIB)
-    buffer.pin("kmod", "pin", detached=1)
+    take_pin(buffer, "kmod", "pin", detached=1)
     with pytest.raises(AssertionError, match=r"^256 page references of pins are left"):
-        leaks.expect_none(buffer)
+        leak_check.expect_none(buffer)
 
 
-def test_memory_that_is_not_given_back_is_a_leak(leaks, rdma, map_on_node):
+def test_memory_that_is_not_given_back_is_a_leak(leak_check, rdma, map_on_node):
     buffer = map_on_node(0, MIB)
     rdma.pin(buffer)
     map_on_node(0, 16 * MIB)
     with pytest.raises(
         AssertionError, match=r"VmPin is 1048576 bytes .* MiB of free memory are gone"
     ):
-        leaks.expect_none(buffer)
+        leak_check.expect_none(buffer)
 
 
 def test_an_offline_that_isolates_nothing_is_noticed(normal_dimm, ext4, vmsplice):

@@ -81,13 +81,13 @@ def test_skips():
 # A module whose own hook parametrises what the plugin has a fixture for, and nobody else has.
 GENERATED = """
 def pytest_generate_tests(metafunc):
-    for name in ("kernel", "meter", "pinner"):
+    for name in ("kernel", "pin_cost", "pinner"):
         if name in metafunc.fixturenames:
             metafunc.parametrize(name, ["x", "y"])
 
-def test_generated(kernel, meter):
+def test_generated(kernel, pin_cost):
     assert kernel in "xy"
-    assert meter in "xy"
+    assert pin_cost in "xy"
 
 def test_pinner(pinner):
     assert pinner in "xy"

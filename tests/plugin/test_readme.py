@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from hotremove.kernels.spec import SOURCES
-from hotremove.plugin.fixtures import PIN_PATHS
+from hotremove.pins.registry import OWN
 from hotremove.plugin.options import DEFAULT_KERNEL
 
 pytest_plugins = ["pytester"]
@@ -93,4 +93,4 @@ def test_the_fixtures_and_markers_for_writers_exist(run, kernel_image: Path) -> 
     for row in cells(WRITING, "Markers"):
         for name in re.findall(r"`(\w+)", row[0]):
             assert f"@pytest.mark.{name}" in markers
-    assert set(PIN_PATHS) <= set(re.findall(r"`(\w+)`", WRITING))
+    assert set(OWN) <= set(re.findall(r"`(\w+)`", WRITING))

@@ -48,7 +48,7 @@ SCENARIOS = {
 FILE = """
 import pytest
 from hotremove.errors import *
-from hotremove.pins.buffer import PinRefused
+from hotremove.pins.holder import PinRefused
 
 @pytest.fixture
 def falls():

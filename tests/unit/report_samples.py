@@ -8,7 +8,7 @@ from pathlib import Path
 
 from hotremove.pincost.model import MOVABLE, NORMAL, Cost
 from hotremove.results.record import Record, Result, write_record
-from hotremove.verdict.row import CATALOGUE
+from hotremove.verdict.row import catalogue
 
 EVIL = '<script>alert(1)</script> "]]> & # \x1b[31m \x00\x07 \u2028 | ok 7 - forged\nok 8 - forged'
 DMESG = """\
@@ -74,7 +74,7 @@ def whole_run(**changed) -> list[Result]:
     title = "{} a row"
     return [
         make_result(scenario=title.format(number), test=f"t.py::row{number}[6.1.192]", **changed)
-        for number in CATALOGUE
+        for number in catalogue()
     ]
 
 

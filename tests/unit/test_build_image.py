@@ -11,6 +11,7 @@ from hotremove.bootimage import initramfs, workloads
 from hotremove.bootimage.initramfs import BootImage, build_image
 from hotremove.cache import Cache
 from hotremove.errors import Blocked, CapabilityAbsent, HostProblem, UsageProblem
+from hotremove.kernels.capabilities import find
 from hotremove.kernels.kernel import Kernel
 
 BUILTIN = Kernel("x", "6.1.0", "6.1.0", Path("/none"), None)
@@ -32,7 +33,7 @@ def names(image):
 
 def test_image_without_modules(cache):
     image = build_image(BUILTIN, cache)
-    expected = {"init", "bin/busybox", "bin/agent", "bin/holder", "bin/meter", "etc/inittab"}
+    expected = {"init", "bin/busybox", "bin/agent", "bin/holder", "bin/pin_cost", "etc/inittab"}
     assert expected <= names(image.initramfs)
     assert (image.modules, image.absent) == ((), ())
     assert all(line.split()[2:4] == ["root", "root"] for line in listing(image.initramfs))
@@ -89,23 +90,24 @@ def image_of(config, *absent):
     return BootImage(replace(BUILTIN, config=config), Path("/none"), "key", (), absent)
 
 
+FILES = find("ext4 files")
 EXT4 = {"EXT4_FS": "m", "BLK_DEV_LOOP": "y"}
 
 
 def test_a_capability_is_absent_by_the_kernels_own_word_alone():
-    image_of(EXT4).require("ext4 files")
-    image_of({}).require("ext4 files")
+    image_of(EXT4).require(FILES)
+    image_of({}).require(FILES)
     with pytest.raises(CapabilityAbsent, match=r"^no ext4 files: CONFIG_EXT4_FS is not set$"):
-        image_of({"BLK_DEV_LOOP": "y"}, "ext4").require("ext4 files")
+        image_of({"BLK_DEV_LOOP": "y"}, "ext4").require(FILES)
     with pytest.raises(CapabilityAbsent, match="CONFIG_BLK_DEV_LOOP is not set"):
-        image_of({}, "ext4").require("ext4 files", {"EXT4_FS": "m"})
+        image_of({}, "ext4").require(FILES, {"EXT4_FS": "m"})
 
 
 def test_a_module_that_is_not_among_the_kernels_files_blocks():
     with pytest.raises(Blocked, match=r"files hold no module ext4, which its conf.*: give all$"):
-        image_of(EXT4, "ext4").require("ext4 files")
+        image_of(EXT4, "ext4").require(FILES)
     with pytest.raises(Blocked, match=r"hold no module loop, ext4; whether it has CONFIG_EXT4_FS"):
-        image_of({}, "ext4", "loop").require("ext4 files")
+        image_of({}, "ext4", "loop").require(FILES)
 
 
 def test_a_damaged_module_leaves_no_image(cache, tmp_path):

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from hotremove.observe.kernellog.reasons import parse_reasons
-from hotremove.observe.ledger import Ledger
+from hotremove.observe.memory_account import MemoryAccount
 from hotremove.pins.traffic import Range, Traffic, gaps, pieces, scattered
 from hotremove.plugin.rounds import ROUNDS, Rounds, told
 
@@ -102,18 +102,21 @@ def test_no_pattern_is_used_twice():
     assert memory.seeds[0, 64] != first
 
 
-BALANCED = Ledger(pinned=5, isolated=0, free=100 * MIB, accounted={})
+BALANCED = MemoryAccount(pinned=5, isolated=0, free=100 * MIB, accounted={})
 
 
 @pytest.mark.parametrize(
     ("after", "told"),
     [
         (BALANCED, []),
-        (Ledger(5, 63, 97 * MIB, {"VmPin": 0}), []),
-        (Ledger(6, 0, 100 * MIB, {}), ["1 page references of pins are left"]),
-        (Ledger(5, 64, 100 * MIB, {}), ["64 pages are left isolated"]),
-        (Ledger(5, 0, 95 * MIB, {}), ["5.0 MiB of free memory are gone"]),
-        (Ledger(5, 0, 100 * MIB, {"VmLck": 4096}), ["VmLck is 4096 bytes with nothing pinned"]),
+        (MemoryAccount(5, 63, 97 * MIB, {"VmPin": 0}), []),
+        (MemoryAccount(6, 0, 100 * MIB, {}), ["1 page references of pins are left"]),
+        (MemoryAccount(5, 64, 100 * MIB, {}), ["64 pages are left isolated"]),
+        (MemoryAccount(5, 0, 95 * MIB, {}), ["5.0 MiB of free memory are gone"]),
+        (
+            MemoryAccount(5, 0, 100 * MIB, {"VmLck": 4096}),
+            ["VmLck is 4096 bytes with nothing pinned"],
+        ),
     ],
 )
 def test_leaks_are_told(after, told):

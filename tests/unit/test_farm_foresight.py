@@ -39,10 +39,10 @@ def item(number, *fixtures, **parameters):
 ITEMS = [
     item(1, "rdma"),
     item(26, "pin_hold"),
-    item(34, "pinner", **{PINNER: "umem"}),
+    item(34, "pinner", **{PINNER: "ib_umem"}),
     item(35, "pinner", **{PINNER: "vfio"}),
     item(17, "pin_hold"),
-    item(34, "pinner", **{PINNER: "mediated"}),
+    item(34, "pinner", **{PINNER: "mdev"}),
 ]
 
 

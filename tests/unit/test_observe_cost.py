@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hotremove.errors import HotremoveError
-from hotremove.pincost.meter import Costs
+from hotremove.pincost.measure import Costs
 from hotremove.pincost.model import (
     MOVABLE,
     NORMAL,

@@ -6,7 +6,9 @@ import pytest
 from hotremove.errors import DeadlineExceeded, GuestLost, HotremoveError, NotApplicable
 from hotremove.guest.control import Completed
 from hotremove.observe.timeline import Timeline
-from hotremove.pins.buffer import DEADLINE, Buffer, HolderStuck, PinHangs, PinRefused
+from hotremove.pins.buffer import Buffer
+from hotremove.pins.holder import DEADLINE, HolderStuck, PinHangs, PinRefused
+from hotremove.pins.take import take_pin
 from hotremove.verdict.judge import judge
 from hotremove.verdict.verdict import Verdict
 
@@ -57,14 +59,14 @@ class Silent:
 def test_a_pin_that_burns_the_cpu_in_the_kernel_is_the_kernels_failure():
     buffer = Buffer(Silent(stime=int(DEADLINE * 90)), 4096)
     with pytest.raises(PinHangs, match="`pin rdma` goes on after 120 s, in the kernel") as told:
-        buffer.pin("rdma", "rxe memory region")
+        take_pin(buffer, "rdma", "rxe memory region")
     assert judge(told.value) is Verdict.FAIL
 
 
 def test_a_pin_that_does_nothing_says_nothing_of_the_kernel():
     buffer = Buffer(Silent(stime=3), 4096)
     with pytest.raises(DeadlineExceeded):
-        buffer.pin("rdma", "rxe memory region")
+        take_pin(buffer, "rdma", "rxe memory region")
 
 
 def test_only_pins_are_expected_to_end():
@@ -74,7 +76,7 @@ def test_only_pins_are_expected_to_end():
 
 
 @pytest.mark.parametrize(
-    "ask", [lambda buffer: buffer.pin("rdma", "x"), Buffer.unpin, Buffer.fault]
+    "ask", [lambda buffer: take_pin(buffer, "rdma", "x"), Buffer.unpin, Buffer.fault]
 )
 def test_a_holder_that_no_signal_reaches_is_the_kernels_failure(ask):
     buffer = Buffer(Silent(letter="D"), 4096)
@@ -90,7 +92,7 @@ def test_only_its_own_death_for_want_of_memory_refuses_a_pin():
         buffer = Buffer(guest, 4096)
         guest.running = False
         with pytest.raises(error):
-            buffer.pin("rdma", "rxe memory region")
+            take_pin(buffer, "rdma", "rxe memory region")
 
 
 def test_a_holder_that_ended_holds_nothing():

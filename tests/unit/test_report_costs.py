@@ -12,10 +12,11 @@ import pytest
 from lxml import etree, html
 from report_samples import EVIL, make_costs, make_record, make_result, old, write_run
 
-from hotremove.analysis import costs
 from hotremove.errors import DataProblem
 from hotremove.formats.outputs import FORMATS, write_beside
-from hotremove.formats.plot import draw
+from hotremove.pincost import figures
+from hotremove.pincost.plot import draw
+from hotremove.results.naming import costs_by_kernel
 from hotremove.results.record import Record, read_whole, write_record
 from hotremove.results.source import Source
 
@@ -27,19 +28,19 @@ def source(tmp_path: Path, *results) -> Source:
 
 
 def test_a_line_tells_each_kernel(tmp_path: Path):
-    fixed, unfixed = costs.lines(RESULTS)
+    fixed, unfixed = figures.lines(costs_by_kernel(RESULTS))
     assert fixed == (
         "pin cost, 6.1.192: rdma 7,500 instructions a page in ZONE_MOVABLE; 300 elsewhere; growing "
         "as size^1.000; 300 GiB: 590 (590 to 590)e9; 2.00 passes; 64 drains a GiB"
     )
     assert unfixed.startswith("pin cost, 5.10.262: rdma 300 instructions")
-    assert not list(costs.lines([make_result()]))
+    assert not list(figures.lines(costs_by_kernel([make_result()])))
 
 
 def test_what_several_tests_measured_is_told_once():
     twice = (*RESULTS, make_result(test="another", costs=make_costs()))
-    assert costs.table(twice) == costs.table(RESULTS)
-    assert [row[0] for row in costs.table(RESULTS)] == [
+    assert figures.table(costs_by_kernel(twice)) == figures.table(costs_by_kernel(RESULTS))
+    assert [row[0] for row in figures.table(costs_by_kernel(RESULTS))] == [
         *("kernel", "6.1.192", "6.1.192", "5.10.262", "5.10.262")
     ]
 
@@ -47,13 +48,13 @@ def test_what_several_tests_measured_is_told_once():
 def test_what_was_refused_is_told_without_a_figure():
     facts = {"instructions": 0, "refused": "ibv_reg_mr: Cannot allocate memory"}
     refused = tuple(replace(one, **facts) for one in make_costs())
-    heading, *rows = costs.table([make_result(costs=refused)])
+    heading, *rows = figures.table(costs_by_kernel([make_result(costs=refused)]))
     assert [row[:4] for row in rows] == [
         ["6.1.192", f"rdma anon {zone}", "", "refused: ibv_reg_mr: Cannot allocate memory"]
         for zone in ("Movable", "Normal")
     ]
     assert {len(row) for row in rows} == {len(heading)}
-    assert not list(costs.lines([make_result(costs=refused)]))
+    assert not list(figures.lines(costs_by_kernel([make_result(costs=refused)])))
 
 
 def test_costs_survive_the_record(tmp_path: Path):
@@ -105,18 +106,23 @@ def test_markdown_has_the_table(tmp_path: Path):
 
 def test_a_kernels_name_cannot_do_harm_in_a_plot():
     one = make_result(kernel_label=f"$x^{{$ {EVIL}", costs=make_costs())
-    assert draw(costs.series_of([one]), "svg")
+    assert draw(figures.series_of(costs_by_kernel([one])), "svg")
 
 
 @pytest.mark.parametrize(("form", "magic"), [("png", b"\x89PNG"), ("svg", b"<?xml")])
 def test_the_same_figures_make_the_same_picture(form, magic):
-    drawn = [draw(costs.series_of(RESULTS), form) for _ in range(2)]
+    drawn = [draw(figures.series_of(costs_by_kernel(RESULTS)), form) for _ in range(2)]
     assert drawn[0] == drawn[1]
     assert drawn[0].startswith(magic)
 
 
 def test_there_is_no_picture_of_single_sizes():
-    assert draw(costs.series_of([make_result(costs=make_costs(sizes=(16,)))]), "png") is None
+    assert (
+        draw(
+            figures.series_of(costs_by_kernel([make_result(costs=make_costs(sizes=(16,)))])), "png"
+        )
+        is None
+    )
 
 
 def test_a_plot_lies_beside_the_record_of_what_was_measured(tmp_path: Path):

@@ -78,10 +78,10 @@ def test_the_default_is_far_from_every_deadline(item):
     assert default_limit(item) == 2 * 120 + 60 * 60
 
 
-@pytest.mark.parametrize("what", ["nightly", "meter"])
+@pytest.mark.parametrize("what", ["nightly", "pin_cost"])
 def test_what_takes_a_night_has_half_a_day(item, what):
-    if what == "meter":
-        item.fixturenames.append("meter")
+    if what == "pin_cost":
+        item.fixturenames.append("pin_cost")
     else:
         item.get_closest_marker = lambda name: name == "nightly"
     assert default_limit(item) == 12 * 3600

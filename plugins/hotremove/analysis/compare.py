@@ -8,11 +8,11 @@ held against each other.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from hotremove.pincost.model import Cost, Point
+from hotremove.pincost.changes import CostChange, Measured, changes_of_cost
 from hotremove.results.naming import nameless, title
 from hotremove.results.record import Record, Result
 from hotremove.verdict.verdict import LOOKED, Verdict
@@ -20,8 +20,6 @@ from hotremove.verdict.verdict import LOOKED, Verdict
 # Guests under TCG on a shared host: less than this is noise.
 _SLOWER = 1.5
 _SLOWER_BY = 5.0
-# Costs are counted, not timed: a hundredth is no noise, but too little to be told.
-_DEARER = 0.01
 # What is not looked at any more is worse than a pass, whatever the reason.
 _BADNESS = {
     Verdict.PASS: 0,
@@ -68,28 +66,6 @@ class Pace:
     kernel: str
     before: float
     after: float
-
-
-@dataclass(frozen=True)
-class CostChange:
-    """A pin that costs more or less, in instructions a page.
-
-    Attributes:
-        pin: what is pinned and how.
-        kernels: version before, and now.
-        before: what a page cost.
-        after: what it costs now.
-    """
-
-    pin: str
-    kernels: tuple[str, str]
-    before: float
-    after: float
-
-    @property
-    def percent(self) -> float:
-        """By how much it rose."""
-        return 100 * (self.after / self.before - 1)
 
 
 @dataclass(frozen=True)
@@ -164,7 +140,9 @@ def compare(before: Record, after: Record) -> Comparison:
         paces=tuple(_pace(*pair) for pair in both if _changed_pace(*pair)),
         gone=tuple(old[key].test for key in old if key not in new),
         added=tuple(new[key].test for key in new if key not in old),
-        costs=tuple(_cost_changes(before.results, after.results, instead)),
+        costs=tuple(
+            changes_of_cost(_measured(before.results, {}), _measured(after.results, instead))
+        ),
     )
 
 
@@ -221,21 +199,7 @@ def _pace(before: Result, after: Result) -> Pace:
     return Pace(title(after), nameless(after), after.kernel_version, *times)
 
 
-def _cost_changes(
-    before: Iterable[Result], after: Iterable[Result], instead: Mapping[str, str]
-) -> Iterator[CostChange]:
-    """Figures are the same each time they are measured, so what differs is the kernel's doing."""
-    old, new = _costs(before, {}), _costs(after, instead)
-    for key in (key for key in new if key in old):
-        (was, version), (now, newer) = old[key], new[key]
-        if abs(now.per_page - was.per_page) > _DEARER * was.per_page:
-            name = f"{now}, {now.mib} MiB"
-            yield CostChange(name, (version, newer), was.per_page, now.per_page)
-
-
-def _costs(
-    results: Iterable[Result], instead: Mapping[str, str]
-) -> dict[tuple[str, Point], tuple[Cost, str]]:
+def _measured(results: Iterable[Result], instead: Mapping[str, str]) -> Measured:
     """What was measured of each kernel, by its spec, with its version."""
     return {
         (instead.get(result.kernel, result.kernel), cost.point): (cost, result.kernel_version)

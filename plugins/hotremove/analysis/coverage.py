@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from hotremove.results.naming import kernel_names, row_order
 from hotremove.results.record import Record, Result
-from hotremove.verdict.row import CATALOGUE
+from hotremove.verdict.row import catalogue
 from hotremove.verdict.verdict import LOOKED, NOT_ALLOWED, Verdict
 
 _PROVEN = (Verdict.ABSENT, Verdict.NOT_APPLICABLE)
@@ -83,7 +83,7 @@ def _coverage(record: Record, spec: str, name: str) -> Coverage:
 def _missing(results: Iterable[Result]) -> tuple[int, ...]:
     """Rows of the catalogue that a run of some of it does not have."""
     there = {row_order(one.scenario)[0] for one in results}
-    return tuple(sorted(set(CATALOGUE) - there)) if there & set(CATALOGUE) else ()
+    return tuple(sorted(catalogue() - there)) if there & catalogue() else ()
 
 
 def rows_in_words(numbers: Iterable[int]) -> str:

@@ -18,7 +18,7 @@ from hotremove.analysis.coverage import Coverage, coverage_of, rows_in_words
 from hotremove.lineage.changes import Change, Lineage, changes
 from hotremove.results.naming import row_order, title, variant
 from hotremove.results.record import Record, Result
-from hotremove.verdict.row import CATALOGUE, LONG_TERM
+from hotremove.verdict.row import LONG_TERM, catalogue
 from hotremove.verdict.verdict import LOOKED, NOT_ALLOWED, Verdict
 
 # A run with the fix off that is waived proves nothing, and takes nothing away.
@@ -156,7 +156,7 @@ def _gaps(results: Sequence[Result], coverage: Coverage) -> Iterator[str]:
             yield f"{title(one)}: {one.verdict}: {one.message.partition(_NEWLINE)[0]}"
     if coverage.left_out:
         yield f"{coverage.left_out} rows were not selected"
-    if missing := set(CATALOGUE) - {_row(one) for one in results}:
+    if missing := catalogue() - {_row(one) for one in results}:
         yield f"not in the run: {rows_in_words(missing)}"
     if not any(_row(one) in LONG_TERM and one.verdict in LOOKED for one in results):
         yield "no long-term pin was held while memory was removed"

@@ -17,6 +17,7 @@ from hotremove.cache import Cache, digest
 from hotremove.errors import Blocked, HostProblem
 from hotremove.hosttools import tool
 from hotremove.kernels import capabilities
+from hotremove.kernels.capabilities import Capability
 from hotremove.kernels.kernel import Kernel
 from hotremove.progress import waiting
 from hotremove.resources import source_folder
@@ -56,7 +57,7 @@ SPARE_MODULES = (
 )
 
 # Where they go in the image, and their names below guests/.
-_SCRIPTS = {"init": "init", "bin/meter": "meter"}
+_SCRIPTS = {"init": "init", "bin/pin_cost": "pin_cost"}
 _FOLDERS = ("bin", "dev", "etc/hotremove", "proc", "run", "sys", "tmp", "usr", "var/log")
 _LINKS = {"sbin": "bin", "usr/bin": "../bin", "usr/sbin": "../bin", "lib64": "lib"}
 
@@ -79,7 +80,7 @@ class BootImage:
     modules: tuple[str, ...]
     absent: tuple[str, ...]
 
-    def require(self, capability: str, config: Mapping[str, str] | None = None) -> None:
+    def require(self, wanted: Capability, config: Mapping[str, str] | None = None) -> None:
         """Make sure that the kernel was built with a capability, and that its modules are here.
 
         `config` is its configuration, where it did not come with the kernel.
@@ -88,13 +89,12 @@ class BootImage:
             CapabilityAbsent: its configuration has an option off, which the text quotes.
             Blocked: its configuration has all, or is not known, and a module is missing.
         """
-        wanted = capabilities.find(capability)
         options = config or self.kernel.config
         capabilities.require(options, wanted)
         gone = [module for module in wanted.modules if module in self.absent]
         complaint = f"the kernel's files hold no module {', '.join(gone)}"
         if gone and options:
-            raise Blocked(f"{capability}: {complaint}, which its configuration has: give all")
+            raise Blocked(f"{wanted.name}: {complaint}, which its configuration has: give all")
         if gone:
             raise capabilities.refusal(options, wanted, complaint)
 

@@ -26,7 +26,7 @@ _ERROR = re.compile(r"(?:error: |ERROR: |\*\*\* |No such file)")
 # What a kernel has to be built with for a module; the others need no more than modules do.
 _CAPABILITIES = {
     "pin_rdma": "ib_umem pins",
-    "pin_vfio": "mediated pins",
+    "pin_vfio": "mdev pins",
     "unfix": "turning the fix off",
 }
 

@@ -119,8 +119,10 @@ def _facts_table(kernel: Kernel) -> Table:
 
 
 def _capabilities_table(kernel: Kernel) -> Table:
+    from hotremove.pins.registry import known_capabilities
+
     table = Table("capability", "", box=None)
-    for capability in capabilities.CAPABILITIES:
+    for capability in known_capabilities():
         lacking = capabilities.missing(kernel, capability)
         told = f"no: needs {', '.join('CONFIG_' + name for name in lacking)}" if lacking else "yes"
         table.add_row(capability.name, told)

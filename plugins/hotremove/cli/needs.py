@@ -18,12 +18,15 @@ import pytest
 import hotremove.plugin
 from hotremove.errors import HostProblem
 from hotremove.kernels import capabilities
+from hotremove.kernels.capabilities import Capability
 from hotremove.kernels.kernel import Kernel
+from hotremove.pins.registry import known_capabilities, pin_paths
 from hotremove.plugin.parametrize import pins_of, row_of, wants_guest
 from hotremove.resources import source_folder
 from hotremove.verdict.row import Row
 
-# What a test needs that has the fixture, as capabilities.CAPABILITIES calls it.
+# What a test needs that has the fixture, as capabilities.CAPABILITIES calls it; a pin path tells
+# itself.
 _FIXTURES = {
     "guest": ("boot",),
     "movable_dimm": ("sysfs offline", "DIMM plug and eject"),
@@ -31,21 +34,14 @@ _FIXTURES = {
     "virtio_mem": ("virtio-mem",),
     "dax_kmem": ("dax/kmem", "sysfs offline"),
     "boot_node": ("sysfs offline", "movable boot memory"),
-    "objector": ("notifier failures",),
+    "notifier_veto": ("notifier failures",),
     "huge_pages": ("hugetlb pins",),
-    "rdma": ("rdma pins",),
-    "vfio": ("vfio pins",),
-    "edu": ("vfio pins",),
-    "uring": ("io_uring pins",),
-    "udmabuf": ("udmabuf pins",),
-    "pin_hold": ("modules of the farm",),
-    "umem": ("rdma pins", "modules of the farm", "ib_umem pins"),
-    "mediated": ("modules of the farm", "mediated pins"),
     "gigantic_pages": ("hugetlb pins",),
     "ext4": ("ext4 files",),
 }
 # What rows need that no fixture of theirs says.
 _ROWS = {14: ("pins of huge pages",)}
+_MODULES = capabilities.find("modules of the farm")
 _WANTED = "hotremove or wide"
 
 
@@ -55,7 +51,7 @@ class Need:
 
     row: Row
     pins: str
-    capabilities: tuple[str, ...]
+    capabilities: tuple[Capability, ...]
 
     @property
     def title(self) -> str:
@@ -67,10 +63,9 @@ class Need:
 
         `obstacle` is why modules cannot be built for it.
         """
-        wanted = [c for c in capabilities.CAPABILITIES if c.name in self.capabilities]
-        options = (name for c in wanted for name in capabilities.missing(kernel, c))
+        options = (name for c in self.capabilities for name in capabilities.missing(kernel, c))
         reasons = [f"CONFIG_{name}" for name in options]
-        if "modules of the farm" in self.capabilities and obstacle:
+        if _MODULES in self.capabilities and obstacle:
             reasons.append(f"modules: {obstacle}")
         return tuple(dict.fromkeys(reasons))
 
@@ -113,6 +108,11 @@ def _need(item: pytest.Function) -> Need:
     return Need(row, pins, _capabilities([*item.fixturenames, pins], row))
 
 
-def _capabilities(fixtures: Iterable[str], row: Row) -> tuple[str, ...]:
-    of_fixtures = (name for fixture in fixtures for name in _FIXTURES.get(fixture, ()))
-    return tuple(dict.fromkeys((*of_fixtures, *_ROWS.get(row.number, ()))))
+def _capabilities(fixtures: Iterable[str], row: Row) -> tuple[Capability, ...]:
+    """In the order of the table of capabilities, those of other packages last."""
+    found: set[Capability] = set(map(capabilities.find, _ROWS.get(row.number, ())))
+    for fixture in fixtures:
+        found.update(map(capabilities.find, _FIXTURES.get(fixture, ())))
+        if fixture in pin_paths():
+            found.update(pin_paths()[fixture].capabilities)
+    return tuple(c for c in known_capabilities() if c in found)

@@ -13,16 +13,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from hotremove.analysis import costs, coverage
+from hotremove.analysis import coverage
 from hotremove.analysis.summary import GRAVITY, cell, sensitivity, tally, things_to_see, verdicts
 from hotremove.formats.excerpt import Line, excerpt
 from hotremove.formats.pages import template
 from hotremove.formats.picture import Bar, draw
-from hotremove.formats.plot import draw as draw_costs
 from hotremove.observe.kernellog.report import Report
 from hotremove.observe.pagedump import PageDump
+from hotremove.pincost import figures
+from hotremove.pincost.plot import draw as draw_costs
 from hotremove.results.case import Attempt, Case
-from hotremove.results.naming import kernel_names, row_order, title
+from hotremove.results.naming import costs_by_kernel, kernel_names, row_order, title
 from hotremove.results.record import Result
 from hotremove.results.source import Source
 from hotremove.verdict.verdict import BAD, Verdict
@@ -153,7 +154,7 @@ def render(source: Source) -> str:
         proved=any(result.fix_off for result in results),
         first=first_to_see(views),
         views=views,
-        costs=costs.table(results),
+        costs=figures.table(costs_by_kernel(results)),
         cost_plot=_cost_plot(results),
         telling=telling,
         others=others,
@@ -215,7 +216,7 @@ def _gravity(view: View) -> int:
 
 def _cost_plot(results: Sequence[Result]) -> str:
     """What pins cost, as a data URL; empty when nothing was measured."""
-    picture = draw_costs(costs.series_of(results), "svg")
+    picture = draw_costs(figures.series_of(costs_by_kernel(results)), "svg")
     return _data_url(picture, "svg+xml") if picture else ""
 
 

@@ -6,8 +6,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from hotremove.analysis import costs, coverage
+from hotremove.analysis import coverage
 from hotremove.analysis.summary import highlights, table, tally
+from hotremove.pincost import figures
+from hotremove.results.naming import costs_by_kernel
 from hotremove.results.record import Record
 from hotremove.results.text import one_line
 
@@ -42,7 +44,7 @@ def _lines(record: Record) -> Iterator[str]:
     yield from rows_of([[text for text, _ in row] for row in table(record.results)])
     for heading, message in highlights(record.results):
         yield f"\n**{escaped(heading)}**  \n{escaped(message)}"
-    if rows := costs.table(record.results):
+    if rows := figures.table(costs_by_kernel(record.results)):
         yield "\n## Pin costs\n"
         yield from rows_of(rows)
     if record.environment:

@@ -7,11 +7,12 @@ import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from hotremove.analysis.costs import series_of
 from hotremove.formats import html, junit, ktap, markdown
-from hotremove.formats.plot import draw
 from hotremove.hosttools import from_reports
+from hotremove.pincost.figures import series_of
+from hotremove.pincost.plot import draw
 from hotremove.results.files import write_all
+from hotremove.results.naming import costs_by_kernel
 from hotremove.results.source import Source, read
 
 Render = Callable[[Source], str | bytes]
@@ -43,5 +44,5 @@ def write_beside(record: Path) -> None:
     """
     source = read(record, str(record))
     texts = {record.with_name(name): FORMATS[form](source) for form, name in _BESIDE.items()}
-    plot = draw(series_of(source.record.results), "png")
+    plot = draw(series_of(costs_by_kernel(source.record.results)), "png")
     write_all({**texts, record.with_name("pin-cost.png"): plot} if plot else texts)

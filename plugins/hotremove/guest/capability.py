@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from hotremove.errors import NotLookedAt
 from hotremove.guest.machine import Guest
 from hotremove.kernels import capabilities, config
+from hotremove.kernels.capabilities import Capability
 
 _CARRIED = "modprobe -q configs; zcat /proc/config.gz"
 
@@ -21,7 +22,7 @@ def configuration(guest: Guest) -> Mapping[str, str]:
     return known or config.parse(guest.control.run(_CARRIED).text)
 
 
-def require(guest: Guest, capability: str) -> None:
+def require(guest: Guest, capability: Capability) -> None:
     """Make sure, before anything is set up, that the kernel was built with a capability.
 
     Raises:
@@ -31,6 +32,6 @@ def require(guest: Guest, capability: str) -> None:
     guest.plan.image.require(capability, configuration(guest))
 
 
-def refusal(guest: Guest, capability: str, complaint: str) -> NotLookedAt:
+def refusal(guest: Guest, capability: Capability, complaint: str) -> NotLookedAt:
     """The error for a set-up that failed with a complaint: absent by proof, else blocked."""
-    return capabilities.refusal(configuration(guest), capabilities.find(capability), complaint)
+    return capabilities.refusal(configuration(guest), capability, complaint)

@@ -108,7 +108,7 @@ CAPABILITIES = (
     Capability("pins of huge pages", ("TRANSPARENT_HUGEPAGE",)),
     Capability("ext4 files", ("EXT4_FS", "BLK_DEV_LOOP"), ("loop", "ext4")),
     Capability("modules of the farm", ("MODULES",)),
-    Capability("mediated pins", ("MODULES", "VFIO")),
+    Capability("mdev pins", ("MODULES", "VFIO")),
     Capability("ib_umem pins", ("MODULES", "INFINIBAND_USER_ACCESS")),
     Capability("turning the fix off", ("MODULES", "KPROBES")),
     Capability(

@@ -3,44 +3,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
+from pkgutil import iter_modules
 
 from hotremove.cache import ENVIRONMENT_VARIABLE, Cache, host_errors
 from hotremove.errors import HostProblem, UsageProblem
+from hotremove.kernels import sources
 from hotremove.kernels.kernel import Kernel
-from hotremove.kernels.sources import (
-    debian,
-    debian_source,
-    directory,
-    host,
-    image,
-    packages,
-    rpm,
-    tarball,
-    tree,
-)
+from hotremove.kernels.source import Source
 
 
-@dataclass(frozen=True)
-class Source:
-    """One kind of kernel: how its specs are spelled, and what resolves the text after the colon."""
+def _found() -> dict[str, Source]:
+    """By their schemes: each file of kernels/sources/ is one, and says so in its SOURCE."""
+    names = [module.name for module in iter_modules(sources.__path__)]
+    found = [import_module(f"{sources.__name__}.{name}").SOURCE for name in names]
+    return {source.scheme: source for source in found}
 
-    spelling: str
-    resolve: Callable[[str, Cache], Kernel]
 
-
-SOURCES = {
-    "debian": Source("debian:SUITE[/VERSION]", debian.resolve),
-    "debian-source": Source("debian-source:SUITE[/VERSION][+FRAGMENT...]", debian_source.resolve),
-    "deb": Source("deb:PATH[,PATH...]", packages.resolve),
-    "rpm": Source("rpm:PATH[,PATH...]", rpm.resolve),
-    "tar": Source("tar:PATH[,PATH...]", tarball.resolve),
-    "tree": Source("tree:PATH", tree.resolve),
-    "dir": Source("dir:PATH", directory.resolve),
-    "image": Source("image:PATH", image.resolve),
-    "host": Source("host", host.resolve),
-}
+SOURCES = _found()
 
 
 @dataclass(frozen=True)

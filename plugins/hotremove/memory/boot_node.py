@@ -7,11 +7,12 @@ from hotremove.errors import Blocked
 from hotremove.guest.capability import refusal, require
 from hotremove.guest.machine import Guest
 from hotremove.guest.memory_blocks import read_blocks
+from hotremove.kernels.capabilities import find
 from hotremove.memory.removable import DEADLINE, Removable
 from hotremove.memory.removal import Removal
 from hotremove.virt.firmware import CREATOR
 
-_CAPABILITY = "movable boot memory"
+_CAPABILITY = find("movable boot memory")
 
 
 class BootNode(Removable):

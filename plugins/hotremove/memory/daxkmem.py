@@ -6,13 +6,14 @@ from __future__ import annotations
 from hotremove.errors import Blocked
 from hotremove.guest.capability import refusal, require
 from hotremove.guest.machine import Guest
+from hotremove.kernels.capabilities import find
 from hotremove.memory.outcome import Outcome
 from hotremove.memory.removable import DEADLINE, End, Removable
 from hotremove.memory.removal import Removal
 
 _DEVICE = "dax0.0"
 _DRIVERS = "/sys/bus/dax/drivers"
-_CAPABILITY = "dax/kmem"
+_CAPABILITY = find("dax/kmem")
 _MODULES = "device_dax dax_hmem kmem"
 # dax_hmem makes a device of memory that the firmware calls Soft Reserved. device_dax takes it
 # first, or kmem at once: newer kernels prefer kmem where it is loaded.

@@ -11,6 +11,7 @@ from hotremove.errors import GuestLost, HotremoveError, NotApplicable
 from hotremove.guest.capability import require
 from hotremove.guest.machine import Guest
 from hotremove.guest.memory_blocks import read_blocks, read_node_memory, read_zones
+from hotremove.kernels.capabilities import find
 from hotremove.memory.offline import Offline
 from hotremove.memory.outcome import Outcome
 from hotremove.memory.removable import DEADLINE, End, Removable
@@ -40,7 +41,7 @@ class Dimm(Removable):
         Raises:
             CapabilityAbsent: the kernel was built without ACPI's memory hotplug.
         """
-        require(guest, "DIMM plug and eject")
+        require(guest, find("DIMM plug and eject"))
         self.alias = alias
         self._asked = False
         super().__init__(

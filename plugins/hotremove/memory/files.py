@@ -5,12 +5,13 @@ from __future__ import annotations
 
 from hotremove.guest.capability import refusal, require
 from hotremove.guest.machine import Guest
+from hotremove.kernels.capabilities import find
 
 _IMAGE, _PLACE = "/run/disk", "/run/files"
 # Not by `mount -o loop`: busybox's has the device open for writing while it mounts it, which a
 # kernel from 6.8 on without CONFIG_BLK_DEV_WRITE_MOUNTED refuses with EBUSY.
 _LOOP = "/dev/loop0"
-_CAPABILITY = "ext4 files"
+_CAPABILITY = find("ext4 files")
 
 
 class Filesystem:

@@ -7,13 +7,14 @@ import errno
 
 from hotremove.guest.capability import refusal, require
 from hotremove.guest.machine import Guest
+from hotremove.kernels.capabilities import find
 
-_CAPABILITY = "notifier failures"
+_CAPABILITY = find("notifier failures")
 _MODULE = "memory_notifier_error_inject"
 _ERROR = "/sys/kernel/debug/notifier-error-inject/memory/actions/MEM_GOING_OFFLINE/error"
 
 
-class Objector:
+class NotifierVeto:
     """Answers MEM_GOING_OFFLINE, once told to, with an error; drivers that use the memory may."""
 
     def __init__(self, guest: Guest) -> None:

@@ -32,7 +32,8 @@ from hotremove.observe.kernellog.reasons import parse_reasons
 from hotremove.observe.pagedump import PageDump, parse_dumps
 from hotremove.observe.pagemap import PAGE_BYTES, MemoryBlock, PfnRuns, frames_of
 from hotremove.observe.span import Span
-from hotremove.pins.buffer import Buffer, PinRefused
+from hotremove.pins.buffer import Buffer
+from hotremove.pins.holder import PinRefused
 from hotremove.pins.pin import Pin
 from hotremove.units import MIB
 from hotremove.virt.polling import wait_until

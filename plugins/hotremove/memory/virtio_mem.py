@@ -6,6 +6,7 @@ from __future__ import annotations
 from hotremove.errors import Blocked
 from hotremove.guest.capability import require
 from hotremove.guest.machine import Guest
+from hotremove.kernels.capabilities import find
 from hotremove.memory.outcome import Outcome
 from hotremove.memory.removable import DEADLINE, End, Removable
 from hotremove.memory.removal import Removal
@@ -34,7 +35,7 @@ class VirtioMem(Removable):
             Blocked: its files lack the module, or the topology has no such device.
         """
         topology = guest.plan.topology
-        require(guest, "virtio-mem")
+        require(guest, find("virtio-mem"))
         if not topology.virtio_mem_mib:
             told = f"topology {topology.name} has no virtio-mem device: choose one that has"
             raise Blocked(told)

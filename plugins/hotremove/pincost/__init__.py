@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What pins cost: measured in instructions, and how it grows."""
+"""What pins cost: measured in instructions, how it grows, how it changed, told and drawn."""

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a pin costs, counted in instructions, and how that grows with its size: pure functions.
 
-The figures come from guests whose clock counts instructions (`guests/meter`), so that they are the
-same, to the instruction, whenever and wherever they are measured.
+The figures come from guests whose clock counts instructions (`guests/pin_cost`), so that they are
+the same, to the instruction, whenever and wherever they are measured.
 """
 
 from __future__ import annotations
@@ -118,7 +118,7 @@ WHOLE = 300 * GIB // PAGE_BYTES
 
 
 def plan_word(points: Iterable[Point], movable_node: int) -> str:
-    """The points as `guests/meter` takes them."""
+    """The points as `guests/pin_cost` takes them."""
     nodes = {MOVABLE: movable_node, NORMAL: 0}
     return ",".join(
         f"{p.path}:{p.kind}:{nodes[p.zone]}:{p.faulted:d}:{p.mib}:{p.batch}" for p in points
@@ -126,7 +126,7 @@ def plan_word(points: Iterable[Point], movable_node: int) -> str:
 
 
 def parse_measured(points: Sequence[Point], text: str) -> tuple[Cost, ...]:
-    """What `guests/meter` wrote, one entry for each of `points`.
+    """What `guests/pin_cost` wrote, one entry for each of `points`.
 
     Raises:
         HotremoveError: it is not what was asked for.

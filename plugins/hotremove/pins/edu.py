@@ -8,6 +8,7 @@ from typing import Any
 
 from hotremove.errors import Blocked
 from hotremove.guest.machine import Guest
+from hotremove.pins.path import FindKmod, no_kmods
 from hotremove.pins.traffic import Range, scattered
 from hotremove.pins.vfio import Vfio
 
@@ -22,7 +23,7 @@ class Edu(Vfio):
     label = "vfio DMA mapping of an edu device"
     find = "grep -ls 0x11e8 /sys/bus/pci/devices/*/device"
 
-    def __init__(self, guest: Guest) -> None:
+    def __init__(self, guest: Guest, find_kmod: FindKmod = no_kmods) -> None:
         """Have the device's registers placed anew, then bind it; see `Vfio`.
 
         QEMU saves nothing of this device, so that a restored guest's has no addresses any more;
@@ -39,12 +40,12 @@ class Edu(Vfio):
             f"for d in $({self.find}); do echo 1 >${{d%/device}}/remove; done; "
             "echo 1 >/sys/bus/pci/rescan"
         )
-        super().__init__(guest)
+        super().__init__(guest, find_kmod)
 
     def keys(self) -> dict[str, Any]:
         """The device that is to use the mapping."""
         return {"device": self.address}
 
-    def reach(self, size: int, chance: Random) -> tuple[Range, ...]:
+    def dma_ranges(self, size: int, chance: Random) -> tuple[Range, ...]:
         """What the device moves of `size` bytes: a few places, for it is slow, both ends too."""
         return scattered(size, _AT_ONCE, _PLACES, chance)

@@ -5,16 +5,62 @@ from __future__ import annotations
 
 import errno
 from abc import ABC, abstractmethod
-from typing import Any
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, ClassVar
 
-from hotremove.pins.buffer import Buffer, PinRefused
+from hotremove.errors import HotremoveError
+from hotremove.guest.capability import require
+from hotremove.guest.machine import Guest
+from hotremove.kernels.capabilities import Capability
+from hotremove.pins.buffer import Buffer
+from hotremove.pins.holder import PinRefused
+from hotremove.pins.kmod import load_module
 from hotremove.pins.pin import Pin
 
 PINNED = 0
+FindKmod = Callable[[str], Path]
+"""The file of one of the farm's modules, built for the guest's kernel; raises as Kmods.find."""
+
+
+def no_kmods(name: str) -> Path:
+    """The `FindKmod` of who has none."""
+    raise HotremoveError(f"nobody gave the module {name}")
 
 
 class PinPath(ABC):
-    """A way to pin a buffer."""
+    """A way to pin a buffer. hotremove.pins.registry says how a class becomes known by a name.
+
+    Attributes:
+        capabilities: what it needs of a kernel, by the configuration; none: every kernel has it.
+        kmod: the module of the farm (a folder of kmods/) that it goes through.
+        without: words of `--hotremove-without` that leave it out, beside `modules` where it has a
+            module; none: its own name.
+        guest: where it pins.
+    """
+
+    capabilities: ClassVar[tuple[Capability, ...]] = ()
+    kmod: ClassVar[str | None] = None
+    without: ClassVar[tuple[str, ...]] = ()
+
+    def __init__(self, guest: Guest, find_kmod: FindKmod = no_kmods) -> None:
+        """Make sure that the kernel has what is declared, and load the module.
+
+        Raises:
+            CapabilityAbsent: the kernel was built without something.
+            Blocked: a driver is missing among the kernel's files, or the module cannot be had.
+        """
+        self.guest = guest
+        for capability in self.needs(guest):
+            require(guest, capability)
+        if self.kmod:
+            load_module(guest, find_kmod(self.kmod))
+
+    @classmethod
+    def needs(cls, guest: Guest) -> tuple[Capability, ...]:
+        """What it needs of this guest's kernel: `capabilities`, where devices change nothing."""
+        del guest
+        return cls.capabilities
 
     @abstractmethod
     def pin(self, buffer: Buffer, batch: int | None = None) -> Pin:

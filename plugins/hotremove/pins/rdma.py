@@ -11,17 +11,21 @@ from itertools import combinations, starmap
 from random import Random
 
 from hotremove.errors import CapabilityAbsent
-from hotremove.guest.capability import refusal, require
+from hotremove.guest.capability import refusal
 from hotremove.guest.machine import Guest
+from hotremove.kernels.capabilities import Capability, find
 from hotremove.observe.span import overlap
-from hotremove.pins.buffer import Buffer, PinRefused
-from hotremove.pins.path import PinPath
+from hotremove.pins.buffer import Buffer
+from hotremove.pins.holder import PinRefused
+from hotremove.pins.path import FindKmod, PinPath, no_kmods
 from hotremove.pins.pin import Pin
+from hotremove.pins.take import begin_pin, take_pin
 from hotremove.pins.traffic import Range, pieces
 from hotremove.virt.hostdev import RDMA_DRIVERS
 
 DEVICE = "rxe0"
-CAPABILITY = "rdma pins"
+_EMULATED = find("rdma pins")
+_OF_THE_HOST = find("pins by a device of the host")
 _LABEL = "rxe memory region"
 # Between two pins that are to overlap, seconds at most; one of 16 MiB takes 0.03 s under TCG.
 _APART = 0.02
@@ -63,23 +67,28 @@ class Rdma(PinPath):
     >>> region = rdma.pin(movable_dimm.map(128 * MIB))
     """
 
-    def __init__(self, guest: Guest) -> None:
+    capabilities = (_EMULATED,)
+
+    def __init__(self, guest: Guest, find_kmod: FindKmod = no_kmods) -> None:
         """Make the device if it is not there.
 
         Raises:
             CapabilityAbsent: the kernel was built without rdma_rxe or what it needs.
             Blocked: there is no device, though it may have been built with it.
         """
-        self.guest = guest
+        super().__init__(guest, find_kmod)
         self.device = DEVICE
         if guest.plan.device("rdma"):
             self.device = self._find_given()
-            return
-        require(guest, CAPABILITY)
-        if not guest.control.run(_PRESENT).ok:
+        elif not guest.control.run(_PRESENT).ok:
             made = guest.control.run(_SET_UP)
             if not made.ok:
-                raise refusal(guest, CAPABILITY, f"no rxe device: {made.complaint}")
+                raise refusal(guest, _EMULATED, f"no rxe device: {made.complaint}")
+
+    @classmethod
+    def needs(cls, guest: Guest) -> tuple[Capability, ...]:
+        """Rxe is not needed where the host gave a device."""
+        return (_OF_THE_HOST,) if guest.plan.device("rdma") else cls.capabilities
 
     def _find_given(self) -> str:
         """The host's device, driven in the guest."""
@@ -88,7 +97,7 @@ class Rdma(PinPath):
         if not found:
             drivers = ", ".join(RDMA_DRIVERS)
             complaint = f"none of the drivers {drivers} has found the device"
-            raise refusal(self.guest, "pins by a device of the host", complaint)
+            raise refusal(self.guest, _OF_THE_HOST, complaint)
         return found[0]
 
     def pin(
@@ -106,11 +115,11 @@ class Rdma(PinPath):
             PinRefused: ibv_reg_mr's errno.
         """
         part = {"offset": offset, "bytes": size}
-        return buffer.pin("rdma", _LABEL, True, device=self.device, batch=batch, **part)
+        return take_pin(buffer, "rdma", _LABEL, True, device=self.device, batch=batch, **part)
 
     def begin(self, buffer: Buffer) -> Callable[[], Pin]:
         """Begin to register the buffer; what it returns waits for the end, and raises as `pin`."""
-        return buffer.start_pin("rdma", _LABEL, device=self.device)
+        return begin_pin(buffer, "rdma", _LABEL, device=self.device)
 
     def pin_at_once(self, buffers: Sequence[Buffer], chance: Random) -> AtOnce:
         """Register each buffer by its own process, begun within some milliseconds of each other.
@@ -139,14 +148,16 @@ class Rdma(PinPath):
             PinRefused: ibv_reg_mr's errno.
         """
         try:
-            return buffer.pin("rdma", "on-demand memory region", False, device=self.device, odp=1)
+            return take_pin(
+                buffer, "rdma", "on-demand memory region", False, device=self.device, odp=1
+            )
         except PinRefused as refusal:
             if "IBV_ODP_SUPPORT" not in str(refusal):
                 raise
             told = "the device offers no IBV_ODP_SUPPORT: rxe has on-demand paging from 6.15"
             raise CapabilityAbsent(told) from None
 
-    def reach(self, size: int, chance: Random) -> tuple[Range, ...]:
+    def dma_ranges(self, size: int, chance: Random) -> tuple[Range, ...]:
         """What the device moves of `size` bytes: all of it."""
         del chance
         return pieces(size)

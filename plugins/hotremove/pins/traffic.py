@@ -56,15 +56,15 @@ class Traffic:
 
     Attributes:
         buffer: the buffer.
-        reach: what the device moves.
+        dma_ranges: what the device moves.
     """
 
-    def __init__(self, buffer: Buffer, reach: Iterable[Range], chance: Random) -> None:
+    def __init__(self, buffer: Buffer, dma_ranges: Iterable[Range], chance: Random) -> None:
         """Have the processor write all of the buffer, which need not be pinned yet."""
         self.buffer = buffer
-        self.reach = tuple(reach)
+        self.dma_ranges = tuple(dma_ranges)
         self._chance = chance
-        everything = (*self.reach, *gaps(buffer.size, self.reach))
+        everything = (*self.dma_ranges, *gaps(buffer.size, self.dma_ranges))
         self._held = {one: self._processor_writes(one) for one in everything}
 
     def check(self) -> None:
@@ -76,7 +76,7 @@ class Traffic:
         __tracebackhide__ = True
         for one in self._held:
             self._processor_reads(one)
-        for one in self.reach:
+        for one in self.dma_ranges:
             self._device_reads(one)
 
     def exchange(self) -> None:
@@ -86,7 +86,7 @@ class Traffic:
             AssertionError: with the first range that was read otherwise than it was written.
         """
         __tracebackhide__ = True
-        for one in self.reach:
+        for one in self.dma_ranges:
             self._held[one] = self._new_seed()
             self.buffer.device_fill(self._held[one], one.offset, one.size)
             self._processor_reads(one)

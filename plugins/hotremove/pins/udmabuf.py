@@ -3,29 +3,33 @@
 
 from __future__ import annotations
 
-from hotremove.guest.capability import refusal, require
+from hotremove.guest.capability import refusal
 from hotremove.guest.machine import Guest
+from hotremove.kernels.capabilities import find
 from hotremove.pins.buffer import Buffer
-from hotremove.pins.path import PinPath
+from hotremove.pins.path import FindKmod, PinPath, no_kmods
 from hotremove.pins.pin import Pin
+from hotremove.pins.take import take_pin
 
-CAPABILITY = "udmabuf pins"
+_CAPABILITY = find("udmabuf pins")
 DEVICE = "/dev/udmabuf"
 
 
 class Udmabuf(PinPath):
     """The guest's /dev/udmabuf; it takes buffers of the kind `memfd`, at most 64 MiB each."""
 
-    def __init__(self, guest: Guest) -> None:
+    capabilities = (_CAPABILITY,)
+
+    def __init__(self, guest: Guest, find_kmod: FindKmod = no_kmods) -> None:
         """Check that the kernel has it.
 
         Raises:
             CapabilityAbsent: it was built without CONFIG_UDMABUF.
             Blocked: there is no device, though it may have been built with it.
         """
-        require(guest, CAPABILITY)
+        super().__init__(guest, find_kmod)
         if not guest.control.run(f"test -c {DEVICE} || modprobe udmabuf && test -c {DEVICE}").ok:
-            raise refusal(guest, CAPABILITY, f"no {DEVICE}")
+            raise refusal(guest, _CAPABILITY, f"no {DEVICE}")
 
     def pin(self, buffer: Buffer, batch: int | None = None) -> Pin:
         """Make a DMA buffer of all of it, or one for each `batch` bytes.
@@ -33,4 +37,4 @@ class Udmabuf(PinPath):
         Raises:
             PinRefused: UDMABUF_CREATE's errno.
         """
-        return buffer.pin("udmabuf", "udmabuf", batch=batch)
+        return take_pin(buffer, "udmabuf", "udmabuf", batch=batch)

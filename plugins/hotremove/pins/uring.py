@@ -6,13 +6,19 @@ from __future__ import annotations
 import errno
 
 from hotremove.errors import CapabilityAbsent
-from hotremove.pins.buffer import Buffer, PinRefused
+from hotremove.kernels.capabilities import find
+from hotremove.pins.buffer import Buffer
+from hotremove.pins.holder import PinRefused
 from hotremove.pins.path import PinPath
 from hotremove.pins.pin import Pin
+from hotremove.pins.take import take_pin
 
 
 class Uring(PinPath):
     """The guest's io_uring."""
+
+    capabilities = (find("io_uring pins"),)
+    without = ("io_uring",)
 
     def pin(self, buffer: Buffer, batch: int | None = None) -> Pin:
         """Register the buffer as fixed buffers of `batch` bytes, by default of up to 1 GiB.
@@ -23,7 +29,7 @@ class Uring(PinPath):
             PinRefused: IORING_REGISTER_BUFFERS' errno.
         """
         try:
-            return buffer.pin("uring", "io_uring registered buffer", batch=batch)
+            return take_pin(buffer, "uring", "io_uring registered buffer", batch=batch)
         except PinRefused as refusal:
             if refusal.errno != errno.ENOSYS:
                 raise

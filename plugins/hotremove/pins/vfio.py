@@ -6,13 +6,15 @@ from __future__ import annotations
 from typing import Any
 
 from hotremove.errors import Blocked
-from hotremove.guest.capability import refusal, require
+from hotremove.guest.capability import refusal
 from hotremove.guest.machine import Guest
+from hotremove.kernels.capabilities import find
 from hotremove.pins.buffer import Buffer
-from hotremove.pins.path import PinPath
+from hotremove.pins.path import FindKmod, PinPath, no_kmods
 from hotremove.pins.pin import Pin
+from hotremove.pins.take import take_pin
 
-CAPABILITY = "vfio pins"
+_CAPABILITY = find("vfio pins")
 
 
 def find_by_ids(vendor: str, device: str) -> str:
@@ -33,20 +35,21 @@ class Vfio(PinPath):
         label: what holds the pins, for a reader.
     """
 
+    capabilities = (_CAPABILITY,)
+    without = ("vfio",)
     label = "vfio DMA mapping"
 
     # PCI class 0c0330: an xHCI controller, which the topologies give as endpoints.
     find = "grep -ls 0x0c0330 /sys/bus/pci/devices/*/class"
 
-    def __init__(self, guest: Guest) -> None:
+    def __init__(self, guest: Guest, find_kmod: FindKmod = no_kmods) -> None:
         """Bind the endpoint through driver_override.
 
         Raises:
             CapabilityAbsent: the kernel was built without vfio or the IOMMU's driver.
             Blocked: vfio does not get the endpoint, or the topology has none.
         """
-        require(guest, CAPABILITY)
-        self.guest = guest
+        super().__init__(guest, find_kmod)
         self.address = self._find()
         self.group = self._find_group()
         self._bind()
@@ -66,7 +69,7 @@ class Vfio(PinPath):
             PinRefused: VFIO_IOMMU_MAP_DMA's errno.
         """
         part = {"offset": offset, "bytes": size, **self.keys()}
-        return buffer.pin("vfio", self.label, True, group=self.group, batch=batch, **part)
+        return take_pin(buffer, "vfio", self.label, True, group=self.group, batch=batch, **part)
 
     def keys(self) -> dict[str, Any]:
         """What else the holder has to know."""
@@ -89,7 +92,7 @@ class Vfio(PinPath):
         link = f"readlink /sys/bus/pci/devices/{self.address}/iommu_group"
         found = self.guest.control.run(link)
         if not found.ok:
-            raise refusal(self.guest, CAPABILITY, f"{self.address} is in no IOMMU group")
+            raise refusal(self.guest, _CAPABILITY, f"{self.address} is in no IOMMU group")
         return int(found.text.strip().rpartition("/")[2])
 
     def _bind(self) -> None:
@@ -105,4 +108,4 @@ class Vfio(PinPath):
             told = (
                 f"vfio-pci does not take {self.address}: {bound.complaint or 'it does not say why'}"
             )
-            raise refusal(self.guest, CAPABILITY, told)
+            raise refusal(self.guest, _CAPABILITY, told)

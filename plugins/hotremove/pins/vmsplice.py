@@ -6,6 +6,7 @@ from __future__ import annotations
 from hotremove.pins.buffer import Buffer
 from hotremove.pins.path import PinPath
 from hotremove.pins.pin import Pin
+from hotremove.pins.take import take_pin
 
 
 class Vmsplice(PinPath):
@@ -23,4 +24,4 @@ class Vmsplice(PinPath):
             PinRefused: vmsplice's errno.
         """
         keys = {"batch": batch, "bytes": size}
-        return buffer.pin("vmsplice", "vmsplice'd pipe buffer", False, **keys)
+        return take_pin(buffer, "vmsplice", "vmsplice'd pipe buffer", False, **keys)

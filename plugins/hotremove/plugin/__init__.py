@@ -38,7 +38,8 @@ def pytest_configure(config: pytest.Config) -> None:
     progress.show_through(partial(uncaptured, config), worker_id(config))
     for marker in options.MARKERS:
         config.addinivalue_line("markers", marker)
-    config.pluginmanager.register(fixtures, "hotremove-fixtures")
+    for module in fixtures.MODULES:
+        config.pluginmanager.register(module)
     config.pluginmanager.register(debugging, "hotremove-debugging")
     config.pluginmanager.register(host_loss, "hotremove-host-loss")
     config.stash[KEPT] = []

@@ -13,7 +13,7 @@ import pytest
 
 from hotremove.plugin.debugging import FAILED
 from hotremove.plugin.farm import FARM
-from hotremove.plugin.fixtures import METER
+from hotremove.plugin.fixtures.cost import PIN_COST
 from hotremove.plugin.lending import forget_guest
 from hotremove.plugin.observations import NOTES
 from hotremove.plugin.pytest_private import forget_fixtures, run_phases
@@ -93,7 +93,7 @@ def _forget(item: pytest.Item) -> None:
     from hotremove.plugin.report_check import SETTLED
 
     forget_guest(item)
-    keys: tuple[pytest.StashKey[Any], ...] = (FAILED, SETTLED, METER, NOTES, ROUNDS)
+    keys: tuple[pytest.StashKey[Any], ...] = (FAILED, SETTLED, PIN_COST, NOTES, ROUNDS)
     for key in keys:
         if key in item.stash:
             del item.stash[key]

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from hotremove.errors import HotremoveError, UsageProblem, Waived
-from hotremove.plugin.fixtures import PIN_PATHS, ROW
-from hotremove.plugin.options import WITHOUT
+from hotremove.plugin.fixtures.dimensions import ROW
 from hotremove.plugin.pytest_private import fixtures_needed
 from hotremove.plugin.run import farm_of
+from hotremove.plugin.without import fixtures_by_word
 
 if TYPE_CHECKING:
     from hotremove.kernels.kernel import Kernel
@@ -40,10 +40,10 @@ def wants_modules(item: pytest.Item) -> bool:
 
 
 def _needs(item: pytest.Item, word: str) -> bool:
-    """Whether a test needs a capability of WITHOUT; `unfix` is a module too."""
+    """Whether a test needs a capability, as the option calls it; `unfix` is a module too."""
     fixtures = {*getattr(item, "fixturenames", ()), pins_of(item)}
     unfix = word == "modules" and not has_fix(item)
-    return unfix or bool(fixtures & WITHOUT[word])
+    return unfix or bool(fixtures & fixtures_by_word()[word])
 
 
 def kernel_of(item: pytest.Item) -> Kernel | None:
@@ -104,13 +104,15 @@ def _pin_paths(item: pytest.Item) -> tuple[str, ...]:
     """The arguments of `@pytest.mark.pins`.
 
     Raises:
-        UsageProblem: there are none, or one is unknown.
+        UsageProblem: there are none, or one is unknown to hotremove.pins.registry.
     """
+    from hotremove.pins.registry import pin_paths
+
     marker = item.get_closest_marker("pins")
     paths: tuple[str, ...] = marker.args if marker else ()
-    unknown = ", ".join(repr(path) for path in paths if path not in PIN_PATHS)
+    unknown = ", ".join(repr(path) for path in paths if path not in pin_paths())
     if unknown or not paths:
-        known = ", ".join(PIN_PATHS)
+        known = ", ".join(pin_paths())
         raise UsageProblem(f"{item.nodeid}: mark.pins({unknown or 'nothing'}): give {known}")
     return paths
 

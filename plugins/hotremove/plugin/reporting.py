@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from hotremove import progress
-from hotremove.analysis import costs, coverage
+from hotremove.analysis import coverage
 from hotremove.analysis.summary import highlights, recorded, table, tally, widths, wrapped
 from hotremove.errors import GuestDied, HotremoveError
 from hotremove.formats.junit import properties
@@ -19,9 +19,10 @@ from hotremove.formats.outputs import write_beside
 from hotremove.lineage.changes import Lineage
 from hotremove.memory.outcome import Outcome
 from hotremove.memory.removal import UnexpectedOutcome
-from hotremove.pins.buffer import PinRefused
+from hotremove.pincost import figures
+from hotremove.pins.holder import PinRefused
 from hotremove.pins.pin import PinnedInMovable
-from hotremove.plugin.fixtures import METER
+from hotremove.plugin.fixtures.cost import PIN_COST
 from hotremove.plugin.lending import EVIDENCE, removals_of
 from hotremove.plugin.observations import noted
 from hotremove.plugin.parametrize import has_fix, kernel_id, kernel_of, pins_of, row_of, wants_guest
@@ -29,6 +30,7 @@ from hotremove.plugin.pytest_private import columns_of
 from hotremove.plugin.report_check import SETTLED, reported_besides
 from hotremove.plugin.results import ALLOWANCES, ENVIRONMENT, RESULT, RESULTS
 from hotremove.plugin.run import farm_of
+from hotremove.results.naming import costs_by_kernel
 from hotremove.results.record import Record, Result, write_record
 from hotremove.session.environment import describe
 from hotremove.verdict.expectation import (
@@ -204,7 +206,7 @@ def _result(item: pytest.Item, found: Finding, error: BaseException | None) -> R
         evidence=_evidence(item),
         message=found.message,
         fix_off=not has_fix(item),
-        costs=item.stash[METER].fresh if METER in item.stash else (),
+        costs=item.stash[PIN_COST].fresh if PIN_COST in item.stash else (),
     )
 
 
@@ -294,7 +296,7 @@ def summarize(reporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     columns = columns_of(reporter) or _ENDLESS
     _draw(reporter, list(wrapped(table(results), columns)))
     _tell(reporter, results, columns)
-    for line in costs.lines(results):
+    for line in figures.lines(costs_by_kernel(results)):
         reporter.line(textwrap.fill(line, columns - 1, subsequent_indent="  "))
     for line in (tally(results), *_remarks(config)):
         reporter.line(line)

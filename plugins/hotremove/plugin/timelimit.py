@@ -65,7 +65,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def default_limit(item: pytest.Item) -> float:
     """Seconds that none of a test's own deadlines comes near."""
     names = getattr(item, "fixturenames", ())
-    if item.get_closest_marker("nightly") or "meter" in names:
+    if item.get_closest_marker("nightly") or "pin_cost" in names:
         return _LONG
     options = farm_of(item.config).options
     tries = _REMOVALS + (options.rounds if "rounds" in names else 0)

@@ -7,6 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
+from hotremove.pincost.model import Cost
 from hotremove.results.record import Result
 
 
@@ -16,6 +17,15 @@ def kernel_names(results: Iterable[Result]) -> Mapping[str, str]:
     It is the version as test ids have it, with the spec where that is another kernel's too.
     """
     return _distinct({result.kernel: result.kernel_label for result in results})
+
+
+def costs_by_kernel(results: Iterable[Result]) -> Mapping[str, tuple[Cost, ...]]:
+    """What pins cost, by the kernel's name; what several tests measured, as often."""
+    told = list(results)
+    return {
+        name: tuple(cost for result in told if result.kernel == spec for cost in result.costs)
+        for spec, name in kernel_names(told).items()
+    }
 
 
 def version_names(results: Iterable[Result]) -> Mapping[str, str]:

@@ -17,6 +17,7 @@ from hotremove.guest.source import GuestSource
 from hotremove.kernels.kernel import Kernel
 from hotremove.kernels.spec import resolve
 from hotremove.pincost.model import Cost
+from hotremove.pins.registry import drivers as registered_drivers
 from hotremove.remote.slots import HostLoss
 from hotremove.session.allocator import make_allocator
 from hotremove.session.failures import Failures
@@ -97,7 +98,7 @@ class Farm:
         """The boot image of a kernel."""
         if kernel not in self._images:
             rdma = any(found.device.kind == "rdma" for found in self.devices)
-            drivers = RDMA_DRIVERS if rdma else ()
+            drivers = (*(RDMA_DRIVERS if rdma else ()), *registered_drivers())
             self._images[kernel] = build_image(kernel, self.cache, drivers=drivers)
         return self._images[kernel]
 

@@ -13,7 +13,7 @@ from hotremove.errors import (
     NotApplicable,
     Waived,
 )
-from hotremove.pins.buffer import PinRefused
+from hotremove.pins.holder import PinRefused
 from hotremove.verdict.verdict import Verdict
 
 # The first that fits counts. `pytest.fail.Exception` is what a `pytest.raises` raises that saw

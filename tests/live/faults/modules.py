@@ -8,8 +8,10 @@ import signal
 import pytest
 
 from hotremove.errors import Blocked
-from hotremove.pins.buffer import Buffer, PinRefused
+from hotremove.pins.buffer import Buffer
+from hotremove.pins.holder import PinRefused
 from hotremove.pins.kmod import load_module
+from hotremove.pins.take import take_pin
 from hotremove.scenario import MIB
 
 pytestmark = pytest.mark.hotremove
@@ -107,7 +109,7 @@ def entries(guest, load):
     buffer = Buffer(guest, 4096, kind="memfd")
     for entry in ("fast", "locked", "remote", "unlocked", "memfd"):
         with contextlib.suppress(PinRefused):
-            buffer.pin("kmod", "pin", entry=entry)
+            take_pin(buffer, "kmod", "pin", entry=entry)
             taken.append(entry)
     buffer.close()
     return taken
@@ -117,7 +119,7 @@ def test_every_entry_of_pin_hold(guest, movable_dimm, oracle, entries, fixed):
     assert entries[:3] == ["fast", "locked", "remote"]
     for entry in entries:
         buffer = movable_dimm.map(SIZE, kind="memfd")
-        buffer.pin("kmod", "pin", entry=entry)
+        take_pin(buffer, "kmod", "pin", entry=entry)
         assert (entry, oracle()) == (entry, PAGES)
         assert (entry, oracle("movable")) == (entry, 0 if fixed else PAGES)
         assert not guest.control.run("rmmod pin_hold").ok
@@ -127,13 +129,13 @@ def test_every_entry_of_pin_hold(guest, movable_dimm, oracle, entries, fixed):
 
 
 def test_pins_of_every_module_end_with_their_holder(
-    guest, movable_dimm, rdma, mediated, oracle, load, fixed
+    guest, movable_dimm, rdma, mdev, oracle, load, fixed
 ):
     load("pin_hold", "pin_rdma")
-    keys = {"group": mediated.group, "device": mediated.name}
-    for path, more in (("kmod", {}), ("umem", {}), ("mediated", keys)):
+    keys = {"group": mdev.group, "device": mdev.name}
+    for path, more in (("kmod", {}), ("ib_umem", {}), ("mdev", keys)):
         buffer = movable_dimm.map(SIZE)
-        pin = buffer.pin(path, "pin", batch=1 << 20, **more)
+        pin = take_pin(buffer, path, "pin", batch=1 << 20, **more)
         assert (path, pin.calls) == (path, SIZE >> 20)
         assert (path, oracle()) == (path, PAGES)
         assert (path, oracle("movable")) == (path, 0 if fixed else PAGES)
@@ -147,7 +149,7 @@ def test_pins_of_every_module_end_with_their_holder(
 def test_a_detached_pin_ends_with_its_module(guest, movable_dimm, oracle, load):
     load("pin_hold")
     buffer = movable_dimm.map(SIZE)
-    buffer.pin("kmod", "pin", detached=1)
+    take_pin(buffer, "kmod", "pin", detached=1)
     buffer.close()
     assert oracle() == PAGES
     unload(guest, "pin_hold")
@@ -190,8 +192,8 @@ def test_random_requests(guest, rdma, oracle, load):
     "inside of iommu->lock elsewhere (6.1, vfio_notify_dma_unmap)",
     expires="2027-12-31",
 )
-def test_random_requests_to_a_vfio_device(guest, mediated, oracle):
-    fuzz(guest, f"vfio:{mediated.group}:{mediated.name}")
+def test_random_requests_to_a_vfio_device(guest, mdev, oracle):
+    fuzz(guest, f"vfio:{mdev.group}:{mdev.name}")
     unload(guest, "pin_vfio")
     assert oracle() == 0
     assert balanced(guest)

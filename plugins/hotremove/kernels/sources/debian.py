@@ -22,6 +22,7 @@ from hotremove.kernels.distro.choices import Choices
 from hotremove.kernels.distro.debversion import sort_key
 from hotremove.kernels.distro.suites import NotOnMirror, private_apt, with_lists
 from hotremove.kernels.kernel import Kernel
+from hotremove.kernels.source import Source
 from hotremove.kernels.sources import packages
 from hotremove.progress import say, waiting
 
@@ -212,3 +213,6 @@ def _begins(text: str, prefix: str) -> bool:
     """True when `text` begins with `prefix` and the last number is not cut in two."""
     rest = text.removeprefix(prefix)
     return text.startswith(prefix) and not (prefix[-1].isdigit() and rest[:1].isdigit())
+
+
+SOURCE = Source("debian:SUITE[/VERSION]", resolve)

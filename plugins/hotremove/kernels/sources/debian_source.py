@@ -22,6 +22,7 @@ from hotremove.kernels.distro.suites import NotOnMirror, base_suite, with_lists
 from hotremove.kernels.kbuild import Recipe
 from hotremove.kernels.kconfig import Wish
 from hotremove.kernels.kernel import Kernel
+from hotremove.kernels.source import Source
 from hotremove.kernels.sources import debian, packages
 from hotremove.progress import say, waiting
 
@@ -200,3 +201,6 @@ def _built(
 
     content = (found.key, root.compiler(), request.suffix, kconfig.render(wishes))
     return store.get(cache, digest(SCHEME, kbuild.LAYOUT, *content), stage, spec)
+
+
+SOURCE = Source("debian-source:SUITE[/VERSION][+FRAGMENT...]", resolve)

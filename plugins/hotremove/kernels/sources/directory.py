@@ -18,6 +18,7 @@ from hotremove.kernels import config, store
 from hotremove.kernels.formats import payload
 from hotremove.kernels.formats.image import ImageFacts, read_image
 from hotremove.kernels.kernel import HeadersSource, Kernel
+from hotremove.kernels.source import Source
 from hotremove.progress import waiting
 
 _IMAGES = (
@@ -173,3 +174,6 @@ def _module_files(modules: Path) -> Iterator[Path]:
     for folder, names, files in os.walk(modules):
         names[:] = sorted(name for name in names if name not in _NOT_MODULES)
         yield from (Path(folder, file) for file in sorted(files) if Path(folder, file).is_file())
+
+
+SOURCE = Source("dir:PATH", resolve)

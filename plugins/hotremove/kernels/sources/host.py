@@ -11,6 +11,7 @@ from hotremove.cache import Cache
 from hotremove.errors import UsageProblem
 from hotremove.kernels.formats.image import read_image
 from hotremove.kernels.kernel import Kernel
+from hotremove.kernels.source import Source
 from hotremove.kernels.sources import directory
 
 
@@ -51,3 +52,6 @@ def kernel_of(release: str, root: Path, cache: Cache) -> Kernel:
 def _first(root: Path, release: str, fits: Callable[[Path], bool], *places: str) -> Path | None:
     paths = (root / place.format(release) for place in places)
     return next((path for path in paths if fits(path)), None)
+
+
+SOURCE = Source("host", resolve)

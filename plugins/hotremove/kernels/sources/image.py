@@ -11,6 +11,7 @@ from hotremove.kernels import config
 from hotremove.kernels.formats import payload
 from hotremove.kernels.formats.image import read_image
 from hotremove.kernels.kernel import Kernel
+from hotremove.kernels.source import Source
 
 
 def resolve(text: str, cache: Cache) -> Kernel:
@@ -32,3 +33,6 @@ def resolve(text: str, cache: Cache) -> Kernel:
         config=config.parse(payload.configuration(path) or ""),
         arch=facts.arch,
     )
+
+
+SOURCE = Source("image:PATH", resolve)

@@ -14,6 +14,7 @@ from hotremove.hosttools import tool
 from hotremove.kernels import architecture, files, store
 from hotremove.kernels.formats import archive, layout, stream
 from hotremove.kernels.kernel import Kernel
+from hotremove.kernels.source import Source
 from hotremove.progress import waiting
 
 _ANY_ARCHITECTURE = "all"
@@ -86,3 +87,6 @@ def _show(path: Path, template: str) -> str:
 
 def _dpkg_deb() -> str:
     return tool("dpkg-deb", "dpkg")
+
+
+SOURCE = Source("deb:PATH[,PATH...]", resolve)

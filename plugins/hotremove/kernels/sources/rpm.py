@@ -11,6 +11,7 @@ from hotremove.hosttools import tool
 from hotremove.kernels import architecture, files, store
 from hotremove.kernels.formats import rpmheader, stream
 from hotremove.kernels.kernel import Kernel
+from hotremove.kernels.source import Source
 from hotremove.progress import waiting
 
 _ANY_ARCHITECTURE = "noarch"
@@ -45,3 +46,6 @@ def _unpack(path: Path, root: Path) -> rpmheader.RpmHeader:
     command = [tool("bsdtar", "libarchive-tools"), "-cf", "-", "--format=pax", f"@{path}"]
     stream.unpack(command, root, path.name)
     return header
+
+
+SOURCE = Source("rpm:PATH[,PATH...]", resolve)

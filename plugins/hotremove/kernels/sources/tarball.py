@@ -19,6 +19,7 @@ from hotremove.kernels import files, store
 from hotremove.kernels.formats import archive, layout, stream
 from hotremove.kernels.formats.image import is_image, read_image
 from hotremove.kernels.kernel import Kernel
+from hotremove.kernels.source import Source
 from hotremove.progress import waiting
 
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
@@ -82,3 +83,6 @@ def _begins_like_a_tar(path: Path) -> bool:
     with path.open("rb") as file:
         head = file.read(512)
     return head.startswith(compressions) or head[257:262] == b"ustar"
+
+
+SOURCE = Source("tar:PATH[,PATH...]", resolve)

@@ -17,6 +17,7 @@ from hotremove.hosttools import tool
 from hotremove.kernels import architecture, config, store
 from hotremove.kernels.formats.image import read_image
 from hotremove.kernels.kernel import Kernel
+from hotremove.kernels.source import Source
 from hotremove.progress import waiting
 
 # Seconds; a minute for a distribution's configuration.
@@ -81,3 +82,6 @@ def _install_modules(tree: Path, root: Path) -> None:
     for release in (root / "lib" / "modules").glob("*"):
         for link in ("build", "source"):
             (release / link).unlink(missing_ok=True)
+
+
+SOURCE = Source("tree:PATH", resolve)

@@ -18,7 +18,7 @@ from hotremove.pincost.model import (
     parse_measured,
     plan_word,
 )
-from hotremove.pins import rdma, vfio
+from hotremove.pins.registry import pin_paths
 
 TOPOLOGY = "icount"
 """What the guests look like."""
@@ -29,8 +29,6 @@ _POINTS_A_GUEST = 64
 # Seconds for a MiB that is faulted in, pinned and migrated: 0.05 on a quiet machine.
 _SECONDS_A_MIB = 1.0
 _WARM_UP_MIB = 32
-# What the kernel needs for a pin path.
-_CAPABILITIES = {"rdma": rdma.CAPABILITY, "vfio": vfio.CAPABILITY}
 
 
 @dataclass(frozen=True)
@@ -99,10 +97,10 @@ class Costs:
         )
 
 
-class Meter:
+class PinCost:
     """Measures pins on one kernel.
 
-    >>> costs = meter.measure(Point(path="rdma", mib=mib) for mib in (8, 16, 32, 64))
+    >>> costs = pin_cost.measure(Point(path="rdma", mib=mib) for mib in (8, 16, 32, 64))
 
     Attributes:
         fresh: what this test measured itself.
@@ -142,7 +140,8 @@ class Meter:
         """
         wanted = tuple(points)
         for path in dict.fromkeys(point.path for point in wanted):
-            self._plan.image.require(_CAPABILITIES[path])
+            for capability in pin_paths()[path].capabilities:
+                self._plan.image.require(capability)
         starts = range(0, len(wanted), _POINTS_A_GUEST)
         parts = [self._measure(wanted[start : start + _POINTS_A_GUEST]) for start in starts]
         self.fresh = tuple(cost for part in parts for cost in part)

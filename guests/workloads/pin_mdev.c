@@ -14,37 +14,37 @@
 #include "pins.h"
 #include "vfio.h"
 
-struct mediated {
+struct mdev {
 	struct vfio vfio;
 	int device;
 };
 
 static void unpin(void *pin)
 {
-	struct mediated *mediated = pin;
+	struct mdev *mdev = pin;
 
-	if (mediated->device >= 0) {
-		ioctl(mediated->device, PIN_VFIO_DO_RELEASE);
-		close(mediated->device);
+	if (mdev->device >= 0) {
+		ioctl(mdev->device, PIN_VFIO_DO_RELEASE);
+		close(mdev->device);
 	}
-	vfio_unmap(&mediated->vfio);
-	vfio_close(&mediated->vfio);
-	free(mediated);
+	vfio_unmap(&mdev->vfio);
+	vfio_close(&mdev->vfio);
+	free(mdev);
 }
 
-static bool map(struct mediated *mediated, const struct pin_request *request)
+static bool map(struct mdev *mdev, const struct pin_request *request)
 {
-	struct vfio *vfio = &mediated->vfio;
+	struct vfio *vfio = &mdev->vfio;
 
 	if (!vfio_open(vfio, request->group, request->iova))
 		return false;
 	if (!vfio_map(vfio, request->address, request->bytes, request->writable))
 		return false;
-	mediated->device = ioctl(vfio->group, VFIO_GROUP_GET_DEVICE_FD, pin_device(request, "pin_vfio"));
-	return mediated->device >= 0 || failed("VFIO_GROUP_GET_DEVICE_FD");
+	mdev->device = ioctl(vfio->group, VFIO_GROUP_GET_DEVICE_FD, pin_device(request, "pin_vfio"));
+	return mdev->device >= 0 || failed("VFIO_GROUP_GET_DEVICE_FD");
 }
 
-static bool pin_mapped(struct mediated *mediated, const struct pin_request *request,
+static bool pin_mapped(struct mdev *mdev, const struct pin_request *request,
 		       struct pin_result *result)
 {
 	struct pin_vfio_pin asked = {
@@ -54,7 +54,7 @@ static bool pin_mapped(struct mediated *mediated, const struct pin_request *requ
 		.flags = request->writable ? PIN_VFIO_WRITE : 0,
 	};
 
-	if (ioctl(mediated->device, PIN_VFIO_DO_PIN, &asked))
+	if (ioctl(mdev->device, PIN_VFIO_DO_PIN, &asked))
 		return failed("PIN_VFIO_DO_PIN");
 	result->bytes = asked.length;
 	result->calls = asked.calls;
@@ -64,17 +64,17 @@ static bool pin_mapped(struct mediated *mediated, const struct pin_request *requ
 
 static void *pin(const struct pin_request *request, struct pin_result *result)
 {
-	struct mediated *mediated = calloc(1, sizeof(*mediated));
+	struct mdev *mdev = calloc(1, sizeof(*mdev));
 
-	if (!mediated) {
+	if (!mdev) {
 		failed("calloc");
 		return NULL;
 	}
-	mediated->device = -1;
-	if (map(mediated, request) && pin_mapped(mediated, request, result))
-		return mediated;
-	unpin(mediated);
+	mdev->device = -1;
+	if (map(mdev, request) && pin_mapped(mdev, request, result))
+		return mdev;
+	unpin(mdev);
 	return NULL;
 }
 
-const struct pin_path pin_mediated = {.name = "mediated", .pin = pin, .unpin = unpin};
+const struct pin_path pin_mdev = {.name = "mdev", .pin = pin, .unpin = unpin};

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from hotremove.guest.machine import Guest
 from hotremove.observe.counters import parse_cached_pages, parse_meminfo, parse_vmstat
-from hotremove.observe.ledger import Ledger
+from hotremove.observe.memory_account import MemoryAccount
 from hotremove.observe.pagemap import PAGE_BYTES
 from hotremove.pins.buffer import Buffer
 from hotremove.units import MIB
@@ -21,7 +21,7 @@ _QUIESCE = (
 )
 
 
-class Leaks:
+class LeakCheck:
     """Compares what a guest has with what it had when this was made."""
 
     def __init__(self, guest: Guest) -> None:
@@ -41,10 +41,10 @@ class Leaks:
         found = self._account(charged).leaks_since(self._before, _TOLERANCE)
         assert not found, "; ".join(found)
 
-    def _account(self, charged: Mapping[str, int] | None = None) -> Ledger:
+    def _account(self, charged: Mapping[str, int] | None = None) -> MemoryAccount:
         control = self.guest.control
         control.check(_QUIESCE)
         vmstat, meminfo, zones = control.read_all(_FILES)
         counters = parse_vmstat(vmstat)
         free = parse_meminfo(meminfo)["MemFree"] + parse_cached_pages(zones) * PAGE_BYTES
-        return Ledger(counters.pinned, counters.isolated, free, charged or {})
+        return MemoryAccount(counters.pinned, counters.isolated, free, charged or {})

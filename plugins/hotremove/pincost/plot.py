@@ -4,16 +4,16 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 
-from hotremove.analysis.costs import Series
 from hotremove.errors import HostProblem
 from hotremove.hosttools import from_reports
+from hotremove.pincost.figures import Series
 from hotremove.pincost.model import MOVABLE
 from hotremove.progress import say
-from hotremove.results.text import one_line
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -106,4 +106,4 @@ def _draw_line(axes: Axes, series: Series, colour: str) -> Line2D:
 
 def _plain(text: str) -> str:
     """One line of what every font has."""
-    return one_line(text).encode("ascii", "replace").decode()
+    return re.sub("[^ -~]", "?", " ".join(text.split()))

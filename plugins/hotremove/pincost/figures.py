@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What pins cost on each kernel of a run: figures for a line, for a table, for a plot."""
+"""What pins cost on each kernel of a run: figures for a line, for a table, for a plot.
+
+What was measured comes by the kernels' names, as results.naming.costs_by_kernel gives it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from hotremove.pincost.model import MOVABLE, NORMAL, WHOLE, Cost, Estimate, Growth, by_series, fit
-from hotremove.results.naming import kernel_names
-from hotremove.results.record import Result
 
 HEADINGS = (
     "kernel",
@@ -45,25 +46,19 @@ class Series:
         return fit(self.costs)
 
 
-def series_of(results: Iterable[Result]) -> list[Series]:
+def series_of(measured: Mapping[str, Iterable[Cost]]) -> list[Series]:
     """Everything that was measured, kernel by kernel; what several tests measured, once."""
-    told = list(results)
-    names = kernel_names(told)
-    found: dict[str, dict[object, Cost]] = {}
-    for result in told:
-        of_kernel = found.setdefault(names[result.kernel], {})
-        of_kernel.update((cost.point, cost) for cost in result.costs)
     return [
-        Series(kernel, costs)
-        for kernel, of_kernel in found.items()
-        for costs in by_series(of_kernel.values()).values()
+        Series(kernel, series)
+        for kernel, costs in measured.items()
+        for series in by_series({cost.point: cost for cost in costs}.values()).values()
     ]
 
 
-def lines(results: Iterable[Result]) -> Iterator[str]:
+def lines(measured: Mapping[str, Iterable[Cost]]) -> Iterator[str]:
     """The pin costs of each kernel in a line."""
     by_kernel: dict[str, list[Series]] = {}
-    for one in series_of(results):
+    for one in series_of(measured):
         by_kernel.setdefault(one.kernel, []).append(one)
     for kernel, series in by_kernel.items():
         yield f"pin cost, {kernel}: {'; '.join(_told(series))}"
@@ -96,21 +91,18 @@ def _like(series: Sequence[Series], cost: Cost, **changed: object) -> Series | N
     return None
 
 
-def table(results: Iterable[Result]) -> list[list[str]]:
+def table(measured: Mapping[str, Iterable[Cost]]) -> list[list[str]]:
     """Headings, a row for each series and for each refusal; nothing when nothing was measured."""
-    told = list(results)
-    rows = [list(_row(one)) for one in series_of(told)] + list(_refusals(told))
+    rows = [list(_row(one)) for one in series_of(measured)] + list(_refusals(measured))
     return [list(HEADINGS), *rows] if rows else []
 
 
-def _refusals(results: Iterable[Result]) -> Iterator[list[str]]:
+def _refusals(measured: Mapping[str, Iterable[Cost]]) -> Iterator[list[str]]:
     """Rows for what could not be pinned, whatever its size."""
-    told = list(results)
-    names = kernel_names(told)
     refused = {
-        (names[result.kernel], str(cost), cost.refused): None
-        for result in told
-        for cost in result.costs
+        (kernel, str(cost), cost.refused): None
+        for kernel, costs in measured.items()
+        for cost in costs
         if cost.refused
     }
     for kernel, pin, why in refused:

@@ -11,7 +11,7 @@ from hotremove.units import MIB
 
 
 @dataclass(frozen=True)
-class Ledger:
+class MemoryAccount:
     """A machine's account at one instant.
 
     Attributes:
@@ -26,7 +26,7 @@ class Ledger:
     free: int
     accounted: Mapping[str, int]
 
-    def leaks_since(self, before: Ledger, tolerance: int) -> list[str]:
+    def leaks_since(self, before: MemoryAccount, tolerance: int) -> list[str]:
         """What is missing or left over, in words; `tolerance` bytes of memory may be.
 
         Pins and charges are exact. Memory is not: the kernel keeps what it may want again.

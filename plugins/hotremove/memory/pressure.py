@@ -12,7 +12,7 @@ from hotremove.units import MIB
 _HUGE = 2 * MIB
 
 
-class Scarcity:
+class MemoryPressure:
     """Free memory put away in the pools of huge pages, which no reclaim takes back.
 
     Attributes:

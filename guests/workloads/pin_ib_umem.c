@@ -59,4 +59,4 @@ static void *pin(const struct pin_request *request, struct pin_result *result)
 	return NULL;
 }
 
-const struct pin_path pin_umem = {.name = "umem", .pin = pin, .unpin = unpin};
+const struct pin_path pin_ib_umem = {.name = "ib_umem", .pin = pin, .unpin = unpin};

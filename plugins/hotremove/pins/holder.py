@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The process of the guest that has memory mapped and pins it: guests/workloads/holder.c."""
+
+from __future__ import annotations
+
+import errno
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from hotremove.errors import DeadlineExceeded, GuestLost
+from hotremove.guest.machine import Guest
+from hotremove.guest.stuck import process_state, sleeps_for_good, where_in_kernel
+from hotremove.observe.kernellog.oom import is_killed_for_memory
+
+# Faulting or pinning 1 GiB takes some seconds under TCG; this is far beyond what any test maps.
+DEADLINE = 120.0
+
+
+class PinRefused(OSError):
+    """The kernel refused a pin; `errno` and the call are its own."""
+
+
+class HolderStuck(AssertionError):
+    """The holder waits in the kernel, where no signal reaches it, and does not come back."""
+
+
+class PinHangs(HolderStuck):
+    """The kernel is still pinning long after it should have pinned or refused: a livelock."""
+
+
+class Holder:
+    """A holder, which does as it is told, line by line; docs/guest-protocol.md has its commands.
+
+    Attributes:
+        guest: where it runs.
+        pid: its process.
+        holds: what it has mapped, in words.
+    """
+
+    def __init__(self, guest: Guest, words: Iterable[str], holds: str) -> None:
+        """Start one with the `words` that say what it maps.
+
+        Raises:
+            PinRefused: the kernel does not give the memory.
+        """
+        self.guest = guest
+        self.pid = 0
+        self.holds = holds
+        self._job = guest.control.start(" ".join(["exec holder", *words]))
+        self.pid = int(self.answer("map")["pid"])
+
+    def ask(self, command: str) -> Mapping[str, Any]:
+        """Its answer to a command; raises as `answer`."""
+        self.send(command)
+        return self.answer(command)
+
+    def send(self, command: str) -> None:
+        """Let it begin with a command."""
+        self.guest.control.send(self._job, f"{command}\n".encode())
+
+    def answer(self, command: str) -> Mapping[str, Any]:
+        """Wait for its answer to a command that was sent.
+
+        Raises:
+            PinRefused: the kernel refused; `errno` and the call are its own.
+            HolderStuck: the kernel does not let it go on.
+            GuestLost, DeadlineExceeded: it ended, or does not answer.
+        """
+        line = self.guest.control.read_line(self._job, DEADLINE)
+        if line is None:
+            raise self._silent(command)
+        answer: Mapping[str, Any] = json.loads(line)
+        if answer["event"] == "error":
+            raise PinRefused(answer["errno"], f"{answer['call']}: {answer['message']}")
+        return answer
+
+    def close(self) -> None:
+        """End it, which releases its memory and its pins.
+
+        Raises:
+            HolderStuck: the kernel does not let it end.
+            DeadlineExceeded: it does not end.
+        """
+        self.guest.control.close_input(self._job)
+        if self.guest.control.wait(self._job, DEADLINE) is None:
+            raise self._stuck("the holder's end") or DeadlineExceeded(
+                f"the holder, pid {self.pid}, did not end in {DEADLINE:g} s"
+            )
+
+    def require_running(self) -> None:
+        """Make sure that it lives, and so has what it pinned.
+
+        Raises:
+            GuestLost: it has ended, which nobody asked it to.
+            PinRefused: the kernel's OOM killer ended it.
+        """
+        if not self._job.running:
+            raise self._silent("pins")
+
+    def __str__(self) -> str:
+        return f"pid {self.pid}, {self.holds}"
+
+    def _silent(self, command: str) -> Exception:
+        """Why the holder did not answer: it ended, or it hangs in the kernel."""
+        if self._job.running:
+            return self._stuck(command) or DeadlineExceeded(
+                f"`{command}` did not return in the guest in {DEADLINE:g} s"
+            )
+        done = self._job.completed()
+        if done.ending == "signal" and is_killed_for_memory(self.guest.dmesg(), self.pid):
+            return PinRefused(
+                errno.ENOMEM, f"`{command}`: the kernel's OOM killer ended the holder"
+            )
+        ending = f"{done.ending} {done.status}"
+        return GuestLost(f"the holder ended at `{command}` ({ending}): {done.complaint}")
+
+    def _stuck(self, command: str) -> Exception | None:
+        """What shows that the kernel has the holder and does not give it back."""
+        control = self.guest.control
+        state = process_state(control, self.pid)
+        if sleeps_for_good(control, self.pid):
+            where = where_in_kernel(control, self.pid)
+            told = f"`{command}` is in state D after {DEADLINE:g} s {where}".rstrip()
+            return HolderStuck(f"{told}: {self}")
+        if command.startswith("pin ") and state and state.kernel_seconds > DEADLINE / 2:
+            told = f"`{command}` goes on after {DEADLINE:g} s, in the kernel all the time"
+            return PinHangs(f"{told}: {self}")
+        return None

@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Pins by the module pin_hold, which calls the entry points of mm/gup.c as drivers do."""
+
+from __future__ import annotations
+
+import errno
+from typing import Any
+
+from hotremove.errors import CapabilityAbsent
+from hotremove.kernels.capabilities import find
+from hotremove.pins.buffer import Buffer
+from hotremove.pins.holder import PinRefused
+from hotremove.pins.path import PinPath
+from hotremove.pins.pin import Pin
+from hotremove.pins.take import take_pin
+
+
+class PinHold(PinPath):
+    """The device /dev/pin_hold of kmods/pin_hold."""
+
+    capabilities = (find("modules of the farm"),)
+    kmod = "pin_hold"
+
+    def pin(
+        self,
+        buffer: Buffer,
+        batch: int | None = None,
+        entry: str = "fast",
+        write: bool | None = None,
+    ) -> Pin:
+        """Pin through pin_user_pages_fast (or another `entry`), `batch` bytes a call.
+
+        `write` overrides what the buffer was mapped for.
+
+        Raises:
+            PinRefused: the entry point's errno.
+            CapabilityAbsent: the kernel has no such entry point for long-term pins.
+        """
+        keys: dict[str, Any] = {"batch": batch, "entry": entry}
+        keys["write"] = None if write is None else int(write)
+        try:
+            return take_pin(buffer, "kmod", "pin_hold pin", **keys)
+        except PinRefused as refusal:
+            if refusal.errno == errno.EOPNOTSUPP:
+                raise CapabilityAbsent(
+                    f"the kernel takes no long-term pins by the entry `{entry}` of pin_hold"
+                ) from refusal
+            raise

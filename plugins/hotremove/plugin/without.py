@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What `--hotremove-without` leaves out: its words, and the fixtures that need what each names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import cache
+
+from hotremove.errors import UsageProblem
+
+# Those that are no pin paths; a pin path says itself which words leave it out.
+OTHERS: Mapping[str, frozenset[str]] = {
+    "virtio-mem": frozenset({"virtio_mem"}),
+    "dax": frozenset({"dax_kmem"}),
+    "hugetlb": frozenset({"huge_pages", "gigantic_pages"}),
+    "files": frozenset({"ext4"}),
+    "notifier": frozenset({"notifier_veto"}),
+    "cost": frozenset({"pin_cost"}),
+}
+
+
+@cache
+def fixtures_by_word() -> Mapping[str, frozenset[str]]:
+    """What `--hotremove-without` takes, with the fixtures, or pin paths, that need it.
+
+    Raises:
+        UsageProblem: what another package registered is no pin path.
+    """
+    from hotremove.pins.registry import pin_paths, waiving_words
+
+    found: dict[str, frozenset[str]] = {}
+    for name in pin_paths():
+        for word in waiving_words(name):
+            found[word] = found.get(word, frozenset()) | {name}
+    return {**found, **OTHERS}
+
+
+def check_words(words: Iterable[str]) -> tuple[str, ...]:
+    """The words, each once.
+
+    Raises:
+        UsageProblem: one is unknown.
+    """
+    given = tuple(dict.fromkeys(words))
+    for word in given:
+        if word not in fixtures_by_word():
+            known = ", ".join(fixtures_by_word())
+            raise UsageProblem(f"--hotremove-without {word}: one of {known}")
+    return given
