@@ -50,3 +50,9 @@ def test_a_shortcut_is_an_arrow_that_others_lead_along(
 ) -> None:
     found = DRAW["without_shortcuts"]({name: frozenset(targets) for name, targets in graph.items()})
     assert found == {name: frozenset(targets) for name, targets in left.items()}
+
+
+def test_no_two_files_of_tests_have_one_name() -> None:
+    """Pytest, which imports them by name, would collect none of either."""
+    names = [path.name for path in (ROOT / "tests").glob("*/test_*.py")]
+    assert sorted(names) == sorted(set(names))
