@@ -265,3 +265,31 @@ def test_any_log_is_survived(lines: list[str]) -> None:
         assert report.title
         assert report.fingerprint.startswith(report.kind + ":")
     assert found == sorted(found, key=lambda report: (report.start, report.end))
+
+
+FLOODS = (
+    "------------[ cut here ]------------",
+    "BUG: Bad page state in process x  pfn:{pfn:x}",
+    "migrating pfn {pfn:x} failed ret:1",
+    "WARNING: CPU: 0 PID: 7 at mm/gup.c:{pfn} pin+0x1/0x2",
+)
+
+
+@pytest.mark.parametrize("text", FLOODS)
+@pytest.mark.parametrize("around", [(), ("usb 1-1: new device", "e1000e: link is up")])
+def test_a_flood_of_lines_alike_is_counted_as_if_each_was_read(monkeypatch, text, around):
+    def log(count):
+        for number in range(count):
+            stamp = f"[{number * 0.001:12.6f}] "
+            yield stamp + text.format(pfn=0x140000 + number)
+            if number % 97 == 0:
+                yield from (stamp + line for line in around)
+
+    splat = (GOLDEN / "real-null-6.12.117.log").read_text().split("\n")[1:]
+    lines = [*log(5000), *splat, *log(500)]
+    every = find_reports(lines)
+    monkeypatch.setattr("hotremove.observe.kernellog.dmesg.MOST", 7)
+    some = find_reports(lines)
+    assert len(some) + some.left_out == len(every) + every.left_out
+    assert len(some) < 60
+    assert [one for one in every if one.kind == "oops"] == [o for o in some if o.kind == "oops"]

@@ -7,6 +7,7 @@ with; only around those is it read line by line. Time is linear in the length of
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -35,6 +36,7 @@ _OFTEN = 256  # lines after which forgotten reports are looked for
 _KNOWN = 512  # texts of which the rule is remembered
 _MIXED = 3  # reports that a new one may be mixed with
 _NEAR = 8  # lines between what belongs together
+_NUMBER = re.compile(r"[0-9a-f]*[0-9][0-9a-f]*")
 _LONGEST_RECORD = 4096  # characters; printk's own limit is about 1,000 (LOG_LINE_MAX)
 
 
@@ -85,6 +87,8 @@ class _Finder:
         before: the line before the present one.
         last: caller of the last line that carried a prefix; lines without one are its.
         classified: rules of lines seen lately, by text and whether the kernel's stamp was there.
+        flood: a line that was a report by itself, or with others alike, without its numbers, of which there are too many
+            to be kept, and its fingerprint; empty as long as there is none.
         margin: blanks that every line of an indented log without stamps begins with.
     """
 
@@ -96,12 +100,16 @@ class _Finder:
     before: str = ""
     last: str | None = None
     classified: dict[tuple[str, bool], Rule | None] = field(default_factory=dict)
+    flood: tuple[str, str] = ("", "")
     margin: str = ""
 
     def read(self, chunk: list[str]) -> None:
         """Take the next stretch of lines."""
         at = 0
         for hit in self._hits(chunk):
+            if self._floods(chunk, at, hit):
+                at = hit + 1
+                continue
             self._follow(chunk, at, hit)
             self.before = chunk[hit - 1] if hit else self.before
             self._take(self.base + hit + 1, chunk[hit], hit=True)
@@ -111,6 +119,19 @@ class _Finder:
         self._follow(chunk, at, len(chunk))
         self.before = chunk[-1]
         self.base += len(chunk)
+
+    def _floods(self, chunk: list[str], start: int, hit: int) -> bool:
+        """Whether a line is one more report of one line amid many alike, which are only counted.
+
+        The first and the last of such lines are read as any: what stands around them may belong.
+        """
+        like, fingerprint = self.flood
+        if not like or start != hit or hit + 1 >= len(chunk):
+            return False
+        if _unlike(chunk[hit]) != like or _unlike(chunk[hit + 1]) != like:
+            return False
+        self.counted[fingerprint] += 1
+        return True
 
     def _follow(self, chunk: list[str], start: int, end: int) -> None:
         """Lines that begin nothing: give them to the unfinished reports, as long as there are."""
@@ -301,3 +322,14 @@ class _Finder:
         self.counted[finished.fingerprint] += 1
         if self.counted[finished.fingerprint] <= MOST:
             self.done.append(finished)
+        elif finished.end - finished.start < _NEAR and len(alike := _alike(finished.text)) == 1:
+            self.flood = alike.pop(), finished.fingerprint
+
+
+def _alike(text: str) -> set[str]:
+    return {_unlike(line) for line in text.split("\n")}
+
+
+def _unlike(line: str) -> str:
+    """A line without the numbers by which lines that say the same differ."""
+    return _NUMBER.sub("", line)
