@@ -87,8 +87,8 @@ class _Finder:
         before: the line before the present one.
         last: caller of the last line that carried a prefix; lines without one are its.
         classified: rules of lines seen lately, by text and whether the kernel's stamp was there.
-        flood: a line that was a report by itself, or with others alike, without its numbers, of which there are too many
-            to be kept, and its fingerprint; empty as long as there is none.
+        flood: a line that was a report by itself, or with others alike, of which there are too many
+            to be kept, without its numbers; and the fingerprint. Empty as long as there is none.
         margin: blanks that every line of an indented log without stamps begins with.
     """
 
