@@ -22,7 +22,7 @@ def watchdogs(temporary: Path) -> set[int]:
             words = (entry / "cmdline").read_bytes().split(b"\0")
         except OSError:
             continue
-        watches = any(word.endswith(b"/guest/reaper.py") for word in words)
+        watches = any(word.endswith(b"/virt/reaper.py") for word in words)
         if watches and any(word.startswith(os.fsencode(temporary)) for word in words):
             found.add(int(entry.name))
     return found
