@@ -93,6 +93,7 @@ class Results:
         self.select(_result_of(facts) for facts in getattr(report, _SELECTED, ()))
         self.left_out |= Counter(getattr(report, _LEFT_OUT, {}))
 
+    @pytest.hookimpl(tryfirst=True)  # what the terminal has shown is kept, whenever a run is ended
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Take the result out of a phase's report; a bad teardown overrides a good call."""
         test = report.nodeid
