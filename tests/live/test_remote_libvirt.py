@@ -98,7 +98,7 @@ def test_two_farms_have_files_of_their_own(machine, tmp_path):
 )
 def test_all_calls_end(machine, tmp_path, fault, seconds):
     hypervisor = Hypervisor(machine.uri, tmp_path / "libvirt.log")
-    hypervisor.version()  # its libvirt looks at QEMU first, for which a call about a guest has no time
+    hypervisor.version()  # libvirt looks at QEMU first, for which a call has no time
     stream = hypervisor.connection.newStream(0)
     hypervisor.create(STOPPED_GUEST, paused=True).openConsole(None, stream, 0)
     reads, read_errors = in_the_background(lambda: stream.recv(1))

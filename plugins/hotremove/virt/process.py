@@ -51,8 +51,9 @@ class Subreaper:
             if ended and _is_detached_emulator(ended.si_pid):
                 self._reap(ended.si_pid, os.WNOHANG)
             else:
-                # Some other child that its own parent code has yet to wait for: look past it.
-                for pid in list(self._adopted):
+                # Some other child that its own parent code has yet to wait for: look past it, to
+                # those of other libvirts too, which wait for the end of each QEMU they have tried.
+                for pid in self._adopted | set(filter(_is_detached_emulator, _children())):
                     self._reap(pid, os.WNOHANG)
                 time.sleep(0.02)
 
@@ -66,6 +67,15 @@ class Subreaper:
                 self._statuses[pid] = status
                 self._adopted.discard(pid)
                 self._news.notify_all()
+
+
+def _children() -> set[int]:
+    """Pids of this process's children."""
+    listed: set[int] = set()
+    for file in Path("/proc/self/task").glob("*/children"):
+        with contextlib.suppress(OSError):  # the thread has ended
+            listed.update(map(int, file.read_text().split()))
+    return listed
 
 
 def _is_detached_emulator(pid: int) -> bool:
