@@ -13,6 +13,7 @@ from hotremove.pins.holder import HolderStuck
 from hotremove.pins.kmod import load_module
 from hotremove.pins.take import take_pin
 from hotremove.scenario import MIB, PAGE, REFUSED, REMOVED, STUCK
+from hotremove.virt.polling import wait_until
 
 pytestmark = [pytest.mark.live, pytest.mark.hotremove]
 
@@ -111,6 +112,8 @@ def test_a_pin_that_no_signal_reaches_fails_the_kernel(map_on_node, rdma, ext4, 
 def test_a_holder_killed_beside_the_oom_killer_is_no_refusal(guest):
     first, second = Buffer(guest, MIB), Buffer(guest, MIB)
     guest.control.check(f"echo 1000 >/proc/{first.pid}/oom_score_adj; echo f >/proc/sysrq-trigger")
+    # A worker of the kernel does it, in its own time.
+    assert wait_until(lambda: f"Killed process {first.pid}" in guest.dmesg(), 30, guest.check)
     with pytest.raises(holders.PinRefused, match="OOM killer"):
         first.fault()
     guest.control.check(f"kill -9 {second.pid}")
