@@ -230,10 +230,6 @@ class Removable:
         """The node's counters now."""
         return read_counters(self.guest.control, self.node)
 
-    def pages_of(self, buffer: Buffer) -> int:
-        """How many pages of a buffer lie in this memory, by pagemap."""
-        return buffer.frames().inside(self.frames)
-
     def _blocks_now(self) -> tuple[MemoryBlock, ...]:
         """Those of its blocks that exist, as they are now."""
         mine = {block.index for block in self.blocks}
