@@ -27,8 +27,8 @@ from hotremove.session.farm import Farm
 from hotremove.session.options import Options
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests/live"))
-from laboratory import Laboratory
-from machines import network
+from libvirt_hosts import network
+from run_harness import Laboratory
 
 CHANNEL_BYTES = 2_000_000
 FILE_BYTES = 100 << 20

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from laboratory import Laboratory
+from run_harness import Laboratory
 
 
 @pytest.fixture(scope="module")

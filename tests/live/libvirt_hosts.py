@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from laboratory import until
-from ways import WAYS, Way
+from run_harness import until
+from transports import TRANSPORTS, Transport
 
 from hotremove.hosttools import find_tool
 
@@ -43,14 +43,14 @@ cgroup_controllers = []
 
 
 @contextmanager
-def network(count: int, way: str = "tls") -> Iterator[tuple[Machine, ...]]:
+def network(count: int, transport: str = "tls") -> Iterator[tuple[LibvirtHost, ...]]:
     """So many machines, up and running; their folders' names are short, as sockets want them."""
-    require_machines(way)
+    require_hosts(transport)
     folder = Path(tempfile.mkdtemp(prefix="hrm-"))
     numbers = [2 * (os.getpid() % 100) + n for n in range(count)]
-    reached = WAYS[way](folder / "way", [address(number) for number in numbers])
+    reached = TRANSPORTS[transport](folder / "transport", [address(number) for number in numbers])
     made = tuple(
-        Machine(f"hr{os.getpid()}{letter}", number, folder / letter, reached)
+        LibvirtHost(f"hr{os.getpid()}{letter}", number, folder / letter, reached)
         for letter, number in zip("abcd", numbers, strict=False)
     )
     try:
@@ -63,9 +63,9 @@ def network(count: int, way: str = "tls") -> Iterator[tuple[Machine, ...]]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def require_machines(way: str) -> None:
+def require_hosts(transport: str) -> None:
     """Skip where there can be none that are reached that way, saying why."""
-    why = _missing(_PROGRAMS + WAYS[way].programs)
+    why = _missing(_PROGRAMS + TRANSPORTS[transport].programs)
     if why:
         pytest.skip(why)
 
@@ -93,20 +93,20 @@ def ip(*words: str) -> None:
 
 
 @dataclass
-class Machine:
+class LibvirtHost:
     """A network namespace with a libvirt daemon in it.
 
     Attributes:
         name: of the namespace; at most 12 letters, as its link has the name with a `v` before it.
         number: of its network, 10.231.NUMBER.0/30.
         folder: its state.
-        way: how it is reached.
+        transport: how it is reached.
     """
 
     name: str
     number: int
     folder: Path
-    way: Way
+    transport: Transport
     _daemon: subprocess.Popen[bytes] | None = field(default=None, repr=False)
 
     @property
@@ -115,7 +115,7 @@ class Machine:
 
     @property
     def uri(self) -> str:
-        return self.way.uri(self.address)
+        return self.transport.uri(self.address)
 
     def start(self) -> None:
         """Bring it up, with a storage pool called hotremove."""
@@ -123,7 +123,7 @@ class Machine:
             (self.folder / own).mkdir(parents=True, exist_ok=True)
         (self.folder / "run/lock").mkdir(exist_ok=True)  # where libvirt locks terminals
         (self.folder / "etc/qemu.conf").write_text(_QEMU_CONF)
-        settings = "".join(f"{line}\n" for line in self.way.settings(self.address))
+        settings = "".join(f"{line}\n" for line in self.transport.settings(self.address))
         (self.folder / "libvirtd.conf").write_text(settings)
         self._link()
         self.start_daemon()
@@ -133,9 +133,9 @@ class Machine:
         """Start libvirtd and wait until it answers; its guests may be there from before."""
         binds = [f"mount --bind {self.folder / own} {real}" for real, own in _OWN.items()]
         makes = f"mkdir -p {' '.join(_OWN)}"
-        listen = "--listen" if self.way.listens else ""
+        listen = "--listen" if self.transport.listens else ""
         daemon = f"exec libvirtd {listen} --config {self.folder}/libvirtd.conf"
-        script = "; ".join(("set -e", makes, *binds, *self.way.servers(), daemon))
+        script = "; ".join(("set -e", makes, *binds, *self.transport.servers(), daemon))
         words = ["ip", "netns", "exec", self.name, "unshare", "--mount", "sh", "-c", script]
         with (self.folder / "daemon.txt").open("ab") as output:
             self._daemon = subprocess.Popen(words, stdout=output, stderr=output)
@@ -204,9 +204,9 @@ class Machine:
         done = subprocess.run(
             ["ip", "netns", "exec", self.name, "cat", "/proc/net/tcp"], capture_output=True
         )
-        listening = f":{self.way.port:04X} 00000000:0000 0A".encode() in done.stdout
+        listening = f":{self.transport.port:04X} 00000000:0000 0A".encode() in done.stdout
         return listening and (
-            self.way.listens or (self.folder / "run/libvirt/libvirt-sock").exists()
+            self.transport.listens or (self.folder / "run/libvirt/libvirt-sock").exists()
         )
 
     def _make_pool(self) -> None:

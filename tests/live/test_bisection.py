@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from laboratory import CHECKOUT, SHARED
+from run_harness import CHECKOUT, SHARED
 
 from hotremove.cache import Cache
 from hotremove.kernels.kernel import Kernel

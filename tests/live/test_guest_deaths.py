@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
-from laboratory import NEVER_BOOTS, WORKS, Laboratory, Run
+from run_harness import NEVER_BOOTS, WORKS, Laboratory, Run
 
 pytestmark = pytest.mark.live
 

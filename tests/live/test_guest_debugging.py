@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pexpect
 import pytest
-from laboratory import CHECKOUT, WORKS, until
+from run_harness import CHECKOUT, WORKS, until
 
 from hotremove.virt.reaper import kept
 

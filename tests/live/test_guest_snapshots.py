@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from laboratory import WORKS, until
+from run_harness import WORKS, until
 
 from hotremove.guest.snapshot import checksum
 

@@ -12,8 +12,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from laboratory import CHECKOUT, Laboratory, until
-from machines import Machine, network
+from libvirt_hosts import LibvirtHost, network
+from run_harness import CHECKOUT, Laboratory, until
 
 from hotremove.results.record import read_record
 
@@ -83,14 +83,14 @@ def test_works(guest, number):
 
 
 @pytest.fixture
-def machines(request: pytest.FixtureRequest) -> Iterator[tuple[Machine, ...]]:
+def machines(request: pytest.FixtureRequest) -> Iterator[tuple[LibvirtHost, ...]]:
     """Two machines, reached by TLS unless a test names another way."""
     with network(2, getattr(request, "param", "tls")) as made:
         yield made
 
 
 @pytest.fixture
-def hosts(machines: tuple[Machine, ...], tmp_path: Path) -> Path:
+def hosts(machines: tuple[LibvirtHost, ...], tmp_path: Path) -> Path:
     """hosts.toml of the two, two slots each."""
     file = tmp_path / "hosts.toml"
     rows = (

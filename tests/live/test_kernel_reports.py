@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from laboratory import CHECKOUT
+from run_harness import CHECKOUT
 
 from hotremove.results.record import read_record
 

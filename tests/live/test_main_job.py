@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from laboratory import CHECKOUT
+from run_harness import CHECKOUT
 
 from hotremove.cache import Cache
 from hotremove.kernels.spec import resolve

@@ -10,8 +10,8 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from laboratory import until
-from machines import Machine, network
+from libvirt_hosts import LibvirtHost, network
+from run_harness import until
 
 from hotremove.cache import Cache, digest
 from hotremove.errors import GuestLost, HostProblem
@@ -32,7 +32,7 @@ STOPPED_GUEST = """
 
 
 @pytest.fixture
-def machine() -> Iterator[Machine]:
+def machine() -> Iterator[LibvirtHost]:
     with network(1) as (made,):
         yield made
 

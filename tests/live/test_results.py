@@ -17,8 +17,8 @@ import chromium
 import kcidb_io
 import pytest
 from ktap_reader import read_ktap
-from laboratory import CHECKOUT
 from lxml import etree
+from run_harness import CHECKOUT
 
 from hotremove.results.record import Record, read_whole
 

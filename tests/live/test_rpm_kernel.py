@@ -9,7 +9,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from laboratory import Laboratory
+from run_harness import Laboratory
 
 from hotremove.bootimage.initramfs import BOOT_MODULES
 from hotremove.bootimage.modules import ModuleIndex

@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from laboratory import NEVER_BOOTS, WAITS, WORKS, until
+from run_harness import NEVER_BOOTS, WAITS, WORKS, until
 
 from hotremove.virt.reaper import emulators_of
 

@@ -6,7 +6,7 @@ import signal
 import time
 
 import pytest
-from laboratory import WORKS, until
+from run_harness import WORKS, until
 
 from hotremove.errors import GuestLost
 from hotremove.guest import snapshot

@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 import pytest
-from laboratory import CHECKOUT
+from run_harness import CHECKOUT
 
 from hotremove.errors import HotremoveError
 from hotremove.pins.take import take_pin

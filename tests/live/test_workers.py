@@ -6,7 +6,7 @@ import signal
 from dataclasses import replace
 
 import pytest
-from laboratory import WAITS, until
+from run_harness import WAITS, until
 
 pytestmark = pytest.mark.live
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from hotremove.hosttools import find_tool
 
 
-class Way(ABC):
+class Transport(ABC):
     """How to reach a machine.
 
     Attributes:
@@ -42,7 +42,7 @@ class Way(ABC):
         return []
 
 
-class Tcp(Way):
+class Tcp(Transport):
     """Neither encrypted nor authenticated."""
 
     port = 16509
@@ -59,7 +59,7 @@ class Tcp(Way):
         ]
 
 
-class Tls(Way):
+class Tls(Transport):
     """Certificates of an authority made for the occasion."""
 
     port = 16514
@@ -114,7 +114,7 @@ class Tls(Way):
         )
 
 
-class Ssh(Way):
+class Ssh(Transport):
     """A key that is let in as root; settings as docs/farm.md has them, and nobody's ~/.ssh."""
 
     port = 22
@@ -161,7 +161,7 @@ class Ssh(Way):
         (self.folder / "ssh_config").write_text("\n".join(client) + "\n")
 
 
-WAYS: dict[str, type[Way]] = {"tls": Tls, "ssh": Ssh, "tcp": Tcp}
+TRANSPORTS: dict[str, type[Transport]] = {"tls": Tls, "ssh": Ssh, "tcp": Tcp}
 
 
 def _call(*words: str) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The HTML report as a document; how it looks and behaves is test_report_browser.py's."""
+"""The HTML report as a document; how it looks and behaves is test_formats_browser.py's."""
 
 from __future__ import annotations
 
