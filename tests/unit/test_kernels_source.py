@@ -24,7 +24,7 @@ from hotremove.errors import Blocked, HostProblem, UsageProblem
 from hotremove.kernels import kbuild, kconfig, spec
 from hotremove.kernels.distro import buildroot
 from hotremove.kernels.distro.buildroot import Buildroot, Command
-from hotremove.kernels.kconfig import Wish
+from hotremove.kernels.kconfig import KconfigOption
 from hotremove.kernels.sources import debian_source
 from hotremove.kernels.sources.debian_source import parse_request
 
@@ -314,15 +314,26 @@ def test_specs_are_taken_apart() -> None:
 
 
 def test_fragments() -> None:
-    wishes = kconfig.parse("# words\nCONFIG_A=y # where known\n# CONFIG_B is not set\n", "x")
-    assert wishes == (Wish("A", "y", optional=True), Wish("B", "n"))
+    wanted = kconfig.parse("# words\nCONFIG_A=y # where known\n# CONFIG_B is not set\n", "x")
+    assert wanted == (KconfigOption("A", "y", optional=True), KconfigOption("B", "n"))
     with pytest.raises(UsageProblem, match=r"x:2: 'A=y' is no line"):
         kconfig.parse("CONFIG_A=y\nA=y\n", "x")
-    assert kconfig.merged([wishes, [Wish("A", "m")]]) == (Wish("A", "m"), Wish("B", "n"))
-    assert kconfig.render(wishes) == "CONFIG_A=y\n# CONFIG_B is not set\n"
+    assert kconfig.merged([wanted, [KconfigOption("A", "m")]]) == (
+        KconfigOption("A", "m"),
+        KconfigOption("B", "n"),
+    )
+    assert kconfig.render(wanted) == "CONFIG_A=y\n# CONFIG_B is not set\n"
     met = {"A": "y", "S": "text"}
-    assert kconfig.unmet([Wish("A", "m"), Wish("B", "n"), Wish("S", '"text"')], met) == ()
-    assert kconfig.unmet([Wish("A", "n"), Wish("C", "y")], met) == (Wish("A", "n"), Wish("C", "y"))
+    assert (
+        kconfig.unmet(
+            [KconfigOption("A", "m"), KconfigOption("B", "n"), KconfigOption("S", '"text"')], met
+        )
+        == ()
+    )
+    assert kconfig.unmet([KconfigOption("A", "n"), KconfigOption("C", "y")], met) == (
+        KconfigOption("A", "n"),
+        KconfigOption("C", "y"),
+    )
 
 
 def test_the_projects_fragments_are_sound() -> None:

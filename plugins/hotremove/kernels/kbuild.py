@@ -19,7 +19,7 @@ from hotremove.cache import no_space
 from hotremove.errors import HostProblem, UsageProblem
 from hotremove.kernels import architecture, config, kconfig
 from hotremove.kernels.distro.buildroot import Buildroot, Command
-from hotremove.kernels.kconfig import Wish
+from hotremove.kernels.kconfig import KconfigOption
 from hotremove.progress import counting, say, waiting
 
 PACKAGES = (
@@ -69,25 +69,25 @@ _LEFTOVERS = (".o", ".cmd", ".c", ".a", ".d")
 
 
 @dataclass(frozen=True)
-class Recipe:
+class BuildSpec:
     """What to build.
 
     Attributes:
         archive: the source, a tar archive.
         base: the .config to start from, or None for one that has nothing.
-        wishes: what is put on top.
+        options: what is put on top.
         suffix: what the release has after the version, `-hotremove-kasan`.
         what: how messages call it.
     """
 
     archive: Path
     base: str | None
-    wishes: tuple[Wish, ...]
+    options: tuple[KconfigOption, ...]
     suffix: str
     what: str
 
 
-def build(recipe: Recipe, root: Buildroot, ccache: Path, target: Path) -> None:
+def build(build_spec: BuildSpec, root: Buildroot, ccache: Path, target: Path) -> None:
     """Build into `target`: vmlinuz-V, config-V, lib/modules/V and headers/V.
 
     Raises:
@@ -96,8 +96,8 @@ def build(recipe: Recipe, root: Buildroot, ccache: Path, target: Path) -> None:
     """
     tree = target / "tree"
     tree.mkdir()
-    folders = {_SOURCE: recipe.archive.parent, _TREE: tree, _CCACHE: ccache, _RESULT: target}
-    work = _Work(recipe, root, folders, tree)
+    folders = {_SOURCE: build_spec.archive.parent, _TREE: tree, _CCACHE: ccache, _RESULT: target}
+    work = _Work(build_spec, root, folders, tree)
     work.unpack()
     work.configure()
     work.compile()
@@ -109,7 +109,7 @@ def build(recipe: Recipe, root: Buildroot, ccache: Path, target: Path) -> None:
 class _Work:
     """A build under way in `tree`."""
 
-    recipe: Recipe
+    build_spec: BuildSpec
     root: Buildroot
     folders: dict[str, Path]
     tree: Path
@@ -117,29 +117,32 @@ class _Work:
     def unpack(self) -> None:
         words = ["tar", "-x", "--no-same-owner", "--strip-components=1", "-C", _TREE]
         words += [f"--exclude={pattern}" for pattern in _NOT_NEEDED]
-        with waiting(f"unpacking the source of {self.recipe.what}"):
-            self._run([*words, "-f", f"{_SOURCE}/{self.recipe.archive.name}"])
+        with waiting(f"unpacking the source of {self.build_spec.what}"):
+            self._run([*words, "-f", f"{_SOURCE}/{self.build_spec.archive.name}"])
 
     def configure(self) -> None:
         """Have the kernel's make complete the options, and see that none fell out."""
-        wishes = (*self.recipe.wishes, Wish("LOCALVERSION", f'"{self.recipe.suffix}"'))
-        if self.recipe.base is None:
-            (self.tree / "wishes").write_text(kconfig.render(wishes))
-            self._run(["make", "-s", "KCONFIG_ALLCONFIG=wishes", "allnoconfig"])
+        wanted = (
+            *self.build_spec.options,
+            KconfigOption("LOCALVERSION", f'"{self.build_spec.suffix}"'),
+        )
+        if self.build_spec.base is None:
+            (self.tree / "wanted").write_text(kconfig.render(wanted))
+            self._run(["make", "-s", "KCONFIG_ALLCONFIG=wanted", "allnoconfig"])
         else:
-            (self.tree / ".config").write_text(self.recipe.base + kconfig.render(wishes))
+            (self.tree / ".config").write_text(self.build_spec.base + kconfig.render(wanted))
             self._run(["make", "-s", "olddefconfig"])
         options = config.read(self.tree / ".config")
-        if lost := kconfig.unmet(wishes, options):
+        if lost := kconfig.unmet(wanted, options):
             self._complain(lost, options)
 
-    def _complain(self, lost: tuple[Wish, ...], options: Mapping[str, str]) -> None:
+    def _complain(self, lost: tuple[KconfigOption, ...], options: Mapping[str, str]) -> None:
         declared = kconfig.declared(self.tree)
-        if needed := [wish for wish in lost if not wish.optional]:
+        if needed := [option for option in lost if not option.optional]:
             told = kconfig.explain(needed, options, declared)
-            raise UsageProblem(f"{self.recipe.what} does not take {told}")
+            raise UsageProblem(f"{self.build_spec.what} does not take {told}")
         told = kconfig.explain(lost, options, declared)
-        say(f"{self.recipe.what} is built without {told}")
+        say(f"{self.build_spec.what} is built without {told}")
 
     def compile(self) -> None:
         """Compile, and show how many files it is through with."""
@@ -147,7 +150,7 @@ class _Work:
         words = ["make", jobs, *_WITH_CCACHE, _ARCH.image, "modules"]
         lines: list[str] = []
         with (
-            counting(f"compiling {self.recipe.what}", "files") as counter,
+            counting(f"compiling {self.build_spec.what}", "files") as counter,
             self.root.start(self._command(words)) as child,
         ):
             for line in child.lines():
@@ -155,7 +158,7 @@ class _Work:
                 if found := _COMPILED.match(line):
                     counter.count(found[1])
         if child.process.returncode:
-            raise failure(self.recipe.what, lines)
+            raise failure(self.build_spec.what, lines)
 
     def lay_out(self, target: Path) -> None:
         release = (self.tree / _RELEASE).read_text().strip()
@@ -171,7 +174,7 @@ class _Work:
     def _run(self, words: list[str]) -> None:
         done = self.root.run(self._command(words))
         if done.returncode:
-            raise failure(self.recipe.what, (done.stderr + done.stdout).splitlines())
+            raise failure(self.build_spec.what, (done.stderr + done.stdout).splitlines())
 
     def _command(self, words: list[str]) -> Command:
         in_tree = ["env", "-C", _TREE, *words]

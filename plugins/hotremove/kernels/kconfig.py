@@ -22,7 +22,7 @@ _SUFFIX = ".config"
 
 
 @dataclass(frozen=True)
-class Wish:
+class KconfigOption:
     """An option's name without CONFIG_ and its value as a .config has it; `n` for not set."""
 
     name: str
@@ -48,7 +48,7 @@ def known() -> tuple[str, ...]:
     return tuple(sorted(path.stem for path in folder.glob(f"*{_SUFFIX}")))
 
 
-def read(name: str) -> tuple[Wish, ...]:
+def read(name: str) -> tuple[KconfigOption, ...]:
     """The fragment of a name, or in the file of a path.
 
     Raises:
@@ -73,50 +73,52 @@ def is_path(name: str) -> bool:
     return name.startswith(("/", ".", "~"))
 
 
-def parse(text: str, source: str) -> tuple[Wish, ...]:
-    r"""The wishes of a fragment; `source` is how the message calls it.
+def parse(text: str, source: str) -> tuple[KconfigOption, ...]:
+    r"""The options that a fragment asks for; `source` is how the message calls it.
 
     Raises:
         UsageProblem: a line is neither an option nor a comment.
 
     Example:
-        >>> parse("CONFIG_NUMA=y\n# CONFIG_CMA is not set # where known", "x")
-        (Wish(name='NUMA', value='y', optional=False), Wish(name='CMA', value='n', optional=True))
+        >>> parse("# CONFIG_CMA is not set # where known", "x")
+        (KconfigOption(name='CMA', value='n', optional=True),)
     """
-    wishes = []
+    wanted = []
     for number, raw in enumerate(text.splitlines(), 1):
         line, mark, _ = raw.strip().partition(_OPTIONAL)
         optional = bool(mark)
         if found := _SET.fullmatch(line.strip()):
-            wishes.append(Wish(found[1], found[2], optional))
+            wanted.append(KconfigOption(found[1], found[2], optional))
         elif found := _NOT_SET.fullmatch(line.strip()):
-            wishes.append(Wish(found[1], "n", optional))
+            wanted.append(KconfigOption(found[1], "n", optional))
         elif line and not line.startswith("#"):
             raise UsageProblem(f"{source}:{number}: {raw.strip()!r} is no line of a .config")
-    return tuple(wishes)
+    return tuple(wanted)
 
 
-def merged(fragments: Iterable[Sequence[Wish]]) -> tuple[Wish, ...]:
-    """All wishes, each option once: a later fragment has the last word."""
-    return tuple({wish.name: wish for fragment in fragments for wish in fragment}.values())
+def merged(fragments: Iterable[Sequence[KconfigOption]]) -> tuple[KconfigOption, ...]:
+    """The options of all fragments, each once: a later fragment has the last word."""
+    return tuple({option.name: option for fragment in fragments for option in fragment}.values())
 
 
-def render(wishes: Iterable[Wish]) -> str:
-    """The wishes as a .config."""
-    return "".join(f"{wish.line}\n" for wish in wishes)
+def render(wanted: Iterable[KconfigOption]) -> str:
+    """The options as a .config."""
+    return "".join(f"{option.line}\n" for option in wanted)
 
 
-def unmet(wishes: Iterable[Wish], options: Mapping[str, str]) -> tuple[Wish, ...]:
-    """What a kernel's options do not have of the wishes."""
-    return tuple(wish for wish in wishes if not wish.is_met(options))
+def unmet(wanted: Iterable[KconfigOption], options: Mapping[str, str]) -> tuple[KconfigOption, ...]:
+    """What a kernel's options do not have of what is wanted."""
+    return tuple(option for option in wanted if not option.is_met(options))
 
 
-def explain(lost: Iterable[Wish], options: Mapping[str, str], declared: set[str]) -> str:
-    """Why each wish is lost, for a message; `declared` are the options that the kernel knows."""
+def explain(lost: Iterable[KconfigOption], options: Mapping[str, str], declared: set[str]) -> str:
+    """Why each option is lost, for a message; `declared` are the options that the kernel knows."""
     told = []
-    for wish in lost:
-        why = f"stays {options.get(wish.name, 'unset')}" if wish.name in declared else "not known"
-        told.append(f"CONFIG_{wish.name}={wish.value} ({why})")
+    for option in lost:
+        why = (
+            f"stays {options.get(option.name, 'unset')}" if option.name in declared else "not known"
+        )
+        told.append(f"CONFIG_{option.name}={option.value} ({why})")
     return ", ".join(told)
 
 

@@ -19,8 +19,8 @@ from hotremove.kernels.distro import buildroot
 from hotremove.kernels.distro.apt import PrivateApt, Stanza, Unreachable
 from hotremove.kernels.distro.debversion import sort_key
 from hotremove.kernels.distro.suites import NotOnMirror, base_suite, with_lists
-from hotremove.kernels.kbuild import Recipe
-from hotremove.kernels.kconfig import Wish
+from hotremove.kernels.kbuild import BuildSpec
+from hotremove.kernels.kconfig import KconfigOption
 from hotremove.kernels.kernel import Kernel
 from hotremove.kernels.source import Source
 from hotremove.kernels.sources import debian, packages
@@ -82,12 +82,12 @@ def resolve(text: str, cache: Cache) -> Kernel:
         HostProblem: no mirror is reachable and the kernel is not cached; no space; no build root.
     """
     request = parse_request(text)
-    wishes = kconfig.merged(kconfig.read(name) for name in request.names)
+    wanted = kconfig.merged(kconfig.read(name) for name in request.names)
     spec = f"{SCHEME}:{text}"
     try:
         with cache.lock("apt", request.wanted.suite):
             found = with_lists(request.wanted.suite, cache, lambda apt: _fetch(apt, request, cache))
-        return _built(found, request, wishes, spec, cache)
+        return _built(found, request, wanted, spec, cache)
     except Blocked as error:
         raise HostProblem(str(error)) from error
     except (Unreachable, NotOnMirror) as error:
@@ -188,18 +188,18 @@ def _member(apt: PrivateApt, stanza: Stanza, wanted: re.Pattern[str], cache: Cac
 
 
 def _built(
-    found: _Source, request: Request, wishes: tuple[Wish, ...], spec: str, cache: Cache
+    found: _Source, request: Request, wanted: tuple[KconfigOption, ...], spec: str, cache: Cache
 ) -> Kernel:
     suite = base_suite(request.wanted.suite)
     root = buildroot.get(suite, kbuild.PACKAGES, "compiling kernels", cache)
     base = lzma.decompress(found.config.read_bytes()).decode() if found.config else None
-    recipe = Recipe(found.archive, base, wishes, request.suffix, f"{spec} ({found.version})")
+    build_spec = BuildSpec(found.archive, base, wanted, request.suffix, f"{spec} ({found.version})")
 
     def stage(target: Path) -> store.Provenance:
-        kbuild.build(recipe, root, cache.directory("ccache"), target)
+        kbuild.build(build_spec, root, cache.directory("ccache"), target)
         return store.Provenance(request.source, found.version, suite, kbuild.PACKAGES)
 
-    content = (found.key, root.compiler(), request.suffix, kconfig.render(wishes))
+    content = (found.key, root.compiler(), request.suffix, kconfig.render(wanted))
     return store.get(cache, digest(SCHEME, kbuild.LAYOUT, *content), stage, spec)
 
 
