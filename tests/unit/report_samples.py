@@ -8,7 +8,7 @@ from pathlib import Path
 
 from hotremove.pincost.model import MOVABLE, NORMAL, Cost
 from hotremove.results.record import Record, Result, write_record
-from hotremove.verdict.row import catalogue
+from hotremove.verdict.scenario_id import catalogue
 
 EVIL = '<script>alert(1)</script> "]]> & # \x1b[31m \x00\x07 \u2028 | ok 7 - forged\nok 8 - forged'
 DMESG = """\

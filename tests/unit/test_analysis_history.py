@@ -13,7 +13,7 @@ from lxml import html
 from report_samples import EVIL, make_costs, make_record, make_result, old
 
 from hotremove.analysis.history import History
-from hotremove.analysis.nights import since_last, trends, wavering
+from hotremove.analysis.runs import since_last, trends, wavering
 from hotremove.cli.main import main
 from hotremove.errors import DataProblem
 from hotremove.formats import history_page

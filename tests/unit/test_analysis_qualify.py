@@ -15,7 +15,7 @@ from hotremove.cli.main import main
 from hotremove.formats.qualification_page import render_html, render_markdown
 from hotremove.results.bundle import verify
 from hotremove.results.record import Record, write_record
-from hotremove.verdict.row import catalogue
+from hotremove.verdict.scenario_id import catalogue
 
 ROWS = len(catalogue())
 FIX, ALLOCATION, LOOP, REVERT = "d1e153fea2a8", "8e3560d963d2", "1aaf8c122918", "517f496e1e61"

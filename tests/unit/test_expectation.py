@@ -7,7 +7,7 @@ import pytest
 
 from hotremove.lineage.changes import Lineage
 from hotremove.verdict.expectation import Finding, against_lineage, with_fix_off
-from hotremove.verdict.row import Row
+from hotremove.verdict.scenario_id import Row
 from hotremove.verdict.verdict import Verdict
 
 UNFIXED, FIXED = Lineage((5, 10, 262)), Lineage((6, 1, 192))

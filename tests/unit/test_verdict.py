@@ -28,7 +28,7 @@ from hotremove.pins.holder import PinRefused
 from hotremove.pins.pin import Pin
 from hotremove.units import MIB
 from hotremove.verdict.judge import judge
-from hotremove.verdict.row import LONG_TERM, catalogue
+from hotremove.verdict.scenario_id import LONG_TERM, catalogue
 from hotremove.verdict.verdict import Verdict
 
 DUMP_5_10 = """\

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from hotremove.results.naming import kernel_names, row_order
 from hotremove.results.record import Record, Result
-from hotremove.verdict.row import catalogue
+from hotremove.verdict.scenario_id import catalogue
 from hotremove.verdict.verdict import LOOKED, NOT_ALLOWED, Verdict
 
 _PROVEN = (Verdict.ABSENT, Verdict.NOT_APPLICABLE)

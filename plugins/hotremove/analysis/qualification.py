@@ -18,7 +18,7 @@ from hotremove.analysis.coverage import Coverage, coverage_of, rows_in_words
 from hotremove.lineage.changes import Change, Lineage, changes
 from hotremove.results.naming import row_order, title, variant
 from hotremove.results.record import Record, Result
-from hotremove.verdict.row import LONG_TERM, catalogue
+from hotremove.verdict.scenario_id import LONG_TERM, catalogue
 from hotremove.verdict.verdict import LOOKED, NOT_ALLOWED, Verdict
 
 # A run with the fix off that is waived proves nothing, and takes nothing away.

@@ -77,7 +77,7 @@ def _with_history(action: Callable[[Namespace, History], int]) -> Callable[[Name
 
 
 def _add(options: Namespace, history: History) -> int:
-    from hotremove.analysis.nights import since_last
+    from hotremove.analysis.runs import since_last
 
     with opened(options.run) as source:
         record = source.record
@@ -111,7 +111,7 @@ def _list(options: Namespace, history: History) -> int:
 
 
 def _flakes(options: Namespace, history: History) -> int:
-    from hotremove.analysis.nights import wavering
+    from hotremove.analysis.runs import wavering
 
     rows = [
         (one.row, one.kernel_version, ", ".join(one.verdicts))
@@ -122,7 +122,7 @@ def _flakes(options: Namespace, history: History) -> int:
 
 
 def _trends(options: Namespace, history: History) -> int:
-    from hotremove.analysis.nights import trends
+    from hotremove.analysis.runs import trends
 
     found = sorted(trends(history.nights(options.latest)), key=lambda t: row_order(t.row))
     rows = [

@@ -23,7 +23,7 @@ from hotremove.kernels.kernel import Kernel
 from hotremove.pins.registry import known_capabilities, pin_paths
 from hotremove.plugin.parametrize import pins_of, row_of, wants_guest
 from hotremove.resources import source_folder
-from hotremove.verdict.row import Row
+from hotremove.verdict.scenario_id import Row
 
 # What a test needs that has the fixture, as capabilities.CAPABILITIES calls it; a pin path tells
 # itself.

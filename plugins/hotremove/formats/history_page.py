@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from hotremove.analysis.history import Night
-from hotremove.analysis.nights import trends, wavering
+from hotremove.analysis.runs import trends, wavering
 from hotremove.analysis.summary import tally
 from hotremove.formats.pages import template
 from hotremove.results.naming import row_order

@@ -9,7 +9,7 @@ import pytest
 
 from hotremove.plugin.parametrize import kernel_of, row_of, wants_modules
 from hotremove.session.farm import WITHOUT_MODULES, Farm
-from hotremove.verdict.row import Row
+from hotremove.verdict.scenario_id import Row
 
 
 def obstacles(farm: Farm, items: Iterable[pytest.Item]) -> Iterator[str]:

@@ -18,7 +18,7 @@ from hotremove.plugin.without import fixtures_by_word
 
 if TYPE_CHECKING:
     from hotremove.kernels.kernel import Kernel
-    from hotremove.verdict.row import Row
+    from hotremove.verdict.scenario_id import Row
 
 # The fixtures that carry what a test is run over: no other plugin or project has these names.
 KERNEL, FIX, PINNER = "_hotremove_kernel", "_hotremove_fix", "_hotremove_pinner"
@@ -172,7 +172,7 @@ def row_of(item: pytest.Item) -> Row:
     Raises:
         UsageProblem: the marker has other arguments than a number, a title and `control`.
     """
-    from hotremove.verdict.row import Row
+    from hotremove.verdict.scenario_id import Row
 
     marker = item.get_closest_marker("scenario")
     if marker is None:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from hotremove.lineage.changes import Change, Lineage
-from hotremove.verdict.row import Row
+from hotremove.verdict.scenario_id import Row
 from hotremove.verdict.verdict import NOT_ALLOWED, Verdict
 
 
