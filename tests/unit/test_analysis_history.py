@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The history: what is filed, what many runs show, and the page of all nights."""
+"""The history: what is filed, what many runs show, and the page of all runs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from hotremove.formats import history_page
 from hotremove.results.record import Record, write_record
 
 
-def night(day: int, *results) -> Record:
+def run(day: int, *results) -> Record:
     return Record(tuple(results), f"2026-01-{day:02}T03:00:00+00:00", {"host": "x"})
 
 
@@ -33,7 +33,7 @@ def test_what_is_filed_is_read_back(place: str):
     with History(place) as history:
         assert history.add(make_record(make_result(attempts=("fail",))), "first")
     with History(place) as history:
-        (filed,) = history.nights()
+        (filed,) = history.runs()
     assert filed.name == "first"
     assert filed.record == make_record(make_result(attempts=("fail",)))
 
@@ -48,33 +48,33 @@ def test_costs_are_filed_in_a_history_from_before_there_were_any(place: str):
         assert not history.add(make_record(), "old again")
         assert history.add(measured, "new")
     with History(place) as history:
-        assert [one.record for one in history.nights()] == [make_record(), measured]
+        assert [one.record for one in history.runs()] == [make_record(), measured]
 
 
 def test_a_run_is_filed_once(place: str):
     with History(place) as history:
         assert [history.add(make_record(), name) for name in ("a", "b")] == [True, False]
-        assert [one.name for one in history.nights()] == ["a"]
+        assert [one.name for one in history.runs()] == ["a"]
 
 
 def test_many_file_at_once(place: str):
     def file(day: int) -> bool:
         with History(place) as history:
-            return history.add(night(day % 5 + 1, make_result()), f"{day}")
+            return history.add(run(day % 5 + 1, make_result()), f"{day}")
 
     with ThreadPoolExecutor(8) as pool:
         added = list(pool.map(file, range(20)))
     assert sum(added) == 5
     with History(place) as history:
-        assert len(history.nights()) == 5
+        assert len(history.runs()) == 5
 
 
 def test_nights_come_oldest_first_and_the_latest_can_be_had(place: str):
     with History(place) as history:
         for day in (2, 3, 1):
-            history.add(night(day, make_result()), str(day))
-        assert [one.name for one in history.nights()] == ["1", "2", "3"]
-        assert [one.name for one in history.nights(latest=2)] == ["2", "3"]
+            history.add(run(day, make_result()), str(day))
+        assert [one.name for one in history.runs()] == ["1", "2", "3"]
+        assert [one.name for one in history.runs(latest=2)] == ["2", "3"]
 
 
 def test_any_database_sqlalchemy_reaches(tmp_path: Path):
@@ -86,7 +86,7 @@ def test_any_database_sqlalchemy_reaches(tmp_path: Path):
 def test_the_place_comes_from_the_environment(tmp_path: Path, monkeypatch):
     monkeypatch.setenv("HOTREMOVE_HISTORY", str(tmp_path / "named.sqlite"))
     with History() as history:
-        assert history.nights() == []
+        assert history.runs() == []
     assert (tmp_path / "named.sqlite").exists()
 
 
@@ -119,8 +119,8 @@ def test_a_newer_schema_is_refused(place: str):
 def filed(place: str, *records: Record):
     with History(place) as history:
         for number, record in enumerate(records):
-            history.add(record, f"night {number}")
-        return history.nights()
+            history.add(record, f"run {number}")
+        return history.runs()
 
 
 def test_trends_follow_a_spec_over_its_kernels(place: str):
@@ -131,8 +131,8 @@ def test_trends_follow_a_spec_over_its_kernels(place: str):
         verdict="fail",
         duration_s=8.2,
     )
-    nights = filed(place, night(1, make_result()), night(2, old()), night(3, newer))
-    first, second = trends(nights)
+    runs = filed(place, run(1, make_result()), run(2, old()), run(3, newer))
+    first, second = trends(runs)
     assert (first.kernel, first.marks) == ("debian:bookworm", ". F")
     assert first.usual == pytest.approx(6.2)
     assert second.marks == " . "
@@ -143,39 +143,39 @@ def test_what_wavers_does_so_on_one_kernel(place: str):
         kernel_version="6.1.193-1", test="scenarios/test_x.py::test_y[6.1.193]", verdict="fail"
     )
     same_fails = make_result(verdict="fail")
-    assert not wavering(filed(place, night(1, make_result()), night(2, newer)))
-    nights = filed(place, night(3, make_result(verdict="skip")), night(4, same_fails))
-    (one,) = wavering(nights)
+    assert not wavering(filed(place, run(1, make_result()), run(2, newer)))
+    runs = filed(place, run(3, make_result(verdict="skip")), run(4, same_fails))
+    (one,) = wavering(runs)
     assert one.verdicts == ("pass", "skip", "fail")
 
 
 def test_tries_within_a_run_waver_too(place: str):
-    assert wavering(filed(place, night(1, make_result(attempts=("fail",)))))
+    assert wavering(filed(place, run(1, make_result(attempts=("fail",)))))
 
 
 def test_a_run_is_held_against_the_last_of_its_kernels(place: str):
-    nights = filed(place, night(1, make_result()), night(2, old()))
-    found = since_last(nights, night(3, make_result(verdict="fail")))
+    runs = filed(place, run(1, make_result()), run(2, old()))
+    found = since_last(runs, run(3, make_result(verdict="fail")))
     assert found
     assert found.regressions
     assert not found.gone
-    assert since_last(nights, night(3, make_result(kernel="dir:/x"))) is None
+    assert since_last(runs, run(3, make_result(kernel="dir:/x"))) is None
 
 
 def test_a_run_is_not_held_against_a_later_one(place: str):
-    nights = filed(place, night(1, make_result()), night(9, make_result(verdict="fail")))
-    found = since_last(nights, night(5, make_result(verdict="fail")))
+    runs = filed(place, run(1, make_result()), run(9, make_result(verdict="fail")))
+    found = since_last(runs, run(5, make_result(verdict="fail")))
     assert found
     assert found.regressions
 
 
 def test_the_page_shows_every_night_and_escapes(place: str):
-    nights = filed(
+    runs = filed(
         place,
-        night(1, make_result(), old(verdict="fail", message=EVIL)),
-        night(2, make_result(verdict="fail", attempts=("pass",))),
+        run(1, make_result(), old(verdict="fail", message=EVIL)),
+        run(2, make_result(verdict="fail", attempts=("pass",))),
     )
-    text = history_page.render(nights)
+    text = history_page.render(runs)
     document = html.document_fromstring(text)
     assert not document.xpath("//script")
     heads = document.xpath('(//table[@class="matrix"])[1]//th/a/text()')
@@ -194,8 +194,8 @@ def save(folder: Path, record: Record) -> Path:
 
 
 def test_the_commands(tmp_path: Path, place: str, capsys):
-    first = save(tmp_path / "1", night(1, make_result()))
-    second = save(tmp_path / "2", night(2, make_result(verdict="fail", outcome="stuck")))
+    first = save(tmp_path / "1", run(1, make_result()))
+    second = save(tmp_path / "2", run(2, make_result(verdict="fail", outcome="stuck")))
     page = tmp_path / "page.html"
     assert main(["history", "--db", place, "add", str(first)]) == 0
     assert main(["history", "--db", place, "add", str(second), "--page", str(page)]) == 1

@@ -68,7 +68,7 @@ _costs = sa.Table(
 
 
 @dataclass(frozen=True)
-class Night:
+class FiledRun:
     """One filed run.
 
     Attributes:
@@ -122,7 +122,7 @@ class History:
         except IntegrityError:  # another process has just filed it
             return False
 
-    def nights(self, latest: int | None = None) -> list[Night]:
+    def runs(self, latest: int | None = None) -> list[FiledRun]:
         """The filed runs, oldest first; only the `latest` so many if that is given.
 
         Raises:
@@ -132,7 +132,7 @@ class History:
         with self._used() as connection:
             chosen = connection.execute(sa.select(_runs).order_by(*order).limit(latest)).all()
             results = self._results(connection, [row.id for row in chosen])
-        return [_night(row, results.get(row.id, [])) for row in reversed(chosen)]
+        return [_filed_run(row, results.get(row.id, [])) for row in reversed(chosen)]
 
     # Another process may be making the tables, one after another.
     @retry(retry=retry_if_exception_type(DataProblem), stop=stop_after_attempt(9), reraise=True)
@@ -215,9 +215,9 @@ def _cause(error: Exception) -> str:
     return " ".join(str(getattr(error, "orig", None) or error).split())
 
 
-def _night(row: Any, results: list[Result]) -> Night:
+def _filed_run(row: Any, results: list[Result]) -> FiledRun:
     record = Record(tuple(results), row.started, row.environment)
-    return Night(row.id, row.name, record)
+    return FiledRun(row.id, row.name, record)
 
 
 def _key(record: Record) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from statistics import median
 
 from hotremove.analysis.compare import Comparison, compare
-from hotremove.analysis.history import Night
+from hotremove.analysis.history import FiledRun
 from hotremove.results.naming import nameless, title
 from hotremove.results.record import Record, Result
 from hotremove.verdict.verdict import LOOKED, Verdict
@@ -31,13 +31,13 @@ _TELLING = frozenset({*LOOKED, Verdict.ERROR})
 
 @dataclass(frozen=True)
 class Trend:
-    """One test of one kernel spec over the nights.
+    """One test of one kernel spec over the runs.
 
     Attributes:
         kernel: the spec.
         row: the scenario with all it was run over.
         test: its id without the kernel.
-        results: its result in each night, None where it was not run.
+        results: its result in each run, None where it was not run.
     """
 
     kernel: str
@@ -47,7 +47,7 @@ class Trend:
 
     @property
     def marks(self) -> str:
-        """A character a night, blank where it was not there.
+        """A character a run, blank where it was not there.
 
         `.` pass, `F` fail, `k` known bug, `E` error, `L` lost, `B` blocked, `a` absent, `n` not
         applicable, `w` waived, `-` not run, `s` of schema 1.
@@ -83,23 +83,23 @@ class Wavering:
     verdicts: tuple[str, ...]
 
 
-def trends(nights: Sequence[Night]) -> list[Trend]:
-    """Every test over the nights, in the order in which they first came up."""
-    by_night = [{_key(result): result for result in night.record.results} for night in nights]
-    keys = dict.fromkeys(key for results in by_night for key in results)
+def trends(runs: Sequence[FiledRun]) -> list[Trend]:
+    """Every test over the runs, in the order in which they first came up."""
+    by_run = [{_key(result): result for result in run.record.results} for run in runs]
+    keys = dict.fromkeys(key for results in by_run for key in results)
     found = []
     for key in keys:
-        results = tuple(of_night.get(key) for of_night in by_night)
+        results = tuple(of_run.get(key) for of_run in by_run)
         latest = next(one for one in reversed(results) if one)
         found.append(Trend(key[0], title(latest), key[1], results))
     return found
 
 
-def wavering(nights: Iterable[Night]) -> list[Wavering]:
+def wavering(runs: Iterable[FiledRun]) -> list[Wavering]:
     """Tests with different verdicts on the same kernel; those that did not look say nothing."""
     told: dict[tuple[str, str, str], list[str]] = {}
     rows: dict[tuple[str, str, str], str] = {}
-    for result in (result for night in nights for result in night.record.results):
+    for result in (result for run in runs for result in run.record.results):
         key = (result.kernel, result.kernel_version, nameless(result))
         told.setdefault(key, []).extend((*result.attempts, result.verdict))
         rows[key] = title(result)
@@ -110,15 +110,15 @@ def wavering(nights: Iterable[Night]) -> list[Wavering]:
     ]
 
 
-def since_last(nights: Sequence[Night], record: Record) -> Comparison | None:
+def since_last(runs: Sequence[FiledRun], record: Record) -> Comparison | None:
     """A run held against the last filed one before it that shares a kernel spec with it.
 
     Kernels that only the earlier run has say nothing.
     """
     kernels = {result.kernel for result in record.results}
-    for night in reversed(nights):
-        same = tuple(result for result in night.record.results if result.kernel in kernels)
-        if same and not night.record.started > record.started > "":
+    for run in reversed(runs):
+        same = tuple(result for result in run.record.results if result.kernel in kernels)
+        if same and not run.record.started > record.started > "":
             return compare(Record(same), record)
     return None
 

@@ -81,7 +81,7 @@ def _add(options: Namespace, history: History) -> int:
 
     with opened(options.run) as source:
         record = source.record
-    before = history.nights()
+    before = history.runs()
     if not history.add(record, options.name or str(options.run)):
         print(f"{options.run}: filed already")
         found = None
@@ -98,13 +98,13 @@ def _add(options: Namespace, history: History) -> int:
 def _list(options: Namespace, history: History) -> int:
     rows = [
         (
-            str(night.number),
-            night.record.started[:16].replace("T", " "),
-            night.name,
-            ", ".join(dict.fromkeys(one.kernel_version for one in night.record.results)),
-            tally(night.record.results),
+            str(run.number),
+            run.record.started[:16].replace("T", " "),
+            run.name,
+            ", ".join(dict.fromkeys(one.kernel_version for one in run.record.results)),
+            tally(run.record.results),
         )
-        for night in history.nights(options.latest)
+        for run in history.runs(options.latest)
     ]
     _print(("run", "begun", "name", "kernels", "results"), rows)
     return 0
@@ -115,7 +115,7 @@ def _flakes(options: Namespace, history: History) -> int:
 
     rows = [
         (one.row, one.kernel_version, ", ".join(one.verdicts))
-        for one in wavering(history.nights(options.latest))
+        for one in wavering(history.runs(options.latest))
     ]
     _print(("scenario", "kernel", "verdicts, oldest first"), rows)
     return 0
@@ -124,7 +124,7 @@ def _flakes(options: Namespace, history: History) -> int:
 def _trends(options: Namespace, history: History) -> int:
     from hotremove.analysis.runs import trends
 
-    found = sorted(trends(history.nights(options.latest)), key=lambda t: row_order(t.row))
+    found = sorted(trends(history.runs(options.latest)), key=lambda t: row_order(t.row))
     rows = [
         (
             trend.row,
@@ -149,7 +149,7 @@ def _page(options: Namespace, history: History) -> int:
 def _write_page(path: Path, history: History, latest: int | None) -> None:
     from hotremove.formats.history_page import render
 
-    write_whole(path, render(history.nights(latest)))
+    write_whole(path, render(history.runs(latest)))
 
 
 def _print(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
