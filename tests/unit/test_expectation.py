@@ -7,13 +7,13 @@ import pytest
 
 from hotremove.lineage.changes import Lineage
 from hotremove.verdict.expectation import Finding, against_lineage, with_fix_off
-from hotremove.verdict.scenario_id import Row
+from hotremove.verdict.scenario_id import ScenarioId
 from hotremove.verdict.verdict import Verdict
 
 UNFIXED, FIXED = Lineage((5, 10, 262)), Lineage((6, 1, 192))
-RDMA = Row(1, "rxe memory region held")
+RDMA = ScenarioId(1, "rxe memory region held")
 FAILED, PASSED = Finding(Verdict.FAIL, "stuck", pins_stayed=True), Finding(Verdict.PASS, "")
-HUGETLB = Row(11, "hugetlb, with a free pool on node 0")
+HUGETLB = ScenarioId(11, "hugetlb, with a free pool on node 0")
 
 
 def test_a_bug_the_version_is_known_to_have_is_a_known_bug():
@@ -81,7 +81,7 @@ def test_a_row_fails_from_the_change_that_breaks_it_to_the_one_that_mends_it(row
 
 
 def test_a_control_has_no_known_bugs():
-    control = Row(1, "nothing pinned", control=True)
+    control = ScenarioId(1, "nothing pinned", control=True)
     assert against_lineage(FAILED, control, UNFIXED) is FAILED
     assert against_lineage(PASSED, control, UNFIXED) is PASSED
 

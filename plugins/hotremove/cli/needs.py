@@ -21,9 +21,9 @@ from hotremove.kernels import capabilities
 from hotremove.kernels.capabilities import Capability
 from hotremove.kernels.kernel import Kernel
 from hotremove.pins.registry import known_capabilities, pin_paths
-from hotremove.plugin.parametrize import pins_of, row_of, wants_guest
+from hotremove.plugin.parametrize import pins_of, scenario_id_of, wants_guest
 from hotremove.resources import source_folder
-from hotremove.verdict.scenario_id import Row
+from hotremove.verdict.scenario_id import ScenarioId
 
 # What a test needs that has the fixture, as capabilities.CAPABILITIES calls it; a pin path tells
 # itself.
@@ -49,14 +49,14 @@ _WANTED = "hotremove or wide"
 class Need:
     """A scenario, by one of its pin paths where it has several, and the capabilities it needs."""
 
-    row: Row
+    scenario: ScenarioId
     pins: str
     capabilities: tuple[Capability, ...]
 
     @property
     def title(self) -> str:
         """As the table of results calls it."""
-        return f"{self.row} [{self.pins}]" if self.pins else str(self.row)
+        return f"{self.scenario} [{self.pins}]" if self.pins else str(self.scenario)
 
     def lacking(self, kernel: Kernel, obstacle: str | None = None) -> tuple[str, ...]:
         """Why a kernel cannot run it; empty when it can, as far as its configuration tells.
@@ -88,7 +88,9 @@ def needs(kernel: Kernel) -> tuple[Need, ...]:
     if ended != pytest.ExitCode.OK:
         last = (said.getvalue().strip().splitlines() or ["no reason given"])[-1]
         raise HostProblem(f"the scenarios in {folder} cannot be collected: {last}")
-    return tuple(dict.fromkeys(sorted(map(_need, collector.items), key=lambda n: n.row.number)))
+    return tuple(
+        dict.fromkeys(sorted(map(_need, collector.items), key=lambda n: n.scenario.number))
+    )
 
 
 class _Collector:
@@ -103,14 +105,14 @@ class _Collector:
 
 
 def _need(item: pytest.Function) -> Need:
-    row = row_of(item)
+    scenario = scenario_id_of(item)
     pins = pins_of(item)
-    return Need(row, pins, _capabilities([*item.fixturenames, pins], row))
+    return Need(scenario, pins, _capabilities([*item.fixturenames, pins], scenario))
 
 
-def _capabilities(fixtures: Iterable[str], row: Row) -> tuple[Capability, ...]:
+def _capabilities(fixtures: Iterable[str], scenario: ScenarioId) -> tuple[Capability, ...]:
     """In the order of the table of capabilities, those of other packages last."""
-    found: set[Capability] = set(map(capabilities.find, _ROWS.get(row.number, ())))
+    found: set[Capability] = set(map(capabilities.find, _ROWS.get(scenario.number, ())))
     for fixture in fixtures:
         found.update(map(capabilities.find, _FIXTURES.get(fixture, ())))
         if fixture in pin_paths():

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import pytest
 
-from hotremove.plugin.parametrize import kernel_of, row_of, wants_modules
+from hotremove.plugin.parametrize import kernel_of, scenario_id_of, wants_modules
 from hotremove.session.farm import WITHOUT_MODULES, Farm
-from hotremove.verdict.scenario_id import Row
+from hotremove.verdict.scenario_id import ScenarioId
 
 
 def obstacles(farm: Farm, items: Iterable[pytest.Item]) -> Iterator[str]:
@@ -19,17 +19,17 @@ def obstacles(farm: Farm, items: Iterable[pytest.Item]) -> Iterator[str]:
     """
     wanting = [] if "modules" in farm.options.without else list(filter(wants_modules, items))
     for kernel in farm.kernels:
-        rows = [row_of(item) for item in wanting if kernel_of(item) == kernel]
+        rows = [scenario_id_of(item) for item in wanting if kernel_of(item) == kernel]
         why = farm.obstacle_to_modules(kernel) if rows else None
         if why:
             yield f"{kernel.spec}: {name_rows(rows)} need modules; {why}: {WITHOUT_MODULES}"
 
 
-def name_rows(rows: Sequence[Row]) -> str:
+def name_rows(rows: Sequence[ScenarioId]) -> str:
     """Rows by their numbers, each once; those without one by their titles.
 
     Example:
-        >>> name_rows([Row(26, "b"), Row(17, "a"), Row(26, "c")])
+        >>> name_rows([ScenarioId(26, "b"), ScenarioId(17, "a"), ScenarioId(26, "c")])
         'rows 17, 26'
     """
     numbers = sorted({row.number for row in rows if row.number})

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from hotremove.errors import HotremoveError, UsageProblem, Waived
-from hotremove.plugin.fixtures.dimensions import ROW
+from hotremove.plugin.fixtures.dimensions import SCENARIO_ID
 from hotremove.plugin.pytest_private import fixtures_needed
 from hotremove.plugin.run import farm_of
 from hotremove.plugin.without import fixtures_by_word
 
 if TYPE_CHECKING:
     from hotremove.kernels.kernel import Kernel
-    from hotremove.verdict.scenario_id import Row
+    from hotremove.verdict.scenario_id import ScenarioId
 
 # The fixtures that carry what a test is run over: no other plugin or project has these names.
 KERNEL, FIX, PINNER = "_hotremove_kernel", "_hotremove_fix", "_hotremove_pinner"
@@ -137,7 +137,7 @@ def check_markers(items: Iterable[pytest.Item], allow_files: Sequence[Path]) -> 
 
     for item in filter(wants_guest, items):
         item.stash[TERMS] = read_terms(item, allow_files)
-        item.stash[ROW] = row_of(item)
+        item.stash[SCENARIO_ID] = scenario_id_of(item)
         _check(item, "topology", (str,))
         _check(item, "dimm", (int,))
 
@@ -166,21 +166,21 @@ def waive(item: pytest.Item) -> None:
             raise Waived(f"--hotremove-without {word}")
 
 
-def row_of(item: pytest.Item) -> Row:
-    """The row of a test, from its marker; outside the catalogue the test's name.
+def scenario_id_of(item: pytest.Item) -> ScenarioId:
+    """Which scenario a test is, from its marker; outside the catalogue the test's name.
 
     Raises:
         UsageProblem: the marker has other arguments than a number, a title and `control`.
     """
-    from hotremove.verdict.scenario_id import Row
+    from hotremove.verdict.scenario_id import ScenarioId
 
     marker = item.get_closest_marker("scenario")
     if marker is None:
-        return Row(0, str(getattr(item, "originalname", item.name)))
+        return ScenarioId(0, str(getattr(item, "originalname", item.name)))
     numbered = len(marker.args) == 2 and tuple(map(type, marker.args)) == (int, str)
     if not numbered or not set(marker.kwargs) <= {"control"}:
         raise UsageProblem(f"{item.nodeid}: mark.scenario: give a number and a title, control=True")
-    return Row(*marker.args, **marker.kwargs)
+    return ScenarioId(*marker.args, **marker.kwargs)
 
 
 def _check(item: pytest.Item, name: str, kinds: tuple[type, ...]) -> None:

@@ -25,7 +25,14 @@ from hotremove.pins.pin import PinnedInMovable
 from hotremove.plugin.fixtures.cost import PIN_COST
 from hotremove.plugin.lending import EVIDENCE, removals_of
 from hotremove.plugin.observations import noted
-from hotremove.plugin.parametrize import has_fix, kernel_id, kernel_of, pins_of, row_of, wants_guest
+from hotremove.plugin.parametrize import (
+    has_fix,
+    kernel_id,
+    kernel_of,
+    pins_of,
+    scenario_id_of,
+    wants_guest,
+)
 from hotremove.plugin.pytest_private import columns_of
 from hotremove.plugin.report_check import SETTLED, reported_besides
 from hotremove.plugin.results import ALLOWANCES, ENVIRONMENT, RESULT, RESULTS
@@ -140,14 +147,14 @@ def _well(item: pytest.Item) -> Finding:
 
 def _against_expectations(item: pytest.Item, found: Finding) -> Finding:
     options = farm_of(item.config).options
-    row = row_of(item)
+    scenario = scenario_id_of(item)
     if not has_fix(item):
-        return with_fix_off(found, row)
+        return with_fix_off(found, scenario)
     demanded = options.expect == "lineage"
     if demanded or item.get_closest_marker("wide"):
         version = _kernel(item).point_release
         lineage = Lineage(version, options.has, options.lacks)
-        return against_lineage(found, row, lineage, demanded=demanded)
+        return against_lineage(found, scenario, lineage, demanded=demanded)
     return found
 
 
@@ -197,7 +204,7 @@ def _result(item: pytest.Item, found: Finding, error: BaseException | None) -> R
         kernel=kernel.spec,
         kernel_version=kernel.version,
         kernel_label=kernel_id(kernel, farm_of(item.config).kernels),
-        scenario=str(row_of(item)),
+        scenario=str(scenario_id_of(item)),
         test=item.nodeid,
         pin=pins_of(item),
         outcome=_outcome(item, error),

@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from hotremove.lineage.changes import Change, Lineage
-from hotremove.verdict.scenario_id import Row
+from hotremove.verdict.scenario_id import ScenarioId
 from hotremove.verdict.verdict import NOT_ALLOWED, Verdict
 
 
@@ -56,7 +56,7 @@ def expected_to_fail(found: Finding, reason: str) -> Finding:
 
 
 def against_lineage(
-    found: Finding, row: Row, lineage: Lineage, *, demanded: bool = True
+    found: Finding, scenario: ScenarioId, lineage: Lineage, *, demanded: bool = True
 ) -> Finding:
     """A failure that the lineage knows is `known-bug`; one that does not show is a failure.
 
@@ -64,7 +64,7 @@ def against_lineage(
     known to get stuck is red. Everything else stays as it is: a lost guest or a skip says nothing.
     Where the bug is not `demanded`, a scenario that passes is a pass: a vendor may have mended it.
     """
-    bug = None if row.control else lineage.known_bug(row.number)
+    bug = None if scenario.control else lineage.known_bug(scenario.number)
     if bug is None:
         return found
     if found.verdict is Verdict.FAIL:
@@ -75,10 +75,10 @@ def against_lineage(
     return found
 
 
-def with_fix_off(found: Finding, row: Row) -> Finding:
+def with_fix_off(found: Finding, scenario: ScenarioId) -> Finding:
     """With the fix turned off, a sensitive scenario has to fail by what it looks at."""
     if found.verdict is Verdict.PASS:
-        return Finding(Verdict.FAIL, f"insensitive: {row} passes with the fix turned off")
+        return Finding(Verdict.FAIL, f"insensitive: {scenario} passes with the fix turned off")
     if found.verdict is Verdict.FAIL and found.pins_stayed:
         return Finding(Verdict.PASS, f"noticed: {found.message}")
     return found

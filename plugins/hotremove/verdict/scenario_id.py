@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The row of the catalogue that a scenario belongs to."""
+"""Which scenario of the catalogue a test is."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def catalogue() -> frozenset[int]:
 
 
 @dataclass(frozen=True)
-class Row:
-    """A row of docs/scenarios.md, or its control.
+class ScenarioId:
+    """A scenario of docs/scenarios.md, called its row, or the control of one.
 
     Attributes:
         number: its number; 0 for a test outside the catalogue.
