@@ -13,7 +13,7 @@ from hotremove.observe.counters import Counters
 from hotremove.observe.pagemap import PfnRuns
 from hotremove.plugin.lending import EVIDENCE, GUEST, forget_guest, removals_of
 from hotremove.results.evidence import Evidence
-from hotremove.verdict.allowances import Terms
+from hotremove.verdict.allowances import ReportExpectations
 from hotremove.verdict.overdue import KernelOverdue, TestOverdue, overdue
 from hotremove.virt.domain import Channels
 
@@ -62,7 +62,7 @@ def test_it_is_kept_with_the_logs_where_qemu_has_none_here(tmp_path, guest, stuc
 
 
 def test_a_kernel_that_was_stuck_before_is_why_a_test_is_overdue(guest, stuck):
-    asked = (guest, Terms(), "test_it", "it took too long")
+    asked = (guest, ReportExpectations(), "test_it", "it took too long")
     assert isinstance(overdue(*asked, []), TestOverdue)
     error = overdue(*asked, [stuck])
     assert isinstance(error, KernelOverdue)

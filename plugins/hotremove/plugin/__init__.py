@@ -140,7 +140,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, o
 
     with rounds.told(pyfuncitem), report_check.expected_death(pyfuncitem):
         yield
-    report_check.settle_reports(pyfuncitem)
+    report_check.check_reports_of(pyfuncitem)
     return True
 
 

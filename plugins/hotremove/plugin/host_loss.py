@@ -90,10 +90,10 @@ def _moved(report: pytest.TestReport, loss: HostLoss) -> pytest.TestReport:
 
 def _forget(item: pytest.Item) -> None:
     """Make the item as it was before it ran."""
-    from hotremove.plugin.report_check import SETTLED
+    from hotremove.plugin.report_check import ALLOWANCE_USAGE
 
     forget_guest(item)
-    keys: tuple[pytest.StashKey[Any], ...] = (FAILED, SETTLED, PIN_COST, NOTES, ROUNDS)
+    keys: tuple[pytest.StashKey[Any], ...] = (FAILED, ALLOWANCE_USAGE, PIN_COST, NOTES, ROUNDS)
     for key in keys:
         if key in item.stash:
             del item.stash[key]

@@ -132,11 +132,11 @@ def check_markers(items: Iterable[pytest.Item], allow_files: Sequence[Path]) -> 
     Raises:
         UsageProblem: one has arguments that make no sense.
     """
-    from hotremove.plugin.report_check import TERMS
-    from hotremove.verdict.allowances import read_terms
+    from hotremove.plugin.report_check import REPORT_EXPECTATIONS
+    from hotremove.verdict.allowances import read_expectations
 
     for item in filter(wants_guest, items):
-        item.stash[TERMS] = read_terms(item, allow_files)
+        item.stash[REPORT_EXPECTATIONS] = read_expectations(item, allow_files)
         item.stash[SCENARIO_ID] = scenario_id_of(item)
         _check(item, "topology", (str,))
         _check(item, "dimm", (int,))

@@ -16,12 +16,12 @@ from hotremove.memory.removal import UnexpectedOutcome
 from hotremove.observe.kernellog.report import Report
 from hotremove.observe.kernellog.wholeness import LogNotWhole
 from hotremove.plugin.lending import GUEST
-from hotremove.verdict.allowances import Settled, Terms, settle
+from hotremove.verdict.allowances import AllowanceUsage, ReportExpectations, check_reports
 from hotremove.verdict.splats import KernelSplat
 
-TERMS: pytest.StashKey[Terms] = pytest.StashKey()
+REPORT_EXPECTATIONS: pytest.StashKey[ReportExpectations] = pytest.StashKey()
 """On an item: which kernel reports it allows and expects."""
-SETTLED: pytest.StashKey[Settled] = pytest.StashKey()
+ALLOWANCE_USAGE: pytest.StashKey[AllowanceUsage] = pytest.StashKey()
 """On an item: how its allowances fared."""
 
 
@@ -31,11 +31,11 @@ def expected_death(item: pytest.Item) -> Iterator[None]:
     try:
         yield
     except GuestDied:
-        if not _terms(item).expect_death:
+        if not _expectations(item).expect_death:
             raise
 
 
-def settle_reports(item: pytest.Item) -> None:
+def check_reports_of(item: pytest.Item) -> None:
     """Look at what the kernel of a finished scenario reported.
 
     Raises:
@@ -48,21 +48,21 @@ def settle_reports(item: pytest.Item) -> None:
     guest = item.stash.get(GUEST, None)
     if guest is None:
         return
-    terms = _terms(item)
-    if not terms.expect_death:
+    expectations = _expectations(item)
+    if not expectations.expect_death:
         guest.check()
     try:
-        _settle(item, guest.console_reports() if terms.expect_death else guest.reports())
+        _check(item, guest.console_reports() if expectations.expect_death else guest.reports())
     except LogNotWhole as gap:
-        _settle(item, gap.reports)  # what is left of the log may be evidence
+        _check(item, gap.reports)  # what is left of the log may be evidence
         raise
 
 
-def _settle(item: pytest.Item, reports: Sequence[Report]) -> None:
+def _check(item: pytest.Item, reports: Sequence[Report]) -> None:
     __tracebackhide__ = True
-    item.stash[SETTLED] = settle(
+    item.stash[ALLOWANCE_USAGE] = check_reports(
         reports,
-        _terms(item),
+        _expectations(item),
         kernel=item.stash[GUEST].plan.image.kernel.label,
         scenario=str(getattr(item, "originalname", item.name)),
         today=datetime.now(UTC).date(),
@@ -89,7 +89,7 @@ def reported_besides(item: pytest.Item, error: BaseException) -> Besides:
     if isinstance(error, KernelSplat):
         return Besides(_titles(error))
     try:
-        settle_reports(item)
+        check_reports_of(item)
     except KernelSplat as splat:
         return Besides(_titles(splat))
     except GuestDied as death:
@@ -104,7 +104,7 @@ def reported_besides(item: pytest.Item, error: BaseException) -> Besides:
 def _on_console(item: pytest.Item) -> tuple[str, ...]:
     """What nobody allowed of that which a lost guest left on its console."""
     try:
-        _settle(item, item.stash[GUEST].console_reports())
+        _check(item, item.stash[GUEST].console_reports())
     except KernelSplat as splat:
         return _titles(splat)
     except AssertionError:
@@ -124,5 +124,5 @@ def _guest_died(error: BaseException) -> bool:
     return isinstance(error, UnexpectedOutcome) and error.removal.outcome is Outcome.GUEST_DIED
 
 
-def _terms(item: pytest.Item) -> Terms:
-    return item.stash.get(TERMS, Terms())
+def _expectations(item: pytest.Item) -> ReportExpectations:
+    return item.stash.get(REPORT_EXPECTATIONS, ReportExpectations())

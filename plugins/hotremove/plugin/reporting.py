@@ -34,7 +34,7 @@ from hotremove.plugin.parametrize import (
     wants_guest,
 )
 from hotremove.plugin.pytest_private import columns_of
-from hotremove.plugin.report_check import SETTLED, reported_besides
+from hotremove.plugin.report_check import ALLOWANCE_USAGE, reported_besides
 from hotremove.plugin.results import ALLOWANCES, ENVIRONMENT, RESULT, RESULTS
 from hotremove.plugin.run import farm_of
 from hotremove.results.naming import costs_by_kernel
@@ -107,8 +107,8 @@ def annotate(item: pytest.Item, call: pytest.CallInfo[None], report: pytest.Test
         setattr(report, ENVIRONMENT, describe(farm_of(item.config)))
         item.config.stash[RESULTS].tell(report)
     _tell_properties(item, report, result)
-    if call.when == "call" and SETTLED in item.stash:
-        setattr(report, ALLOWANCES, asdict(item.stash[SETTLED]))
+    if call.when == "call" and ALLOWANCE_USAGE in item.stash:
+        setattr(report, ALLOWANCES, asdict(item.stash[ALLOWANCE_USAGE]))
 
 
 def _tell_properties(item: pytest.Item, report: pytest.TestReport, result: Result) -> None:

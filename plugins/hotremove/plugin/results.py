@@ -120,9 +120,9 @@ class Results:
 
     def _enter(self, allowances: Mapping[str, Any] | None) -> None:
         if allowances is not None:
-            from hotremove.verdict.allowances import Settled
+            from hotremove.verdict.allowances import AllowanceUsage
 
-            self.book.enter(Settled(**allowances))
+            self.book.enter(AllowanceUsage(**allowances))
 
     def all(self) -> list[Result]:
         """Every result, with the test's whole duration and the verdicts of earlier tries.

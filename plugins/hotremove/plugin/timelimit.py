@@ -133,13 +133,13 @@ class Timer:
 
 
 def _overdue(item: pytest.Item, told: str) -> KernelOverdue | TestOverdue:
-    from hotremove.plugin.report_check import TERMS
-    from hotremove.verdict.allowances import Terms
+    from hotremove.plugin.report_check import REPORT_EXPECTATIONS
+    from hotremove.verdict.allowances import ReportExpectations
     from hotremove.verdict.overdue import overdue
 
     name = str(getattr(item, "originalname", item.name))
-    terms, tried = item.stash.get(TERMS, Terms()), removals_of(item)
-    return overdue(_guest_of(item), terms, name, told, tried)
+    expectations = item.stash.get(REPORT_EXPECTATIONS, ReportExpectations())
+    return overdue(_guest_of(item), expectations, name, told, removals_of(item))
 
 
 def _now() -> float:

@@ -25,7 +25,7 @@ _FATAL = frozenset({"panic"})
 
 
 @dataclass(frozen=True)
-class Terms:
+class ReportExpectations:
     """What one scenario says of its kernel's reports.
 
     Attributes:
@@ -43,7 +43,7 @@ class Terms:
 
 
 @dataclass(frozen=True)
-class Settled:
+class AllowanceUsage:
     """How the allowances of one scenario fared, as texts for the end of the run."""
 
     used: tuple[str, ...] = ()
@@ -59,11 +59,11 @@ class AllowanceBook:
     unused: set[str] = field(default_factory=set)
     expired: set[str] = field(default_factory=set)
 
-    def enter(self, settled: Settled) -> None:
+    def enter(self, usage: AllowanceUsage) -> None:
         """Take in one scenario's."""
-        self.used |= set(settled.used)
-        self.unused |= set(settled.unused)
-        self.expired |= set(settled.expired)
+        self.used |= set(usage.used)
+        self.unused |= set(usage.unused)
+        self.expired |= set(usage.expired)
 
     def remarks(self) -> list[str]:
         """What somebody should look at."""
@@ -74,8 +74,8 @@ class AllowanceBook:
         ]
 
 
-def read_terms(item: pytest.Item, files: Iterable[Path]) -> Terms:
-    """The terms of a test: its markers and the allow files.
+def read_expectations(item: pytest.Item, files: Iterable[Path]) -> ReportExpectations:
+    """What a test says of its kernel's reports: its markers and the allow files.
 
     Raises:
         UsageProblem: a marker or a file makes no sense.
@@ -83,29 +83,36 @@ def read_terms(item: pytest.Item, files: Iterable[Path]) -> Terms:
     marked = tuple(_allowed(mark, item.nodeid) for mark in item.iter_markers("allow_splat"))
     from_files = tuple(one for path in files for one in load_allowances(path))
     expected = tuple(_expected(mark, item.nodeid) for mark in item.iter_markers("expect_splat"))
-    return Terms((*marked, *from_files), expected)
+    return ReportExpectations((*marked, *from_files), expected)
 
 
-def settle(
-    reports: Sequence[Report], terms: Terms, *, kernel: str, scenario: str, today: date
-) -> Settled:
-    """Hold what a kernel reported against the terms.
+def check_reports(
+    reports: Sequence[Report],
+    expectations: ReportExpectations,
+    *,
+    kernel: str,
+    scenario: str,
+    today: date,
+) -> AllowanceUsage:
+    """Hold what a kernel reported against what a scenario says of it.
 
     Raises:
         KernelSplat: it reported what nothing allows.
         AssertionError: it did not report what it must.
     """
     __tracebackhide__ = True
-    for one in terms.expected:
+    for one in expectations.expected:
         if not any(map(one.fits, reports)):
             raise AssertionError(f"the kernel did not report what was expected: {one}")
-    everything = (*terms.allowed, *terms.expected)
+    everything = (*expectations.allowed, *expectations.expected)
     found = judge(reports, everything, today=today, kernel=kernel, scenario=scenario)
     if found.failing:
         raise KernelSplat(found.failing, found.expired)
     used = {str(by) for _, by in found.allowed}
-    unused = {str(one) for one in found.unused if one in terms.allowed} - used
-    return Settled(tuple(sorted(used)), tuple(sorted(unused)), tuple(map(str, found.expired)))
+    unused = {str(one) for one in found.unused if one in expectations.allowed} - used
+    return AllowanceUsage(
+        tuple(sorted(used)), tuple(sorted(unused)), tuple(map(str, found.expired))
+    )
 
 
 def _allowed(mark: pytest.Mark, test: str) -> Allowance:

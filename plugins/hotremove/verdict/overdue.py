@@ -17,7 +17,7 @@ from hotremove.observe.kernellog.allowance import judge
 from hotremove.observe.kernellog.dmesg import find_reports
 from hotremove.observe.kernellog.report import Report
 from hotremove.observe.pagedump import parse_dumps
-from hotremove.verdict.allowances import Terms
+from hotremove.verdict.allowances import ReportExpectations
 
 if TYPE_CHECKING:
     from hotremove.guest.machine import Guest
@@ -37,7 +37,11 @@ class KernelOverdue(AssertionError):
 
 
 def overdue(
-    guest: Guest | None, terms: Terms, scenario: str, told: str, removals: Sequence[Removal]
+    guest: Guest | None,
+    expectations: ReportExpectations,
+    scenario: str,
+    told: str,
+    removals: Sequence[Removal],
 ) -> TestOverdue | KernelOverdue:
     """The error for a test that `told` says is overdue, by what is there.
 
@@ -47,7 +51,7 @@ def overdue(
         return TestOverdue(told)
     doing = guest.timeline.doing
     told = f"{told}; under way was: {doing.name}" if doing else told
-    if reports := _not_allowed(guest, terms, scenario):
+    if reports := _not_allowed(guest, expectations, scenario):
         titles = "; ".join(dict.fromkeys(one.title for one in reports))
         return KernelOverdue(f"{told}; the kernel reported: {titles}\n{reports[0].text}")
     if tried := _tried(guest, removals):
@@ -55,9 +59,9 @@ def overdue(
     return TestOverdue(f"{told}; last on the guest's console: {guest.console.last_line()}")
 
 
-def _not_allowed(guest: Guest, terms: Terms, scenario: str) -> Sequence[Report]:
+def _not_allowed(guest: Guest, expectations: ReportExpectations, scenario: str) -> Sequence[Report]:
     reports = [*guest.console_reports(), *find_reports(guest.evidence.text().splitlines())]
-    allowed = (*terms.allowed, *terms.expected)
+    allowed = (*expectations.allowed, *expectations.expected)
     today, kernel = datetime.now(UTC).date(), guest.plan.image.kernel.label
     return judge(reports, allowed, today=today, kernel=kernel, scenario=scenario).failing
 
