@@ -5,7 +5,7 @@ import errno
 
 import pytest
 
-from hotremove.scenario import MIB, PINNED, REMOVED, told
+from hotremove.scenario import MIB, PINNED, REMOVED, errno_name
 
 pytestmark = pytest.mark.hotremove
 
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.hotremove
 def test_file_pinned_for_writing(movable_dimm, ext4, pinner, record):
     buffer = movable_dimm.map(16 * MIB, kind="file", file=ext4.path("data"))
     answer = pinner.try_to_pin(buffer)
-    record(told(answer))
+    record(errno_name(answer))
     assert answer in (PINNED, errno.EFAULT)
     movable_dimm.eject().expect(REMOVED)
 

@@ -5,7 +5,7 @@ import errno
 
 import pytest
 
-from hotremove.scenario import GIB, MIB, PINNED, REMOVED, told
+from hotremove.scenario import GIB, MIB, PINNED, REMOVED, errno_name
 
 
 @pytest.mark.hotremove
@@ -52,7 +52,7 @@ def test_hugetlb_pages_without_a_pool_elsewhere(movable_dimm, pinner, huge_pages
     huge_pages(1, 32)
     buffer = movable_dimm.map(64 * MIB, kind="hugetlb2m")
     answer = pinner.try_to_pin(buffer)
-    record(told(answer))
+    record(errno_name(answer))
     assert answer in (PINNED, errno.ENOMEM)
     movable_dimm.eject().expect(REMOVED)
 
@@ -66,7 +66,7 @@ def test_a_gigantic_page_leaves_or_is_refused(movable_dimm, rdma, gigantic_pages
     gigantic_pages(1, 1)
     buffer = movable_dimm.map(GIB, kind="hugetlb1g")
     answer = rdma.try_to_pin(buffer)
-    record(told(answer))
+    record(errno_name(answer))
     assert answer in (PINNED, errno.ENOMEM)
     movable_dimm.eject().expect(REMOVED)
 

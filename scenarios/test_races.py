@@ -3,7 +3,7 @@
 
 import pytest
 
-from hotremove.scenario import MIB, REMOVED, told
+from hotremove.scenario import MIB, REMOVED, errno_name
 
 pytestmark = pytest.mark.hotremove
 
@@ -57,7 +57,7 @@ def test_pin_of_isolated_normal_memory(normal_dimm, rdma, vmsplice, kernel, reco
     hold.unpin()
     offline.ends(2)
     cma = kernel.config.get("CMA", "n")
-    record(f"CONFIG_CMA={cma}: pin {told(refusal)}, offline {offline.ending}")
+    record(f"CONFIG_CMA={cma}: pin {errno_name(refusal)}, offline {offline.ending}")
     buffer.unpin()
     assert offline.ends(10), "the offline goes on with nothing pinned"
 

@@ -6,7 +6,7 @@ from itertools import product
 
 import pytest
 
-from hotremove.scenario import GIB, MIB, PAGE, PINNED, REMOVED, told
+from hotremove.scenario import GIB, MIB, PAGE, PINNED, REMOVED, errno_name
 
 pytestmark = pytest.mark.hotremove
 CPUS = range(2)
@@ -39,7 +39,7 @@ def test_a_pin_without_room_elsewhere_is_refused(memory_pressure, movable_dimm, 
     memory_pressure.leave(48 * MIB)
     buffer = movable_dimm.map(128 * MIB)
     answer = rdma.try_to_pin(buffer)
-    record(told(answer))
+    record(errno_name(answer))
     memory_pressure.end()
     movable_dimm.eject().expect(REMOVED)
     assert answer == errno.ENOMEM

@@ -6,7 +6,7 @@ from hotremove.memory.outcome import GUEST_DIED, REFUSED, REMOVED, STUCK
 from hotremove.observe.pagemap import PAGE_BYTES as PAGE
 from hotremove.pincost.model import MOVABLE, NORMAL, Point
 from hotremove.pins.holder import PinRefused
-from hotremove.pins.path import PINNED, told
+from hotremove.pins.path import PINNED, errno_name
 from hotremove.units import GIB, MIB
 
 __all__ = [
@@ -23,5 +23,5 @@ __all__ = [
     "NotApplicable",
     "PinRefused",
     "Point",
-    "told",
+    "errno_name",
 ]

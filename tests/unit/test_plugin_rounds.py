@@ -9,7 +9,7 @@ import pytest
 from hotremove.observe.kernellog.reasons import parse_reasons
 from hotremove.observe.memory_account import MemoryAccount
 from hotremove.pins.traffic import Range, Traffic, gaps, pieces, scattered
-from hotremove.plugin.rounds import ROUNDS, Rounds, told
+from hotremove.plugin.rounds import ROUNDS, Rounds, annotate_round
 
 MIB = 1 << 20
 
@@ -42,7 +42,7 @@ def test_a_failure_names_its_round_and_seed():
     next(iter(rounds))
 
     def fail():
-        with told(item):
+        with annotate_round(item):
             raise ValueError("what went wrong")
 
     with pytest.raises(ValueError, match=r"what went wrong") as caught:

@@ -79,6 +79,6 @@ class PinPath(ABC):
         return PINNED
 
 
-def told(error: int) -> str:
+def errno_name(error: int) -> str:
     """What `try_to_pin` returned, in words for a record: `pinned`, or the errno's name."""
     return errno.errorcode.get(error, str(error)) if error else "pinned"

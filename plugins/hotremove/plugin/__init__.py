@@ -134,11 +134,11 @@ def _boots_guests(config: pytest.Config, items: list[pytest.Item]) -> bool:
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
     """Hold a scenario that went well against what its kernel reported."""
     if not parametrize.wants_guest(pyfuncitem):
-        with rounds.told(pyfuncitem):
+        with rounds.annotate_round(pyfuncitem):
             return (yield)
     from hotremove.plugin import report_check
 
-    with rounds.told(pyfuncitem), report_check.expected_death(pyfuncitem):
+    with rounds.annotate_round(pyfuncitem), report_check.expected_death(pyfuncitem):
         yield
     report_check.check_reports_of(pyfuncitem)
     return True

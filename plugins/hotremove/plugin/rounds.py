@@ -60,7 +60,7 @@ class Rounds:
 
 
 @contextmanager
-def told(item: pytest.Item) -> Iterator[None]:
+def annotate_round(item: pytest.Item) -> Iterator[None]:
     """Add to what a test raises the round it was in and the seed that repeats it."""
     try:
         yield
