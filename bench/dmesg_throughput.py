@@ -54,17 +54,15 @@ FORMS: dict[str, Callable[[float, str], str]] = {
 
 def make_log(size: int, share: float, form: Callable[[float, str], str]) -> bytes:
     """A log of `size` bytes, in which a share of the messages belongs to splats."""
-    chance = random.Random(1)  # noqa: S311 - the same log every time
+    rng = random.Random(1)  # noqa: S311 - the same log every time
     splats = [_messages(log) for log in sorted(GOLDEN.glob("*.log"))]
     mean = sum(map(len, splats)) / len(splats)
     quiet = round(mean / share - mean) if share else 10_000
     parts: list[bytes] = []
     written, clock = 0, 0.0
     while written < size:
-        said: list[tuple[float | None, str]] = [
-            (None, chance.choice(ORDINARY)) for _ in range(quiet)
-        ]
-        said += chance.choice(splats) if share else []
+        said: list[tuple[float | None, str]] = [(None, rng.choice(ORDINARY)) for _ in range(quiet)]
+        said += rng.choice(splats) if share else []
         for seconds, text in said:
             clock = clock + 0.0001 if seconds is None else seconds
             parts.append(form(clock, text).encode())

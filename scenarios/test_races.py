@@ -13,9 +13,9 @@ pytestmark = pytest.mark.hotremove
 def test_two_pin_the_same_memory_at_once(movable_dimm, rdma, rounds, record):
     shared = movable_dimm.share(8 * MIB, holders=2)
     refused = 0
-    for chance in rounds:
+    for rng in rounds:
         movable_dimm.renew(*shared)
-        at_once = rdma.pin_at_once(shared, chance)
+        at_once = rdma.pin_at_once(shared, rng)
         rounds.note_race(at_once.raced)
         for region in at_once.pins():
             region.expect_outside(movable_dimm.frames)
@@ -27,9 +27,9 @@ def test_two_pin_the_same_memory_at_once(movable_dimm, rdma, rounds, record):
 @pytest.mark.scenario(22, "one pins, the other only maps", control=True)
 def test_one_pins_what_two_map(movable_dimm, rdma, rounds):
     shared = movable_dimm.share(8 * MIB, holders=2)
-    for chance in rounds:
+    for rng in rounds:
         movable_dimm.renew(*shared)
-        rdma.pin_at_once(shared[:1], chance)
+        rdma.pin_at_once(shared[:1], rng)
     shared[0].unpin()
     movable_dimm.eject().expect(REMOVED)
 
@@ -38,9 +38,9 @@ def test_one_pins_what_two_map(movable_dimm, rdma, rounds):
 @pytest.mark.scenario(23, "pins race with offlining")
 def test_pins_race_with_offlining(movable_dimm, rdma, rounds):
     buffer = movable_dimm.map(4 * MIB)
-    for chance in rounds:
+    for rng in rounds:
         movable_dimm.renew(buffer)
-        removal = movable_dimm.race(lambda: rdma.begin(buffer), chance)
+        removal = movable_dimm.race(lambda: rdma.begin(buffer), rng)
         removal.expect(REMOVED)
         rounds.note_race(removal.raced)
         for region in buffer.pins or [rdma.pin(buffer)]:  # what was refused can be pinned now

@@ -32,8 +32,8 @@ def test_changed_bytes_are_noticed_by_processor_and_device(pinner, traffic, map_
 
 def test_a_byte_outside_what_the_device_reaches_is_noticed_too(traffic, map_on_node, rdma):
     class Half:
-        def dma_ranges(self, size, chance):
-            return rdma.dma_ranges(size // 2, chance)
+        def dma_ranges(self, size, rng):
+            return rdma.dma_ranges(size // 2, rng)
 
     data = traffic(Half(), map_on_node(0, 2 * MIB))
     rdma.pin(data.buffer)

@@ -139,7 +139,7 @@ def test_who_is_second_begins_while_the_first_is_likely_to_be_at_it():
     pace = pace_of((1.0, 1.5), None, Pace())
     assert pace == Pace(offline=0.5, pin=0.02)
     rounds = Rounds(seed=1, count=200, name="race")
-    starts = [choose_start(chance, pace) for chance in rounds]
+    starts = [choose_start(rng, pace) for rng in rounds]
     assert 50 < sum(start.offline_first for start in starts) < 150
     for start in starts:
         assert 0 <= start.lead <= (0.5 if start.offline_first else 0.02)

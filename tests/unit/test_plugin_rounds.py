@@ -15,7 +15,7 @@ MIB = 1 << 20
 
 
 def drawn(rounds):
-    return [chance.random() for chance in rounds]
+    return [rng.random() for rng in rounds]
 
 
 def test_a_seed_repeats_each_round_however_many_there_are():

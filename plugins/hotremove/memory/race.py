@@ -38,10 +38,10 @@ class Start:
         return self.lead if self.offline_first else 0
 
 
-def choose_start(chance: Random, pace: Pace) -> Start:
+def choose_start(rng: Random, pace: Pace) -> Start:
     """Let chance decide, so that the first is likely to be at it still when the other begins."""
-    offline_first = chance.random() < _EVEN
-    return Start(offline_first, chance.uniform(0, pace.offline if offline_first else pace.pin))
+    offline_first = rng.random() < _EVEN
+    return Start(offline_first, rng.uniform(0, pace.offline if offline_first else pace.pin))
 
 
 def have_met(offline: Span | None, pin: Span | None) -> bool:

@@ -202,7 +202,7 @@ class Removable:
         """What is held of the memory mapped on it."""
         return tuple(pin for buffer in self.buffers for pin in buffer.pins)
 
-    def race(self, begin_pin: Callable[[], Callable[[], Pin]], chance: Random) -> Removal:
+    def race(self, begin_pin: Callable[[], Callable[[], Pin]], rng: Random) -> Removal:
         """Offline the block that holds most of what is mapped, while a pin is taken.
 
         `begin_pin` begins it and gives what waits for it. Chance decides which of the two begins,
@@ -211,7 +211,7 @@ class Removable:
         """
         mapped = PfnRuns.of(run for buffer in self.buffers for run in buffer.frames().runs)
         block = self._fullest_block(mapped)
-        start = choose_start(chance, self._pace)
+        start = choose_start(rng, self._pace)
 
         def run(deadline: float) -> End:
             pin = None if start.offline_first else begin_pin()

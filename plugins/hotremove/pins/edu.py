@@ -46,6 +46,6 @@ class Edu(Vfio):
         """The device that is to use the mapping."""
         return {"device": self.address}
 
-    def dma_ranges(self, size: int, chance: Random) -> tuple[Range, ...]:
+    def dma_ranges(self, size: int, rng: Random) -> tuple[Range, ...]:
         """What the device moves of `size` bytes: a few places, for it is slow, both ends too."""
-        return scattered(size, _AT_ONCE, _PLACES, chance)
+        return scattered(size, _AT_ONCE, _PLACES, rng)

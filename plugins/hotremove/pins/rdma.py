@@ -121,7 +121,7 @@ class Rdma(PinPath):
         """Begin to register the buffer; what it returns waits for the end, and raises as `pin`."""
         return begin_pin(buffer, "rdma", _LABEL, device=self.device)
 
-    def pin_at_once(self, buffers: Sequence[Buffer], chance: Random) -> AtOnce:
+    def pin_at_once(self, buffers: Sequence[Buffer], rng: Random) -> AtOnce:
         """Register each buffer by its own process, begun within some milliseconds of each other.
 
         A page that one of them looks at cannot be migrated by another at that moment; the kernel
@@ -133,7 +133,7 @@ class Rdma(PinPath):
         begun = []
         for buffer in buffers:
             begun.append(self.begin(buffer))
-            time.sleep(chance.uniform(0, _APART))
+            time.sleep(rng.uniform(0, _APART))
         tried = list(zip(buffers, [_try(finish) for finish in begun], strict=True))
         made = tuple(pin for _, pin in tried if pin)
         refused = tuple(buffer for buffer, pin in tried if not pin)
@@ -157,9 +157,9 @@ class Rdma(PinPath):
             told = "the device offers no IBV_ODP_SUPPORT: rxe has on-demand paging from 6.15"
             raise CapabilityAbsent(told) from None
 
-    def dma_ranges(self, size: int, chance: Random) -> tuple[Range, ...]:
+    def dma_ranges(self, size: int, rng: Random) -> tuple[Range, ...]:
         """What the device moves of `size` bytes: all of it."""
-        del chance
+        del rng
         return pieces(size)
 
     def pinned_bytes(self, buffer: Buffer) -> int:

@@ -32,10 +32,10 @@ def pieces(size: int) -> tuple[Range, ...]:
     return tuple(Range(at, min(MIB, size - at)) for at in range(0, size, MIB))
 
 
-def scattered(size: int, piece: int, count: int, chance: Random) -> tuple[Range, ...]:
+def scattered(size: int, piece: int, count: int, rng: Random) -> tuple[Range, ...]:
     """`count` pieces of `size` bytes in order: the first, the last, and some in between."""
     last = size // piece - 1
-    chosen = {0, last, *chance.sample(range(1, last), count - 2)}
+    chosen = {0, last, *rng.sample(range(1, last), count - 2)}
     return tuple(Range(number * piece, piece) for number in sorted(chosen))
 
 
@@ -59,11 +59,11 @@ class Traffic:
         dma_ranges: what the device moves.
     """
 
-    def __init__(self, buffer: Buffer, dma_ranges: Iterable[Range], chance: Random) -> None:
+    def __init__(self, buffer: Buffer, dma_ranges: Iterable[Range], rng: Random) -> None:
         """Have the processor write all of the buffer, which need not be pinned yet."""
         self.buffer = buffer
         self.dma_ranges = tuple(dma_ranges)
-        self._chance = chance
+        self._rng = rng
         everything = (*self.dma_ranges, *gaps(buffer.size, self.dma_ranges))
         self._held = {one: self._processor_writes(one) for one in everything}
 
@@ -109,4 +109,4 @@ class Traffic:
         assert not wrong, f"{wrong} of {one} are not as written, by what the device reads"
 
     def _new_seed(self) -> int:
-        return self._chance.getrandbits(63)
+        return self._rng.getrandbits(63)

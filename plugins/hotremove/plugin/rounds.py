@@ -39,13 +39,13 @@ class Rounds:
         """
         for number in range(1, self.count + 1):
             self._number = number
-            yield self.chance(number)
+            yield self.rng(number)
         if self._races and not any(self._races):
             raise HotremoveError(
                 "what was to race was never under way at a time: ask for more --hotremove-rounds"
             )
 
-    def chance(self, number: int = 0) -> Random:
+    def rng(self, number: int = 0) -> Random:
         """What decides in a round; 0 is for a test without rounds."""
         return Random(f"{self.seed} {self._name} {number}")  # noqa: S311
 
