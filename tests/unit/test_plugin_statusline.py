@@ -15,8 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hotremove.observe.timeline import Doing
-from hotremove.plugin.terminal.activity import Activity, lines
 from hotremove.plugin.terminal.live import is_wanted
+from hotremove.plugin.terminal.running_test import RunningTest, lines
 from hotremove.plugin.terminal.statusline import StatusLine
 
 TEST = "scenarios/test_x.py::test_dimm_leaves_under_memory_first_touched_by_the_pin[5.10.262-rdma]"
@@ -24,13 +24,16 @@ REMOVING = Doing("remove by ACPI eject", 100.0, 30.0)
 
 
 def test_a_guest_has_a_line_with_what_it_waits_for_and_its_deadline():
-    (line,) = lines([Activity("test_x.py::test_y[6.1.192]", (REMOVING,))], 103.24, 79)
+    (line,) = lines([RunningTest("test_x.py::test_y[6.1.192]", (REMOVING,))], 103.24, 79)
     assert line == "  test_y[6.1.192]: remove by ACPI eject 3.2/30 s"
 
 
 def test_without_a_deadline_or_a_guest():
     told = lines(
-        [Activity("t.py::a", ()), Activity("t.py::b", (Doing("plug 512 MiB", 1.0), None), "gw1")],
+        [
+            RunningTest("t.py::a", ()),
+            RunningTest("t.py::b", (Doing("plug 512 MiB", 1.0), None), "gw1"),
+        ],
         1.5,
         79,
     )
@@ -42,7 +45,7 @@ def test_without_a_deadline_or_a_guest():
 
 
 def test_a_long_name_gives_way_to_what_is_waited_for():
-    (line,) = lines([Activity(TEST, (REMOVING,))], 103.24, 79)
+    (line,) = lines([RunningTest(TEST, (REMOVING,))], 103.24, 79)
     assert len(line) == 79
     assert line.startswith("  test_dimm_leaves_")
     assert line.endswith("[5.10.262-rdma]: remove by ACPI eject 3.2/30 s")
@@ -50,12 +53,12 @@ def test_a_long_name_gives_way_to_what_is_waited_for():
 
 @given(st.text(), st.integers(1, 200), st.floats(0, 1e6))
 def test_no_line_is_wider_than_the_screen(name: str, width: int, now: float):
-    assert all(len(line) <= width for line in lines([Activity(name, (REMOVING,))], now, width))
+    assert all(len(line) <= width for line in lines([RunningTest(name, (REMOVING,))], now, width))
 
 
-def test_an_activity_goes_from_worker_to_terminal():
-    activity = Activity(TEST, (REMOVING, None), "gw0")
-    assert Activity.from_json(activity.as_json()) == activity
+def test_a_running_test_goes_from_worker_to_terminal():
+    running = RunningTest(TEST, (REMOVING, None), "gw0")
+    assert RunningTest.from_json(running.as_json()) == running
 
 
 class Terminal:

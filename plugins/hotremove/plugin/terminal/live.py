@@ -24,7 +24,7 @@ import pytest
 from hotremove.plugin.farm import FARM
 from hotremove.plugin.parametrize import wants_guest
 from hotremove.plugin.pytest_private import diverted, terminal_file
-from hotremove.plugin.terminal.activity import Activity, lines
+from hotremove.plugin.terminal.running_test import RunningTest, lines
 from hotremove.plugin.terminal.statusline import StatusLine
 from hotremove.virt import reaper
 
@@ -52,13 +52,13 @@ class Observer:
             self._test = ""
 
     @property
-    def activity(self) -> Activity | None:
+    def running(self) -> RunningTest | None:
         """What runs at present."""
         farm = self._config.stash.get(FARM, None)
         if not farm or not self._test:
             return None
         guests = tuple(guest.timeline.doing for guest in farm.guests)
-        return Activity(self._test, guests, self._worker)
+        return RunningTest(self._test, guests, self._worker)
 
 
 class Display:
@@ -130,11 +130,11 @@ class Display:
     def _show(self) -> None:
         if self._line:
             width = self._line.size.columns - 1
-            self._line.show(lines(self._activities(), time.monotonic(), width))
+            self._line.show(lines(self._running_tests(), time.monotonic(), width))
 
-    def _activities(self) -> list[Activity]:
+    def _running_tests(self) -> list[RunningTest]:
         if self._folder is None:
-            own = self._observer.activity
+            own = self._observer.running
             return [own] if own else []
         return [one for path in sorted(self._folder.glob("*.json")) if (one := _read(path))]
 
@@ -154,8 +154,8 @@ class Teller:
             return (yield)
 
     def _tell(self) -> None:
-        activity = self._observer.activity
-        text = activity.as_json() if activity else ""
+        running = self._observer.running
+        text = running.as_json() if running else ""
         if text == self._told:
             return
         aside = self._file.with_suffix(".new")
@@ -216,8 +216,8 @@ def _file_of(folder: Path, worker: str) -> Path:
     return folder / f"{worker}.json"
 
 
-def _read(path: Path) -> Activity | None:
+def _read(path: Path) -> RunningTest | None:
     try:
-        return Activity.from_json(path.read_text())
+        return RunningTest.from_json(path.read_text())
     except (OSError, ValueError):
         return None

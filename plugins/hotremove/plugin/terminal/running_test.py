@@ -14,7 +14,7 @@ _GAP = ".."
 
 
 @dataclass(frozen=True)
-class Activity:
+class RunningTest:
     """A running test.
 
     Attributes:
@@ -32,7 +32,7 @@ class Activity:
         return json.dumps(asdict(self))
 
     @classmethod
-    def from_json(cls, text: str) -> Activity:
+    def from_json(cls, text: str) -> RunningTest:
         """What `as_json` gave.
 
         Raises:
@@ -41,9 +41,9 @@ class Activity:
         return shapes.from_json(text, cls)
 
 
-def lines(activities: Iterable[Activity], now: float, width: int) -> list[str]:
+def lines(tests: Iterable[RunningTest], now: float, width: int) -> list[str]:
     """A line for each guest, of at most `width` characters; `now` is on the timelines' clock."""
-    told = ((one, words) for one in activities for words in _words(one.guests, now))
+    told = ((one, words) for one in tests for words in _words(one.guests, now))
     return [_line(one, words, width) for one, words in told]
 
 
@@ -58,10 +58,10 @@ def _phase(doing: Doing, now: float) -> str:
     return f"{doing.name} {max(now - doing.since, 0.0):.1f}{limit} s"
 
 
-def _line(activity: Activity, words: str, width: int) -> str:
+def _line(running: RunningTest, words: str, width: int) -> str:
     """What it waits for is never cut; the test's name gives way, in its middle."""
-    name = activity.test.rpartition("::")[2] or activity.test
-    head = f"  {activity.worker} " if activity.worker else "  "
+    name = running.test.rpartition("::")[2] or running.test
+    head = f"  {running.worker} " if running.worker else "  "
     room = width - len(head) - len(words) - 2
     return f"{head}{_cut(name, room)}: {words}"[:width]
 
