@@ -3,7 +3,7 @@
 
 import pytest
 
-from hotremove.observe.timeline import Doing, Moment, Timeline
+from hotremove.observe.timeline import Activity, Moment, Timeline
 
 
 def test_moments_count_from_the_beginning():
@@ -24,11 +24,11 @@ def test_what_fails_took_time_too():
 
 def test_what_is_under_way_is_told_the_innermost_first():
     timeline = Timeline(lambda: 7.0)
-    assert timeline.doing == Doing("boot", 7.0)
+    assert timeline.activity == Activity("boot", 7.0)
     timeline.until_now("restored")
-    assert timeline.doing is None
+    assert timeline.activity is None
     with timeline.span("remove by ACPI eject", 30.0):
         with timeline.span("SIGTERM"):
-            assert timeline.doing == Doing("SIGTERM", 7.0)
-        assert timeline.doing == Doing("remove by ACPI eject", 7.0, 30.0)
-    assert timeline.doing is None
+            assert timeline.activity == Activity("SIGTERM", 7.0)
+        assert timeline.activity == Activity("remove by ACPI eject", 7.0, 30.0)
+    assert timeline.activity is None

@@ -14,13 +14,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hotremove.observe.timeline import Doing
+from hotremove.observe.timeline import Activity
 from hotremove.plugin.terminal.live import is_wanted
 from hotremove.plugin.terminal.running_test import RunningTest, lines
 from hotremove.plugin.terminal.statusline import StatusLine
 
 TEST = "scenarios/test_x.py::test_dimm_leaves_under_memory_first_touched_by_the_pin[5.10.262-rdma]"
-REMOVING = Doing("remove by ACPI eject", 100.0, 30.0)
+REMOVING = Activity("remove by ACPI eject", 100.0, 30.0)
 
 
 def test_a_guest_has_a_line_with_what_it_waits_for_and_its_deadline():
@@ -32,7 +32,7 @@ def test_without_a_deadline_or_a_guest():
     told = lines(
         [
             RunningTest("t.py::a", ()),
-            RunningTest("t.py::b", (Doing("plug 512 MiB", 1.0), None), "gw1"),
+            RunningTest("t.py::b", (Activity("plug 512 MiB", 1.0), None), "gw1"),
         ],
         1.5,
         79,

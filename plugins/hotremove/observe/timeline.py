@@ -25,7 +25,7 @@ class Moment:
 
 
 @dataclass(frozen=True)
-class Doing:
+class Activity:
     """Something that is being done at present.
 
     Attributes:
@@ -47,10 +47,10 @@ class Timeline:
         self._clock = clock
         self._zero = clock()
         self._moments: list[Moment] = []
-        self._under_way: tuple[Doing, ...] = (Doing("boot", self._zero),)
+        self._under_way: tuple[Activity, ...] = (Activity("boot", self._zero),)
 
     @property
-    def doing(self) -> Doing | None:
+    def activity(self) -> Activity | None:
         """What is under way, the innermost of it; None while only the test itself is at work."""
         return next(reversed(self._under_way), None)
 
@@ -68,10 +68,10 @@ class Timeline:
     def span(self, name: str, limit: float | None = None) -> Iterator[None]:
         """What the block does is `name`, whether it ends well or not, in `limit` seconds."""
         start = self._clock()
-        doing = Doing(name, start, limit)
-        self._under_way = (*self._under_way, doing)
+        activity = Activity(name, start, limit)
+        self._under_way = (*self._under_way, activity)
         try:
             yield
         finally:
-            self._under_way = tuple(one for one in self._under_way if one is not doing)
+            self._under_way = tuple(one for one in self._under_way if one is not activity)
             self._moments.append(Moment(name, start - self._zero, self._clock() - start))

@@ -49,8 +49,8 @@ def overdue(
     """
     if guest is None:
         return TestOverdue(told)
-    doing = guest.timeline.doing
-    told = f"{told}; under way was: {doing.name}" if doing else told
+    activity = guest.timeline.activity
+    told = f"{told}; under way was: {activity.name}" if activity else told
     if reports := _not_allowed(guest, expectations, scenario):
         titles = "; ".join(dict.fromkeys(one.title for one in reports))
         return KernelOverdue(f"{told}; the kernel reported: {titles}\n{reports[0].text}")
@@ -73,8 +73,8 @@ def _tried(guest: Guest, removals: Sequence[Removal]) -> str:
     """
     if removals and removals[-1].outcome is Outcome.STUCK:
         return str(removals[-1])
-    doing = guest.timeline.doing
+    activity = guest.timeline.activity
     dumps = parse_dumps(guest.evidence.text().splitlines())
-    if doing and doing.name.startswith(_REMOVING) and dumps:
+    if activity and activity.name.startswith(_REMOVING) and dumps:
         return f"the kernel tries to, and dumped {len(dumps)} pages that block it"
     return ""

@@ -57,7 +57,7 @@ class Observer:
         farm = self._config.stash.get(FARM, None)
         if not farm or not self._test:
             return None
-        guests = tuple(guest.timeline.doing for guest in farm.guests)
+        guests = tuple(guest.timeline.activity for guest in farm.guests)
         return RunningTest(self._test, guests, self._worker)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 
 from hotremove import shapes
-from hotremove.observe.timeline import Doing
+from hotremove.observe.timeline import Activity
 
 _GAP = ".."
 
@@ -24,7 +24,7 @@ class RunningTest:
     """
 
     test: str
-    guests: tuple[Doing | None, ...]
+    guests: tuple[Activity | None, ...]
     worker: str = ""
 
     def as_json(self) -> str:
@@ -47,15 +47,15 @@ def lines(tests: Iterable[RunningTest], now: float, width: int) -> list[str]:
     return [_line(one, words, width) for one, words in told]
 
 
-def _words(guests: Sequence[Doing | None], now: float) -> list[str]:
+def _words(guests: Sequence[Activity | None], now: float) -> list[str]:
     if not guests:
         return ["getting a guest ready"]
-    return [_phase(doing, now) if doing else "the test is at work" for doing in guests]
+    return [_phase(activity, now) if activity else "the test is at work" for activity in guests]
 
 
-def _phase(doing: Doing, now: float) -> str:
-    limit = "" if doing.limit is None else f"/{doing.limit:g}"
-    return f"{doing.name} {max(now - doing.since, 0.0):.1f}{limit} s"
+def _phase(activity: Activity, now: float) -> str:
+    limit = "" if activity.limit is None else f"/{activity.limit:g}"
+    return f"{activity.name} {max(now - activity.since, 0.0):.1f}{limit} s"
 
 
 def _line(running: RunningTest, words: str, width: int) -> str:
