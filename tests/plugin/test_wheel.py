@@ -37,7 +37,7 @@ def in_wheel(path: str) -> str:
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
     """Built from a copy with rubbish beside the sources, as make in the tree would leave it."""
-    pytest.importorskip("hatchling")
+    pytest.importorskip("hatch_vcs")
     copy = tmp_path_factory.mktemp("checkout")
     for name in (*tracked(), "pyproject.toml", "README.md", ".gitignore"):
         if (ROOT / name).is_file():
@@ -56,6 +56,25 @@ def test_it_holds_what_is_tracked_and_no_more(wheel: zipfile.ZipFile) -> None:
     held = {name for name in wheel.namelist() if ".dist-info/" not in name}
     present = {path for path in tracked() if (ROOT / path).is_file()}
     assert held == {in_wheel(path) for path in present}
+
+
+def test_its_version_is_that_of_the_tag_or_unknown(tmp_path: Path) -> None:
+    pytest.importorskip("hatch_vcs")
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+
+    def run(*words: str) -> str:
+        done = subprocess.run(words, cwd=tmp_path, check=True, capture_output=True, text=True)
+        return done.stdout.strip()
+
+    version = (sys.executable, "-m", "hatchling", "version")
+    assert run(*version).endswith("+unknown")
+    author = ("-c", "user.name=nobody", "-c", "user.email=nobody@localhost")
+    run("git", "init", "--quiet")
+    run("git", "add", "pyproject.toml")
+    run("git", *author, "commit", "--quiet", "--no-gpg-sign", "--message", "x")
+    assert "+unknown" in run(*version)
+    run("git", "tag", "v9.8.7")
+    assert run(*version) == "9.8.7"
 
 
 def test_it_loads_itself_into_pytest(wheel: zipfile.ZipFile) -> None:
