@@ -21,7 +21,7 @@ from kernel_samples import Deb, Mirror
 from hotremove.cache import Cache
 from hotremove.cli import main
 from hotremove.errors import Blocked, HostProblem, UsageProblem
-from hotremove.kernels import kbuild, kconfig, spec
+from hotremove.kernels import kbuild, kconfig, patches, spec
 from hotremove.kernels.distro import buildroot
 from hotremove.kernels.distro.buildroot import Buildroot, Command
 from hotremove.kernels.kconfig import KconfigOption
@@ -213,6 +213,95 @@ def test_debians_own_configuration(cache: Cache) -> None:
     assert kernel.config["LOCALVERSION"] == "-debian"
 
 
+def diff(before: str, after: str, file: str = "Kconfig") -> str:
+    """A patch for one line of the toy kernel."""
+    return f"--- a/{file}\n+++ b/{file}\n@@ -1 +1 @@\n-{before}\n+{after}\n"
+
+
+@pytest.fixture
+def patched(tmp_path: Path) -> Path:
+    """A folder of two patches, of which the second, by name, needs the first."""
+    folder = tmp_path / "6.1"
+    folder.mkdir()
+    (folder / "10-one.patch").write_text(diff("config GOOD", "config BETTER"))
+    (folder / "20-two.patch").write_text(diff("config BETTER", "config BEST"))
+    (folder / "notes.txt").write_text("no patch\n")
+    return folder
+
+
+def test_patches_are_applied_in_order_and_beside_fragments(cache: Cache, patched: Path) -> None:
+    (patched.parent / "3.patch").write_text(diff("config BEST", "config LAST"))
+    text = f"debian-source:bookworm+patch:{patched}+debian+patch:{patched.parent}/3.patch"
+    kernel = spec.resolve(text, cache)
+    assert kernel.config["LOCALVERSION"] == "-debian-6.1-3"
+    assert kernel.config["FROM_DEBIAN"] == "y"
+    assert kernel.headers is not None
+    assert kernel.headers.directory is not None
+    declared = (kernel.headers.directory / "Kconfig").read_text()
+    assert declared.startswith("config LAST\n")
+    assert not list(kernel.headers.directory.glob(".*patch*"))
+
+
+def test_a_patch_is_known_by_what_is_in_it(
+    cache: Cache, patched: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = spec.resolve("debian-source:bookworm", cache)
+    text = f"debian-source:bookworm+patch:{patched}"
+    first = spec.resolve(text, cache)
+    assert spec.resolve(text, cache).image == first.image != plain.image
+    (patched / "20-two.patch").write_text(diff("config BETTER", "config OTHER"))
+    second = spec.resolve(text, cache)
+    assert second.image != first.image
+    monkeypatch.setenv("HOTREMOVE_MIRROR", NOWHERE)
+    shutil.rmtree(cache.root / "apt")
+    assert spec.resolve(text, cache).image == second.image
+    (patched / "20-two.patch").write_text(diff("config BETTER", "config THIRD"))
+    with pytest.raises(HostProblem, match="fetching the package lists"):
+        spec.resolve(text, cache)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (diff("config GOOD", "config X"), None),
+        (diff("config BAD", "config X"), r"Kconfig: Hunk #1 FAILED at 1"),
+        (diff("config X", "config GOOD"), r"Kconfig: Reversed \(or previously applied\) patch"),
+        (diff("x", "y", "mm/gup.c"), "can't find file to patch at input line 3"),
+        ("no patch at all\n", "Only garbage was found"),
+        (diff("x", "y", "../../../etc/passwd"), "dangerous file name|can't find file"),
+        (diff("config GOOD", "config X").replace("@@ -1", "@@ -1,7"), "malformed|unexpectedly"),
+        (
+            "--- a/Kconfig\n+++ b/Kconfig\n@@ -1,3 +1,3 @@\n-config GOOD\n+config X\n"
+            " \tbool\n config OTHER\n",
+            r"Kconfig: Hunk #1 FAILED at 1",
+        ),
+    ],
+)
+def test_a_patch_that_does_not_fit_is_told_by_its_first_reject(
+    cache: Cache, tmp_path: Path, text: str, told: str | None
+) -> None:
+    (tmp_path / "mend.patch").write_text(text)
+    wanted = f"debian-source:bookworm+patch:{tmp_path}/mend.patch"
+    if told is None:
+        assert spec.resolve(wanted, cache).release == RELEASE
+        return
+    with pytest.raises(UsageProblem, match=rf"mend.patch does not apply to .*: .*{told}") as caught:
+        spec.resolve(wanted, cache)
+    assert "\n" not in str(caught.value)
+    assert left_in(cache) == []
+
+
+def test_patches_that_are_not_there(cache: Cache, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    for word, told in {
+        f"{tmp_path}/none.patch": f"there is no patch '{tmp_path}/none.patch'",
+        "": "there is no patch ''",
+        f"{tmp_path}/empty": "empty has no patch: .patch or .diff",
+    }.items():
+        with pytest.raises(UsageProblem, match=told):
+            spec.resolve(f"debian-source:bookworm+patch:{word}", cache)
+
+
 @pytest.mark.parametrize(
     ("text", "told"),
     [
@@ -309,6 +398,12 @@ def test_specs_are_taken_apart() -> None:
     assert own.names == ("hotremove", "~/lab/my.config", "./x")
     assert own.suffix == "-hotremove-my-x"
     assert len(parse_request("sid" + "+a-long-fragment" * 1 + "+b-long" * 1).suffix) <= 44
+    both = parse_request("trixie/6.12.118+patch:tests/faults/6.12+lockdep+patch:./a.patch")
+    assert both.wanted.version == "6.12.118"
+    assert (both.fragments, both.names) == (("lockdep",), ("hotremove", "lockdep"))
+    assert both.patches == ("patch:tests/faults/6.12", "patch:./a.patch")
+    assert both.suffix == "-hotremove-lockdep-6.12-a"
+    assert len(parse_request(f"sid+patch:{'long' * 20}.patch").suffix) <= 44
     many = "+".join(("sid", *(f"fragment-{letter}" for letter in "abcdef")))
     assert len(debian_source.parse_request(many).suffix) <= 44
 
@@ -334,6 +429,12 @@ def test_fragments() -> None:
         KconfigOption("A", "n"),
         KconfigOption("C", "y"),
     )
+
+
+def test_a_patch_that_is_named_twice_is_applied_once(patched: Path) -> None:
+    found = patches.read([f"patch:{patched}/20-two.patch", f"patch:{patched}/../{patched.name}"])
+    assert [patch.name for patch in found] == ["20-two.patch", "10-one.patch"]
+    assert patches.key(found) != patches.key(found[::-1])
 
 
 def test_the_projects_fragments_are_sound() -> None:

@@ -3,7 +3,7 @@
 
 The tree is thrown away; what is kept is the image, the configuration, the modules and what modules
 are compiled against. ccache remembers the objects, so that a build that was interrupted, or one
-with another fragment, takes a part of the time.
+with another fragment or patch, takes a part of the time.
 """
 
 from __future__ import annotations
@@ -17,9 +17,10 @@ from pathlib import Path
 
 from hotremove.cache import no_space
 from hotremove.errors import HostProblem, UsageProblem
-from hotremove.kernels import architecture, config, kconfig
+from hotremove.kernels import architecture, config, kconfig, patches
 from hotremove.kernels.distro.buildroot import Buildroot, Command
 from hotremove.kernels.kconfig import KconfigOption
+from hotremove.kernels.patches import Patch
 from hotremove.progress import counting, say, waiting
 
 PACKAGES = (
@@ -33,6 +34,7 @@ PACKAGES = (
     "ccache",
     "cpio",
     "kmod",
+    "patch",
     "python3-minimal",
     "rsync",
     "xz-utils",
@@ -48,6 +50,7 @@ CCACHE_SIZE = "2G"
 # Where the build root sees the source archive, the tree, the compiler's cache and the result. The
 # tree's place is part of what ccache remembers.
 _SOURCE, _TREE, _CCACHE, _RESULT = "/source", "/kernel", "/ccache", "/result"
+_PATCH = ".hotremove.patch"
 # A third of the files, of no use to any build on x86-64.
 _NOT_NEEDED = ("*/Documentation/*/*", "*/boot/dts/*", "*/tools/testing/*")
 _COMPILED = re.compile(r"^\s+(?:CC|AS|LD|AR|HOSTCC)(?: \[M\])?\s+(\S+)")
@@ -78,6 +81,7 @@ class BuildSpec:
         options: what is put on top.
         suffix: what the release has after the version, `-hotremove-kasan`.
         what: how messages call it.
+        patches: what is changed in the source, in order.
     """
 
     archive: Path
@@ -85,13 +89,15 @@ class BuildSpec:
     options: tuple[KconfigOption, ...]
     suffix: str
     what: str
+    patches: tuple[Patch, ...] = ()
 
 
 def build(build_spec: BuildSpec, root: Buildroot, ccache: Path, target: Path) -> None:
     """Build into `target`: vmlinuz-V, config-V, lib/modules/V and headers/V.
 
     Raises:
-        UsageProblem: the kernel does not take an option, or does not compile with them.
+        UsageProblem: a patch does not apply, the kernel does not take an option, or does not
+            compile with them.
         HostProblem: no disk space.
     """
     tree = target / "tree"
@@ -99,6 +105,7 @@ def build(build_spec: BuildSpec, root: Buildroot, ccache: Path, target: Path) ->
     folders = {_SOURCE: build_spec.archive.parent, _TREE: tree, _CCACHE: ccache, _RESULT: target}
     work = _Work(build_spec, root, folders, tree)
     work.unpack()
+    work.patch()
     work.configure()
     work.compile()
     work.lay_out(target)
@@ -119,6 +126,18 @@ class _Work:
         words += [f"--exclude={pattern}" for pattern in _NOT_NEEDED]
         with waiting(f"unpacking the source of {self.build_spec.what}"):
             self._run([*words, "-f", f"{_SOURCE}/{self.build_spec.archive.name}"])
+
+    def patch(self) -> None:
+        """Apply the patches, each in whole."""
+        file = self.tree / _PATCH
+        for patch in self.build_spec.patches:
+            file.write_bytes(patch.text)
+            words = [*patches.COMMAND, f"--input={_PATCH}"]
+            done = self.root.run(self._command(words))
+            if done.returncode:
+                why = patches.find_reject(done.stdout + done.stderr)
+                raise UsageProblem(f"{patch.name} does not apply to {self.build_spec.what}: {why}")
+        file.unlink(missing_ok=True)
 
     def configure(self) -> None:
         """Have the kernel's make complete the options, and see that none fell out."""

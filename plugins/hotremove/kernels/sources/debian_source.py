@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Kernels built from Debian's sources: `debian-source:SUITE[/VERSION][+FRAGMENT...]`.
 
-The suite's linux-source package, fetched as `debian:` kernels are, is configured from fragments and
-compiled in a build root of the suite. `+debian` starts from Debian's own configuration.
+The suite's linux-source package, fetched as `debian:` kernels are, is patched by `+patch:FILE`,
+configured from fragments and compiled in a build root of the suite. `+debian` starts from Debian's
+own configuration.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from pathlib import Path
 
 from hotremove.cache import Cache, digest
 from hotremove.errors import Blocked, HostProblem, UsageProblem
-from hotremove.kernels import architecture, kbuild, kconfig, store
+from hotremove.kernels import architecture, kbuild, kconfig, patches, store
 from hotremove.kernels.distro import buildroot
 from hotremove.kernels.distro.apt import PrivateApt, Stanza, Unreachable
 from hotremove.kernels.distro.debversion import sort_key
@@ -22,6 +23,7 @@ from hotremove.kernels.distro.suites import NotOnMirror, base_suite, with_lists
 from hotremove.kernels.kbuild import BuildSpec
 from hotremove.kernels.kconfig import KconfigOption
 from hotremove.kernels.kernel import Kernel
+from hotremove.kernels.patches import Patch
 from hotremove.kernels.source import Source
 from hotremove.kernels.sources import debian, packages
 from hotremove.progress import say, waiting
@@ -30,7 +32,7 @@ SCHEME = "debian-source"
 SMALL, FULL = "hotremove", "debian"
 """What a configuration starts from: next to nothing, or Debian's own."""
 
-_SPEC = re.compile(r"(.*?)((?:\+(?:[a-z][a-z-]*|[./~][^+]*))*)")
+_SPEC = re.compile(r"(.*?)((?:\+(?:[a-z][a-z-]*|[./~][^+]*|patch:[^+]*))*)")
 _SOURCE_PACKAGE = re.compile(r"linux-source-\d[\d.]*")
 _DEPENDS = re.compile(r"(linux-source-\d[\d.]*) \(= (\S+)\)")
 _ARCHIVE = re.compile(r"(?:\./)?usr/src/linux-source-[^/]+\.tar\.(\w+)")
@@ -43,15 +45,29 @@ _SUFFIX_LIMIT = 44
 
 @dataclass(frozen=True)
 class Request:
-    """What a spec asks for: a suite, perhaps a version, and fragments in their order."""
+    """What a spec asks for: a suite, perhaps a version; fragments and patches in their order."""
 
     wanted: debian.Request
-    fragments: tuple[str, ...]
+    words: tuple[str, ...]
+
+    @property
+    def fragments(self) -> tuple[str, ...]:
+        """The words that name a fragment."""
+        return tuple(word for word in self.words if not patches.is_word(word))
+
+    @property
+    def patches(self) -> tuple[str, ...]:
+        """The words that name patches."""
+        return tuple(word for word in self.words if patches.is_word(word))
 
     @property
     def source(self) -> str:
         """The spec without a version."""
-        return "+".join((f"{SCHEME}:{self.wanted.suite}", *self.fragments))
+        return "+".join((f"{SCHEME}:{self.wanted.suite}", *self.words))
+
+    def kept_as(self, applied: tuple[Patch, ...]) -> str:
+        """What the cache calls such kernels: patches of one name can be others another day."""
+        return f"{self.source} (patches {patches.key(applied)[:8]})" if applied else self.source
 
     @property
     def full(self) -> bool:
@@ -68,6 +84,7 @@ class Request:
     def suffix(self) -> str:
         """What the kernel's release has after the version."""
         words = [Path(name).stem if kconfig.is_path(name) else name for name in self.names]
+        words += [patches.called(word) for word in self.patches]
         suffix = re.sub(r"[^\w.-]", "-", "-".join(("", *words)))
         if len(suffix) <= _SUFFIX_LIMIT:
             return suffix
@@ -75,24 +92,30 @@ class Request:
 
 
 def resolve(text: str, cache: Cache) -> Kernel:
-    """The kernel of `debian-source:SUITE[/VERSION][+FRAGMENT...]`; `text` follows the colon.
+    """The kernel of a spec; `text` follows the scheme's colon.
 
     Raises:
-        UsageProblem: no such suite, version or fragment, or the kernel does not build with it.
+        UsageProblem: no such suite, version, fragment or patch, the patch does not apply, or the
+            kernel does not build with it.
         HostProblem: no mirror is reachable and the kernel is not cached; no space; no build root.
     """
     request = parse_request(text)
-    wanted = kconfig.merged(kconfig.read(name) for name in request.names)
+    changes = _Changes(
+        kconfig.merged(kconfig.read(name) for name in request.names), patches.read(request.patches)
+    )
     spec = f"{SCHEME}:{text}"
     try:
         with cache.lock("apt", request.wanted.suite):
             found = with_lists(request.wanted.suite, cache, lambda apt: _fetch(apt, request, cache))
-        return _built(found, request, wanted, spec, cache)
+        return _built(found, request, changes, spec, cache)
     except Blocked as error:
         raise HostProblem(str(error)) from error
     except (Unreachable, NotOnMirror) as error:
         kernel = store.newest(
-            cache, request.source, lambda version, _: request.wanted.accepts(version, version), spec
+            cache,
+            request.kept_as(changes.patches),
+            lambda version, _: request.wanted.accepts(version, version),
+            spec,
         )
         if kernel is None:
             raise
@@ -114,6 +137,20 @@ def parse_request(text: str) -> Request:
     base, tail = found.groups() if found else (text, "")
     words = tuple(dict.fromkeys(tail.split("+")[1:]))
     return Request(debian.parse_request(base, SCHEME), tuple(w for w in words if w != SMALL))
+
+
+@dataclass(frozen=True)
+class _Changes:
+    """What a spec asks for beyond the source itself."""
+
+    options: tuple[KconfigOption, ...]
+    patches: tuple[Patch, ...]
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """Changes with the contents."""
+        told = (kconfig.render(self.options),)
+        return (*told, patches.key(self.patches)) if self.patches else told
 
 
 @dataclass(frozen=True)
@@ -187,20 +224,22 @@ def _member(apt: PrivateApt, stanza: Stanza, wanted: re.Pattern[str], cache: Cac
     return next(cache.get(_KIND, digest(stanza["SHA256"], wanted.pattern), build).iterdir())
 
 
-def _built(
-    found: _Source, request: Request, wanted: tuple[KconfigOption, ...], spec: str, cache: Cache
-) -> Kernel:
+def _built(found: _Source, request: Request, changes: _Changes, spec: str, cache: Cache) -> Kernel:
     suite = base_suite(request.wanted.suite)
     root = buildroot.get(suite, kbuild.PACKAGES, "compiling kernels", cache)
     base = lzma.decompress(found.config.read_bytes()).decode() if found.config else None
-    build_spec = BuildSpec(found.archive, base, wanted, request.suffix, f"{spec} ({found.version})")
+    what = f"{spec} ({found.version})"
+    build_spec = BuildSpec(
+        found.archive, base, changes.options, request.suffix, what, patches=changes.patches
+    )
+    source = request.kept_as(changes.patches)
 
     def stage(target: Path) -> store.Provenance:
         kbuild.build(build_spec, root, cache.directory("ccache"), target)
-        return store.Provenance(request.source, found.version, suite, kbuild.PACKAGES)
+        return store.Provenance(source, found.version, suite, kbuild.PACKAGES)
 
-    content = (found.key, root.compiler(), request.suffix, kconfig.render(wanted))
+    content = (found.key, root.compiler(), request.suffix, *changes.key)
     return store.get(cache, digest(SCHEME, kbuild.LAYOUT, *content), stage, spec)
 
 
-SOURCE = Source("debian-source:SUITE[/VERSION][+FRAGMENT...]", resolve)
+SOURCE = Source("debian-source:SUITE[/VERSION][+FRAGMENT...][+patch:FILE...]", resolve)
