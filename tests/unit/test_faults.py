@@ -70,7 +70,7 @@ def test_faults_are_found_by_name():
 
 
 def test_the_page_lists_the_catalogue():
-    spec = importlib.util.spec_from_file_location("faults_page", DOCS / "faults.py")
+    spec = importlib.util.spec_from_file_location("faults_page", DOCS / "list_faults.py")
     page = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(page)
-    assert page.main(["--check"]) == 0, "run: ./lab run python docs/faults.py"
+    assert page.main(["--check"]) == 0, "run: ./lab run python docs/list_faults.py"

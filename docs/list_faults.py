@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""List the faults in docs/faults-of-kernels.md: `./lab run python docs/faults.py`."""
+"""List the faults in docs/faults-of-kernels.md: `./lab run python docs/list_faults.py`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from hotremove.faults.fault import KINDS, Fault, catalogue
 
 PAGE = Path(__file__).with_name("faults-of-kernels.md")
-BEGIN, END = "<!-- listed by faults.py -->\n", "<!-- listed -->"
+BEGIN, END = "<!-- listed by list_faults.py -->\n", "<!-- listed -->"
 _HEADINGS = {
     "looked-at": "Who is looked at",
     "pages": "Which pages",
