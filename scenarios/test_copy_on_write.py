@@ -7,7 +7,7 @@ from hotremove.scenario import MIB, PAGE, REMOVED, NotApplicable
 
 
 @pytest.mark.hotremove
-@pytest.mark.sensitive
+@pytest.mark.notices("no-migration")
 @pytest.mark.scenario(18, "fork while pinned; child and parent write")
 def test_pinned_pages_stay_with_the_parent(movable_dimm, rdma):
     buffer = movable_dimm.map(4 * MIB)
@@ -35,7 +35,7 @@ def test_pinned_pages_that_no_child_sees(movable_dimm, rdma):
 
 
 @pytest.mark.wide
-@pytest.mark.sensitive
+@pytest.mark.notices("no-migration")
 @pytest.mark.scenario(19, "pinned for reading, then written by the CPU")
 def test_a_pin_for_reading_sees_what_is_written_later(movable_dimm, pin_hold):
     untouched = movable_dimm.map(MIB, faulted=False, read_only=True)

@@ -8,7 +8,7 @@ from hotremove.scenario import MIB, REMOVED
 pytestmark = pytest.mark.hotremove
 
 
-@pytest.mark.sensitive
+@pytest.mark.notices("no-migration")
 @pytest.mark.topology("dax")
 @pytest.mark.scenario(35, "dax/kmem instead of a DIMM")
 @pytest.mark.pins("rdma", "vfio")
@@ -25,7 +25,7 @@ def test_dax_memory_leaves_under_memory_that_nobody_pins(dax_kmem):
     dax_kmem.unbind().expect(REMOVED)
 
 
-@pytest.mark.sensitive
+@pytest.mark.notices("no-migration")
 @pytest.mark.topology("movable-boot")
 @pytest.mark.scenario(32, "a node that is movable from boot")
 @pytest.mark.pins("rdma", "vfio")

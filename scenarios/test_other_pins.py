@@ -8,7 +8,7 @@ from hotremove.scenario import MIB, REFUSED, REMOVED
 pytestmark = pytest.mark.hotremove
 
 
-@pytest.mark.sensitive
+@pytest.mark.notices("no-migration")
 @pytest.mark.scenario(28, "udmabuf of a memfd held")
 def test_dimm_leaves_under_a_udmabuf(movable_dimm, udmabuf):
     pages = udmabuf.pin(movable_dimm.map(32 * MIB, kind="memfd"))

@@ -8,7 +8,7 @@ from hotremove.scenario import MIB, REMOVED
 pytestmark = pytest.mark.hotremove
 
 
-@pytest.mark.sensitive
+@pytest.mark.notices("no-migration")
 @pytest.mark.scenario(3, "io_uring registered buffers held")
 def test_dimm_leaves_under_registered_buffers(movable_dimm, uring):
     buffers = uring.pin(movable_dimm.map(64 * MIB))
@@ -16,7 +16,7 @@ def test_dimm_leaves_under_registered_buffers(movable_dimm, uring):
     buffers.expect_migrated_from(movable_dimm.frames)
 
 
-@pytest.mark.sensitive
+@pytest.mark.notices("no-migration")
 @pytest.mark.scenario(34, "pinned by a module of the kernel")
 @pytest.mark.pins("pin_hold", "ib_umem", "mdev")
 def test_dimm_leaves_under_a_modules_pin(movable_dimm, pinner):
@@ -25,7 +25,7 @@ def test_dimm_leaves_under_a_modules_pin(movable_dimm, pinner):
     pin.expect_migrated_from(movable_dimm.frames)
 
 
-@pytest.mark.sensitive
+@pytest.mark.notices("no-migration")
 @pytest.mark.scenario(34, "pinned by other entries than pin_user_pages_fast")
 @pytest.mark.parametrize("entry", ["locked", "remote", "unlocked", "memfd"])
 def test_dimm_leaves_by_whatever_entry_it_is_pinned(movable_dimm, pin_hold, entry):
@@ -34,7 +34,7 @@ def test_dimm_leaves_by_whatever_entry_it_is_pinned(movable_dimm, pin_hold, entr
     pin.expect_migrated_from(movable_dimm.frames)
 
 
-@pytest.mark.sensitive
+@pytest.mark.notices("no-migration")
 @pytest.mark.scenario(35, "sysfs offline instead of eject")
 @pytest.mark.pins("rdma", "vfio")
 def test_blocks_go_offline_under_a_pin(movable_dimm, pinner):
@@ -48,7 +48,7 @@ def test_blocks_go_offline_under_memory_that_nobody_pins(movable_dimm):
     movable_dimm.offline().expect(REMOVED)
 
 
-@pytest.mark.sensitive
+@pytest.mark.notices("no-migration")
 @pytest.mark.topology("virtio-mem")
 @pytest.mark.scenario(31, "virtio-mem instead of a DIMM")
 @pytest.mark.pins("rdma", "vfio")

@@ -8,7 +8,7 @@ from hotremove.scenario import MIB, REMOVED, errno_name
 pytestmark = pytest.mark.hotremove
 
 
-@pytest.mark.sensitive
+@pytest.mark.notices("no-migration")
 @pytest.mark.scenario(22, "two pin the same memory at once")
 def test_two_pin_the_same_memory_at_once(movable_dimm, rdma, rounds, record):
     shared = movable_dimm.share(8 * MIB, holders=2)
@@ -34,7 +34,7 @@ def test_one_pins_what_two_map(movable_dimm, rdma, rounds):
     movable_dimm.eject().expect(REMOVED)
 
 
-@pytest.mark.sensitive
+@pytest.mark.notices("no-migration")
 @pytest.mark.scenario(23, "pins race with offlining")
 def test_pins_race_with_offlining(movable_dimm, rdma, rounds):
     buffer = movable_dimm.map(4 * MIB)
@@ -62,7 +62,7 @@ def test_pin_of_isolated_normal_memory(normal_dimm, rdma, vmsplice, kernel, reco
     assert offline.ends(10), "the offline goes on with nothing pinned"
 
 
-@pytest.mark.sensitive
+@pytest.mark.notices("no-migration")
 @pytest.mark.scenario(27, "many cycles of pin, offline, online, unpin")
 @pytest.mark.pins("rdma", "vfio")
 def test_cycles_leak_nothing(movable_dimm, pinner, leak_check, rounds):

@@ -19,14 +19,14 @@ CONFTEST = """
 import sys
 import pytest
 
-NAMES = ("kernel", "guest", "record", "rounds", "traffic", "fix", "pinner", "farm", "topology")
+NAMES = ("kernel", "guest", "record", "rounds", "traffic", "fault", "pinner", "farm", "topology")
 
 def pytest_addoption(parser):
     for name in ("kernel", "seed", "device", "rounds", "gdb", "has", "artifacts"):
         parser.addoption(f"--{name}", default="none")
 
 def pytest_configure(config):
-    for name in ("pins", "wide", "scenario", "topology", "dimm", "sensitive"):
+    for name in ("pins", "wide", "scenario", "topology", "dimm", "notices"):
         config.addinivalue_line("markers", f"{name}: a marker of this project")
 
 def fixture(name):
@@ -50,9 +50,9 @@ tries = []
 @pytest.mark.pins
 @pytest.mark.wide
 @pytest.mark.topology(3, 4)
-def test_names(kernel, guest, record, rounds, traffic, fix, pinner, farm, topology):
-    given = kernel, guest, record, rounds, traffic, fix, pinner, farm, topology
-    assert given == ("kernel", "guest", "record", "rounds", "traffic", "fix", "pinner", "farm",
+def test_names(kernel, guest, record, rounds, traffic, fault, pinner, farm, topology):
+    given = kernel, guest, record, rounds, traffic, fault, pinner, farm, topology
+    assert given == ("kernel", "guest", "record", "rounds", "traffic", "fault", "pinner", "farm",
         "topology")
 
 @pytest.mark.parametrize("kernel", ["a", "b"])

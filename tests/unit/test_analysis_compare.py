@@ -95,9 +95,11 @@ def test_of_many_kernels_only_the_same_are():
     assert (len(found.gone), len(found.added)) == (1, 2)
 
 
-def test_a_run_with_the_fix_off_is_another_test():
+def test_a_run_with_a_fault_is_another_test():
     proof = make_result(
-        fix_off=True, verdict="fail", test="scenarios/test_x.py::test_y[6.1.192-fix-off]"
+        fault="no-migration",
+        verdict="fail",
+        test="scenarios/test_x.py::test_y[6.1.192-no-migration]",
     )
     found = runs([make_result()], [make_result(), proof])
     assert not found.regressions

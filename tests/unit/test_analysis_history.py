@@ -111,8 +111,8 @@ def test_a_newer_schema_is_refused(place: str):
     with History(place):
         pass
     with sqlite3.connect(place) as connection:
-        connection.execute("update hotremove set schema = 2")
-    with pytest.raises(DataProblem, match="schema 2, but this version reads 1"):
+        connection.execute("update hotremove set schema = 3")
+    with pytest.raises(DataProblem, match="schema 3, but this version reads 2"):
         History(place)
 
 

@@ -40,14 +40,13 @@ def row(number: int, **changed):
 
 
 def test_a_good_kernel_qualifies():
-    proof = make_result(fix_off=True, outcome="stuck")
+    proof = make_result(fault="no-migration", outcome="stuck")
     found = judge(*whole_run(), proof)
     assert found.decision is Decision.FIT
     assert found.sentence == (
         f"6.1.192-2 (debian:bookworm): qualifies; looked at {ROWS} of the {ROWS} rows this kernel "
         f"allows. Pinned memory leaves when it is asked back: all {ROWS} scenarios passed, and 1 "
-        "of 1 noticed "
-        "when the fix was turned off."
+        "of 1 runs with a fault noticed it."
     )
     assert status(found, FIX) is Status.PRESENT
     assert status(found, ALLOCATION) is Status.PRESENT
@@ -124,7 +123,7 @@ def test_controls_skips_and_lost_guests_show_no_change():
         whole_run()[:-1],
         [make_result(scenario="1 control: nothing pinned")],
         *([*whole_run(), row(2, verdict=verdict)] for verdict in UNSEEN),
-        [*whole_run(), row(2, fix_off=True, verdict="blocked")],
+        [*whole_run(), row(2, fault="no-migration", verdict="blocked")],
         [*whole_run(), row(2, attempts=("fail",))],
     ],
 )
@@ -174,7 +173,7 @@ def test_a_bug_that_the_series_is_known_to_have_does_not_qualify():
 
 
 def test_a_scenario_that_does_not_notice_signs_nothing_off():
-    assert judge(make_result(), make_result(fix_off=True, verdict="fail")).decision is not (
+    assert judge(make_result(), make_result(fault="no-migration", verdict="fail")).decision is not (
         Decision.FIT
     )
 

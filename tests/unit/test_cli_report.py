@@ -62,7 +62,7 @@ def test_without_a_format_the_table_is_shown(run_dir: Path, capsys):
     [
         (b"", "not a record of a run"),
         (b'{"schema": 1, "results": [{"kernel": "a', "not a record of a run"),
-        (b'{"schema": 3, "results": []}', "schema 3, but this version reads 1 and 2"),
+        (b'{"schema": 4, "results": []}', "schema 4, but this version reads 1, 2, 3"),
         (b'{"schema": 1, "results": [{"kernel": 5}]}', "not a record of a run"),
         (b"\xff\xfe", "not a record of a run"),
         (b"[" * 100000, "not a record of a run"),

@@ -1,18 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Verdicts against the lineage, and with the fix turned off."""
+"""Verdicts against the lineage, and of kernels with a fault."""
 
 from dataclasses import replace
 
 import pytest
 
+from hotremove.faults.fault import catalogue
 from hotremove.lineage.changes import Lineage
-from hotremove.verdict.expectation import Finding, against_lineage, with_fix_off
+from hotremove.verdict.expectation import Finding, against_lineage, with_fault
 from hotremove.verdict.scenario_id import ScenarioId
 from hotremove.verdict.verdict import Verdict
 
 UNFIXED, FIXED = Lineage((5, 10, 262)), Lineage((6, 1, 192))
 RDMA = ScenarioId(1, "rxe memory region held")
 FAILED, PASSED = Finding(Verdict.FAIL, "stuck", pins_stayed=True), Finding(Verdict.PASS, "")
+FAULT, LOST_BYTES = catalogue()["no-migration"], catalogue()["bytes-lost"]
 HUGETLB = ScenarioId(11, "hugetlb, with a free pool on node 0")
 
 
@@ -90,19 +92,43 @@ def test_a_control_has_no_known_bugs():
 def test_what_says_nothing_of_the_kernel_stays_as_it_is(verdict):
     found = Finding(verdict, "x")
     assert against_lineage(found, RDMA, UNFIXED) is found
-    assert with_fix_off(found, RDMA) is found
+    assert with_fault(found, RDMA, FAULT, must=True) is found
 
 
-def test_with_the_fix_off_a_failure_is_what_is_wanted():
-    assert with_fix_off(FAILED, RDMA).verdict is Verdict.PASS
+def test_a_failure_by_what_the_fault_spoils_is_what_is_wanted():
+    told = "8 pages of pid 7, a vfio mapping of 1 MiB lie in ZONE_MOVABLE: 0x100-0x107"
+    for found in (FAILED, Finding(Verdict.FAIL, told)):
+        for must in (True, False):
+            seen = with_fault(found, RDMA, FAULT, must=must)
+            assert seen == Finding(Verdict.PASS, f"noticed: {found.message}")
 
 
-def test_with_the_fix_off_a_pass_is_insensitive():
-    found = with_fix_off(PASSED, RDMA)
-    assert found.verdict is Verdict.FAIL
-    assert "insensitive: 1 rxe memory region held" in found.message
+def test_who_must_notice_and_passes_fails():
+    seen = with_fault(PASSED, RDMA, FAULT, must=True)
+    assert seen == Finding(Verdict.FAIL, "1 rxe memory region held does not notice no-migration")
+    assert with_fault(PASSED, RDMA, FAULT, must=False).verdict is Verdict.PASS
 
 
-def test_with_the_fix_off_a_splat_proves_nothing():
-    other = replace(FAILED, pins_stayed=False)
-    assert with_fix_off(other, RDMA) is other
+@pytest.mark.parametrize("must", [True, False])
+@pytest.mark.parametrize(
+    ("fault", "found"),
+    [
+        (FAULT, Finding(Verdict.FAIL, "`pin` did not return in the guest in 60 s")),
+        (FAULT, Finding(Verdict.FAIL, "Kernel panic - not syncing", reports=("Kernel panic",))),
+        (LOST_BYTES, FAILED),
+    ],
+)
+def test_a_failure_by_something_else_notices_nothing(fault, found, must):
+    seen = with_fault(found, RDMA, fault, must=must)
+    assert seen.verdict is Verdict.FAIL
+    assert str(fault) in seen.message
+    assert found.message in seen.message
+
+
+def test_a_control_notices_only_what_it_says_it_does():
+    control = ScenarioId(1, "nothing pinned", control=True)
+    seen = with_fault(FAILED, control, FAULT, must=False)
+    assert seen.verdict is Verdict.FAIL
+    assert seen.message == "a control notices no-migration: stuck"
+    assert with_fault(FAILED, control, FAULT, must=True).verdict is Verdict.PASS
+    assert with_fault(PASSED, control, FAULT, must=False).verdict is Verdict.PASS

@@ -80,10 +80,10 @@ def test_the_kernels_reports_are_marked_in_its_log(run_dir: Path):
 
 
 def test_the_proof_of_sensitivity_has_a_column(tmp_path: Path):
-    proof = make_result(fix_off=True, outcome="stuck", message="noticed: stuck")
+    proof = make_result(fault="no-migration", outcome="stuck", message="noticed: stuck")
     run_dir = write_run(tmp_path / "run", make_record(proof))
     document = html.document_fromstring(render(run_dir))
-    assert document.xpath('//table[@class="matrix"]//th')[3].text == "noticed with the fix off"
+    assert document.xpath('//table[@class="matrix"]//th')[3].text == "faults noticed"
     assert document.xpath('//table[@class="matrix"]//span/text()') == ["1 of 1"]
 
 

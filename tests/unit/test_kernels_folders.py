@@ -166,7 +166,7 @@ def test_what_a_kernel_lacks() -> None:
     assert capabilities.missing(kernel, capability("rdma pins")) == ("RDMA_RXE",)
     assert (
         capabilities.missing(
-            kernel_with(MODULES="y", KPROBES="y"), capability("turning the fix off")
+            kernel_with(MODULES="y", KPROBES="y"), capability("faults by a module")
         )
         == ()
     )

@@ -10,7 +10,7 @@ import pytest
 from hotremove.errors import Blocked, CapabilityAbsent, HostProblem
 from hotremove.kernels.kernel import HeadersSource, Kernel
 from hotremove.plugin import foresight
-from hotremove.plugin.parametrize import FIX, KERNEL, PINNER, wants_modules
+from hotremove.plugin.parametrize import FAULT, KERNEL, PINNER, wants_modules
 from hotremove.session import farm as farms
 from hotremove.session.farm import Farm
 from hotremove.session.options import Options
@@ -78,9 +78,9 @@ def test_nothing_is_said_to_somebody_who_does_without(farm, no_headers):
     assert list(foresight.obstacles(farm, ITEMS)) == []
 
 
-def test_with_the_fix_turned_off_every_row_needs_a_module():
-    assert not wants_modules(item(1, "rdma", **{FIX: True}))
-    assert wants_modules(item(1, "rdma", **{FIX: False}))
+def test_with_a_fault_every_row_may_need_a_module():
+    assert not wants_modules(item(1, "rdma", **{FAULT: ""}))
+    assert wants_modules(item(1, "rdma", **{FAULT: "no-migration"}))
 
 
 def test_nothing_is_built_that_is_known_to_be_impossible(farm, no_headers, monkeypatch):

@@ -22,13 +22,13 @@ def test_a_record_is_read_as_it_was_written(tmp_path):
 
 def test_the_record_has_the_documented_fields(tmp_path):
     document = json.loads(write_record(tmp_path, Record((make_result(),))).read_text())
-    assert document["schema"] == 2
+    assert document["schema"] == 3
     documented = {"kernel", "kernel_version", "scenario", "test", "pin", "outcome", "verdict"}
     assert documented | {"duration_s", "evidence"} <= set(document["results"][0])
 
 
 @pytest.mark.parametrize(
-    "text", ["", "{", "[]", '{"schema": 3, "results": []}', '{"schema": 1, "results": [{}]}']
+    "text", ["", "{", "[]", '{"schema": 4, "results": []}', '{"schema": 1, "results": [{}]}']
 )
 def test_what_is_not_a_record_is_told_in_one_line(tmp_path, text):
     path = tmp_path / "results.json"
@@ -45,7 +45,7 @@ def test_what_is_not_a_record_is_told_in_one_line(tmp_path, text):
         ({"duration_s": "1"}, "results 1: duration_s: expected `float`, got `str`"),
         ({"verdict": "passed"}, "results 1: 'passed' is not a valid Verdict"),
         ({"attempts": ["pass", "lots"]}, "results 1: 'lots' is not a valid Verdict"),
-        ({"fix_off": 1}, "results 1: fix_off: expected `bool`, got `int`"),
+        ({"fault": 1}, "results 1: fault: expected `str`, got `int`"),
         ({"costs": [{"mib": 1}]}, "results 1: costs 1: `path` is missing"),
         ({"pin": None}, "results 1: pin: expected `str`, got `null`"),
     ],
@@ -60,7 +60,7 @@ def test_what_a_record_cannot_say_is_told_with_its_place(tmp_path, change, told)
     assert str(caught.value) == f"{path}: not a record of a run: {told}"
 
 
-@pytest.mark.parametrize("schema", [1, 2])
+@pytest.mark.parametrize("schema", [1, 2, 3])
 def test_records_of_each_schema_are_read_and_what_is_new_in_them_is_passed_over(tmp_path, schema):
     path = write_record(tmp_path, Record((make_result(verdict="skip"),)))
     document = json.loads(path.read_text())
@@ -70,6 +70,25 @@ def test_records_of_each_schema_are_read_and_what_is_new_in_them_is_passed_over(
         del document["left_out"], document["started"], document["results"][0]["costs"]
     path.write_text(json.dumps(document))
     assert read_record(path) == (make_result(verdict="skip"),)
+
+
+@pytest.mark.parametrize(
+    ("pin", "before", "now"),
+    [
+        ("", "test_y[6.1.192-fix-off]", "test_y[6.1.192-no-migration]"),
+        ("rdma", "test_y[6.1.192-fix-off-rdma-part]", "test_y[6.1.192-rdma-no-migration-part]"),
+    ],
+)
+def test_the_one_fault_of_before_has_its_name_now(tmp_path, pin, before, now):
+    proof = make_result(test=before, pin=pin)
+    path = write_record(tmp_path, Record((proof, make_result())))
+    document = json.loads(path.read_text()) | {"schema": 2}
+    for row, fix_off in zip(document["results"], (True, False), strict=True):
+        del row["fault"]
+        row["fix_off"] = fix_off
+    path.write_text(json.dumps(document))
+    renamed = dataclasses.replace(proof, test=now, fault="no-migration")
+    assert read_record(path) == (renamed, make_result())
 
 
 def test_bytes_that_are_no_text_come_back_from_a_record(tmp_path):
@@ -154,7 +173,7 @@ def test_the_table_fits_the_terminal_and_loses_nothing(columns: int):
         for label in labels
     ]
     results.append(
-        make_result(kernel=labels[1], scenario=title, kernel_label=labels[1], fix_off=True)
+        make_result(kernel=labels[1], scenario=title, kernel_label=labels[1], fault="no-migration")
     )
     rows = list(wrapped(table(results), columns))
     assert sum(widths(rows)) + 2 * (len(rows[0]) - 1) < max(columns, 80)
@@ -170,7 +189,7 @@ def test_what_passing_scenarios_recorded_is_told_by_row():
         dataclasses.replace(seen, pin="vfio"),
         dataclasses.replace(seen, scenario="12 hugetlb", message="ENOMEM"),
         dataclasses.replace(seen, message="stuck", verdict="fail"),
-        dataclasses.replace(seen, message="noticed: stuck", fix_off=True),
+        dataclasses.replace(seen, message="noticed: stuck", fault="no-migration"),
         dataclasses.replace(seen, message=""),
     ]
     assert recorded(results) == [

@@ -28,7 +28,7 @@ class Coverage:
     Attributes:
         kernel: the kernel's spec.
         name: what it is called in tables.
-        verdicts: how many rows have each verdict; runs with the fix turned off do not count.
+        verdicts: how many rows have each verdict; runs with a fault do not count.
         left_out: rows that were collected and not selected.
         missing: numbers of the catalogue's rows that were not even collected.
     """
@@ -75,7 +75,7 @@ def coverage_of(record: Record) -> list[Coverage]:
 
 
 def _coverage(record: Record, spec: str, name: str) -> Coverage:
-    plain = [one for one in record.results if one.kernel == spec and not one.fix_off]
+    plain = [one for one in record.results if one.kernel == spec and not one.fault]
     verdicts = Counter(Verdict(one.verdict) for one in plain)
     return Coverage(spec, name, verdicts, record.left_out.get(spec, 0), _missing(plain))
 

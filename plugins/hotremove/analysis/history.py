@@ -20,11 +20,14 @@ from tenacity import retry, retry_if_exception_type, stop_after_attempt
 
 from hotremove.cache import digest
 from hotremove.errors import DataProblem
+from hotremove.faults.fault import NO_MIGRATION
 from hotremove.pincost.model import Cost
-from hotremove.results.record import Record, Result
+from hotremove.results.record import Record, Result, renamed_test
 
 ENVIRONMENT_VARIABLE = "HOTREMOVE_HISTORY"
-SCHEMA = 1
+SCHEMA = 2
+# Schema 1 had `fix_off`, for one fault.
+_ONE_FAULT = 1
 
 _tables = sa.MetaData()
 _meta = sa.Table("hotremove", _tables, sa.Column("schema", sa.Integer, nullable=False))
@@ -53,7 +56,7 @@ _results = sa.Table(
     sa.Column("duration_s", sa.Float, nullable=False),
     sa.Column("evidence", sa.Text, nullable=False),
     sa.Column("message", sa.Text, nullable=False),
-    sa.Column("fix_off", sa.Boolean, nullable=False),
+    sa.Column("fault", sa.Text, nullable=False, server_default=""),
     sa.Column("attempts", sa.JSON, nullable=False),
 )
 # A table of its own, so that a history of before there were costs can be used on.
@@ -142,6 +145,8 @@ class History:
             schema = connection.scalar(sa.select(sa.func.max(_meta.c.schema)))
             if schema is None:
                 connection.execute(_meta.insert().values(schema=SCHEMA))
+            elif schema == _ONE_FAULT:
+                _rename_fault(connection)
             elif schema != SCHEMA:
                 raise DataProblem(f"{self.place}: schema {schema}, but this version reads {SCHEMA}")
 
@@ -188,6 +193,16 @@ class History:
             raise
         except SQLAlchemyError as error:
             raise DataProblem(f"{self.place}: {_cause(error)}") from error
+
+
+def _rename_fault(connection: sa.Connection) -> None:
+    """Bring a history of schema 1 to today's words, as records of before are read."""
+    connection.execute(sa.text("ALTER TABLE results ADD COLUMN fault TEXT NOT NULL DEFAULT ''"))
+    for row in connection.execute(sa.text("SELECT id, pin, test FROM results WHERE fix_off")).all():
+        renamed = {"test": renamed_test(row.test, row.pin), "fault": NO_MIGRATION}
+        connection.execute(_results.update().where(_results.c.id == row.id).values(**renamed))
+    connection.execute(sa.text("ALTER TABLE results DROP COLUMN fix_off"))
+    connection.execute(_meta.update().values(schema=SCHEMA))
 
 
 def default_place() -> str:

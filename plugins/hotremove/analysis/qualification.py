@@ -15,13 +15,14 @@ from enum import StrEnum
 
 from hotremove.analysis.compare import Comparison, compare
 from hotremove.analysis.coverage import Coverage, coverage_of, rows_in_words
+from hotremove.analysis.summary import noticed
 from hotremove.lineage.changes import Change, Lineage, changes
 from hotremove.results.naming import row_order, title, variant
 from hotremove.results.record import Record, Result
 from hotremove.verdict.scenario_id import LONG_TERM, catalogue
 from hotremove.verdict.verdict import LOOKED, NOT_ALLOWED, Verdict
 
-# A run with the fix off that is waived proves nothing, and takes nothing away.
+# A run with a fault that is waived proves nothing, and takes nothing away.
 _SILENT = frozenset({Verdict.LOST, Verdict.ERROR, Verdict.BLOCKED, Verdict.NOT_RUN})
 _MOST_GAPS = 3
 _NEWLINE = "\n"
@@ -115,7 +116,7 @@ def qualify(
     first = next(iter(results), None)
     version = first.kernel_version if first else "?"
     lineage = Lineage(_version(first), frozenset(has), frozenset(lacks))
-    plain = [result for result in results if not result.fix_off]
+    plain = [result for result in results if not result.fault]
     entries = tuple(_entry(change, plain, lineage) for change in changes())
     coverage = _coverage(record, kernel)
     gaps = tuple(_gaps(plain, coverage))
@@ -272,7 +273,7 @@ def _failed_once(result: Result) -> bool:
 def _why(
     decision: Decision, results: Sequence[Result], gaps: Sequence[str], entries: Sequence[Entry]
 ) -> str:
-    plain = [result for result in results if not result.fix_off]
+    plain = [result for result in results if not result.fault]
     ran = [result for result in plain if result.verdict in LOOKED]
     if decision is Decision.OPEN:
         return " ".join(_open_questions(results, gaps))
@@ -290,19 +291,16 @@ def _open_questions(results: Sequence[Result], gaps: Sequence[str]) -> Iterator[
     """Why there is no verdict, in sentences."""
     if wavering := sum(map(_failed_once, results)):
         yield f"{wavering} tests failed, and passed when tried again."
-    if silent := sum(one.fix_off and one.verdict in _SILENT for one in results):
-        yield f"{silent} runs with the fix turned off ended without saying anything."
+    if silent := sum(bool(one.fault) and one.verdict in _SILENT for one in results):
+        yield f"{silent} runs with a fault ended without saying anything."
     if gaps:
         more = f"; and {len(gaps) - _MOST_GAPS} more" if len(gaps) > _MOST_GAPS else ""
         yield f"Not looked at: {'; '.join(gaps[:_MOST_GAPS])}{more}."
 
 
 def _proof(results: Sequence[Result]) -> str:
-    tried = [one for one in results if one.fix_off and one.verdict not in NOT_ALLOWED]
-    if not tried:
-        return ""
-    noticed = sum(one.verdict == Verdict.PASS for one in tried)
-    return f", and {noticed} of {len(tried)} noticed when the fix was turned off"
+    told, _ = noticed([one for one in results if one.fault])
+    return f", and {told} runs with a fault noticed it" if told else ""
 
 
 def _culprits(entries: Sequence[Entry]) -> str:

@@ -36,8 +36,8 @@ _COLOURS = {
     Verdict.WAIVED: "purple",
     Verdict.PASS: "green",
 }
-# Heads the column that says how many runs with the fix turned off failed, as they must.
-_FIX_OFF = "proved"
+# Heads the column that says how many runs with a fault noticed it.
+_FAULTS = "noticed"
 # The scenario's column, in characters, is no narrower than this on a narrow terminal.
 _NARROWEST = 24
 # So many things to look at are told; the table has the rest.
@@ -58,30 +58,30 @@ def cell(results: Sequence[Result]) -> tuple[str, str]:
 
 def table(results: Sequence[Result]) -> list[list[tuple[str, str]]]:
     """Rows of (text, colour): a header of kernels, then a row for each scenario."""
-    plain = [result for result in results if not result.fix_off]
-    proofs = [result for result in results if result.fix_off]
+    plain = [result for result in results if not result.fault]
+    proofs = [result for result in results if result.fault]
     kernels = kernel_names(results)
     rows = sorted(dict.fromkeys(result.row for result in results), key=row_order)
     header = [("scenario", "bold"), *((name, "bold") for name in kernels.values())]
     body = [[(row, ""), *(cell(_of(plain, row, kernel)) for kernel in kernels)] for row in rows]
     if proofs:
-        header.append((_FIX_OFF, "bold"))
+        header.append((_FAULTS, "bold"))
         for line in body:
-            line.append(sensitivity([proof for proof in proofs if proof.row == line[0][0]]))
+            line.append(noticed([proof for proof in proofs if proof.row == line[0][0]]))
     return [header, *body]
 
 
-def sensitivity(proofs: Sequence[Result]) -> tuple[str, str]:
-    """How many of the runs with the fix turned off failed, as they must.
+def noticed(proofs: Sequence[Result]) -> tuple[str, str]:
+    """How many of the runs with a fault noticed it, as they must.
 
-    One that could not be tried counts among those that did not; where the kernel has nothing to
-    turn off there is nothing to try.
+    One that could not be tried counts among those that did not; where nothing puts
+    its fault in force, or the kernel is known to fail the row anyway, there is nothing to try.
     """
-    tried = [proof for proof in proofs if proof.verdict not in NOT_ALLOWED]
+    tried = [proof for proof in proofs if proof.verdict not in (*NOT_ALLOWED, Verdict.KNOWN_BUG)]
     if not tried:
         return "", ""
-    proved = sum(proof.verdict == Verdict.PASS for proof in tried)
-    return f"{proved} of {len(tried)}", "green" if proved == len(tried) else "red"
+    seen = sum(proof.verdict == Verdict.PASS for proof in tried)
+    return f"{seen} of {len(tried)}", "green" if seen == len(tried) else "red"
 
 
 def _of(results: Sequence[Result], row: str, kernel: str) -> list[Result]:
@@ -155,7 +155,7 @@ def _cause(result: Result) -> str:
 
 def recorded(results: Iterable[Result]) -> list[str]:
     """What scenarios that accept more than one answer have seen; nothing if there are none."""
-    seen = [r for r in results if r.verdict == Verdict.PASS and r.message and not r.fix_off]
+    seen = [r for r in results if r.verdict == Verdict.PASS and r.message and not r.fault]
     seen.sort(key=lambda result: row_order(result.row))
     lines = [f"{one.row}, {one.kernel_label}: {one.message}" for one in seen]
     return list(dict.fromkeys(lines))
@@ -163,10 +163,10 @@ def recorded(results: Iterable[Result]) -> list[str]:
 
 def tally(results: Sequence[Result]) -> str:
     """How many of each verdict, gravest first."""
-    plain = [result for result in results if not result.fix_off]
+    plain = [result for result in results if not result.fault]
     counts = ((verdict, sum(r.verdict == verdict for r in plain)) for verdict in GRAVITY)
     told = ", ".join(f"{count} {verdict}" for verdict, count in counts if count)
     flaky = sum(result.flaky for result in results)
     told += f"; {flaky} flaky" if flaky else ""
-    score, _ = sensitivity([result for result in results if result.fix_off])
-    return f"{told}; sensitivity proved: {score}" if score else told
+    score, _ = noticed([result for result in results if result.fault])
+    return f"{told}; faults noticed: {score}" if score else told

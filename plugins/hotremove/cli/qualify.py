@@ -61,7 +61,7 @@ def register(subparsers: _SubParsersAction[ArgumentParser]) -> None:
     parser.add_argument(
         "--output", type=Path, metavar="DIR", help="default: hotremove-qualify-SPEC"
     )
-    parser.add_argument("--no-prove", action="store_true", help="do not turn the fix off as well")
+    parser.add_argument("--no-prove", action="store_true", help="do not run it with faults as well")
     parser.add_argument("--results", type=Path, metavar="RUN", help=f"judge a finished run: {RUN}")
     parser.add_argument(
         "--pytest", default="", metavar="WORDS", help="more for pytest: --pytest='-k rdma'"

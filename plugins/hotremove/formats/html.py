@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from hotremove.analysis import coverage
-from hotremove.analysis.summary import GRAVITY, cell, sensitivity, tally, things_to_see, verdicts
+from hotremove.analysis.summary import GRAVITY, cell, noticed, tally, things_to_see, verdicts
 from hotremove.formats.excerpt import Line, excerpt
 from hotremove.formats.pages import template
 from hotremove.formats.picture import Bar, draw
@@ -54,7 +54,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Row:
-    """A scenario over all kernels; `proof` says how often it noticed the missing fix."""
+    """A scenario over all kernels; `proof` says how many of its runs with a fault noticed it."""
 
     name: str
     cells: tuple[Cell | None, ...]
@@ -151,7 +151,7 @@ def render(source: Source) -> str:
         kernels=list(kernel_names(results).values()),
         coverage=coverage.lines(source.record),
         rows=matrix(views),
-        proved=any(result.fix_off for result in results),
+        proved=any(result.fault for result in results),
         first=first_to_see(views),
         views=views,
         costs=figures.table(costs_by_kernel(results)),
@@ -198,7 +198,7 @@ def _cell(views: Sequence[View], row: str, kernel: str) -> Cell | None:
     here = [
         view
         for view in views
-        if (view.result.row, view.result.kernel) == (row, kernel) and not view.result.fix_off
+        if (view.result.row, view.result.kernel) == (row, kernel) and not view.result.fault
     ]
     if not here:
         return None
@@ -207,7 +207,7 @@ def _cell(views: Sequence[View], row: str, kernel: str) -> Cell | None:
 
 
 def _proof(views: Sequence[View], row: str) -> tuple[str, str]:
-    return sensitivity([v.result for v in views if v.result.fix_off and v.result.row == row])
+    return noticed([v.result for v in views if v.result.fault and v.result.row == row])
 
 
 def _gravity(view: View) -> int:

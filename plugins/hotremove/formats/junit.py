@@ -40,7 +40,7 @@ def properties(result: Result) -> list[tuple[str, str]]:
         "pin": result.pin,
         "outcome": result.outcome,
         "verdict": result.verdict,
-        "fix_off": "true" if result.fix_off else "",
+        "fault": result.fault,
         "attempts": ", ".join(result.attempts),
         "evidence": result.evidence,
     }

@@ -64,7 +64,7 @@ def _diagnosis(result: Result) -> Iterator[str]:
 
 
 def _title(result: Result) -> str:
-    return f"{title(result)}, fix off" if result.fix_off else title(result)
+    return f"{title(result)}, with {result.fault}" if result.fault else title(result)
 
 
 def _sum(number: int, kernel: str, results: Sequence[Result]) -> str:

@@ -76,8 +76,8 @@ OPTIONS = (
     Option("EXT4_FS", "pins of file mappings"),
     Option("BLK_DEV_LOOP", "a filesystem for file mappings"),
     Option("MODULES", "the farm's own modules"),
-    Option("KPROBES", "modules that turn the fix off"),
-    Option("LIVEPATCH", "modules that turn the fix off"),
+    Option("KPROBES", "the module that breaks a kernel"),
+    Option("LIVEPATCH", "the module that breaks a kernel"),
 )
 
 CAPABILITIES = (
@@ -110,7 +110,7 @@ CAPABILITIES = (
     Capability("modules of the farm", ("MODULES",)),
     Capability("mdev pins", ("MODULES", "VFIO")),
     Capability("ib_umem pins", ("MODULES", "INFINIBAND_USER_ACCESS")),
-    Capability("turning the fix off", ("MODULES", "KPROBES")),
+    Capability("faults by a module", ("MODULES", "KPROBES")),
     Capability(
         "notifier failures", ("MEMORY_NOTIFIER_ERROR_INJECT",), ("memory_notifier_error_inject",)
     ),

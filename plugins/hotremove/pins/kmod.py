@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The farm's modules in a guest: those that pin, and the one that turns the fix off."""
+"""The farm's modules in a guest."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
 
-from hotremove.errors import Blocked, NotApplicable
-from hotremove.guest.longterm import migrates_pins
+from hotremove.errors import Blocked
 from hotremove.guest.machine import Guest
 
 
@@ -36,19 +35,3 @@ def explain_refusal(log: str, name: str) -> str:
     """
     said = dict.fromkeys(re.findall(rf"\b{name}: (.*)", log))
     return "; ".join(line for line in said if "taint" not in line)
-
-
-def turn_off(guest: Guest, unfix: Path) -> None:
-    """Turn off the migration of long-term pins in the guest (kmods/unfix).
-
-    Raises:
-        NotApplicable: the kernel has nothing that could be turned off: it is not fixed.
-        Blocked: it is fixed, and the module finds no function that it could probe.
-    """
-    try:
-        load_module(guest, unfix)
-    except Blocked as error:
-        if migrates_pins(guest.control):
-            raise
-        told = "the kernel knows no reason `longterm_pin` to migrate: it has no fix to turn off"
-        raise NotApplicable(told) from error

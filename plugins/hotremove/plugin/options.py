@@ -33,7 +33,7 @@ MARKERS = (
     "hotremove: boots guests and hot-removes their memory",
     "scenario(number, title, control=False): a row of docs/scenarios.md, or its control",
     "wide: a row that stable kernels are known to fail: the lineage always has its word",
-    "sensitive: fails when the fix is turned off; --hotremove-prove shows it",
+    "notices(*faults): fails on a kernel with one of these faults; --hotremove-prove shows it",
     "topology(name): a file of guests/topologies (default: what --hotremove-topology says)",
     "dimm(mib): size of the DIMM that the fixture movable_dimm plugs, in MiB",
     "allow_splat(kind, pattern, reason, expires): a kernel report that may come, until a last day",
@@ -146,7 +146,15 @@ OPTIONS: dict[str, dict[str, Any]] = {
     },
     "--hotremove-prove": {
         "action": "store_true",
-        "help": "run sensitive scenarios again with the fix turned off and require them to fail",
+        "help": "run scenarios again on the kernel with each fault that they say they notice, and "
+        "require them to fail by it",
+    },
+    "--hotremove-faults": {
+        "action": "append",
+        "default": [],
+        "metavar": "NAME[,NAME]",
+        "help": "run all scenarios and controls with each of these faults, and only so; `all` for "
+        "all there are; with --hotremove-prove, prove with no others. Repeatable",
     },
     "--hotremove-seed": {
         "type": int,
@@ -267,6 +275,7 @@ def read_options(config: pytest.Config) -> Options:
         lacks=claims.lacks,
         without=check_words(option(config, "without")),
         prove=bool(option(config, "prove")),
+        faults=_faults(config),
         seed=run_seed(config),
         rounds=_rounds(config),
         hosts=_hosts(config),
@@ -305,6 +314,16 @@ def run_seed(config: pytest.Config) -> int:
 def new_seed() -> int:
     """A seed that nobody chose."""
     return int.from_bytes(os.urandom(4), "big")
+
+
+def _faults(config: pytest.Config) -> tuple[str, ...]:
+    given = option(config, "faults")
+    if not given:
+        return ()
+    from hotremove.faults.fault import find_faults
+
+    names = [name.strip() for words in given for name in words.split(",")]
+    return tuple(one.name for one in find_faults(names, "--hotremove-faults"))
 
 
 def _rounds(config: pytest.Config) -> int:

@@ -21,9 +21,7 @@ if TYPE_CHECKING:
     from hotremove.verdict.scenario_id import ScenarioId
 
 # The fixtures that carry what a test is run over: no other plugin or project has these names.
-KERNEL, FIX, PINNER = "_hotremove_kernel", "_hotremove_fix", "_hotremove_pinner"
-FIX_OFF = "fix-off"
-"""What the id of a run with the fix turned off carries."""
+KERNEL, FAULT, PINNER = "_hotremove_kernel", "_hotremove_fault", "_hotremove_pinner"
 
 PROBLEM: pytest.StashKey[HotremoveError] = pytest.StashKey()
 """On the config: what went wrong while collecting, to be told when pytest can end the run."""
@@ -40,10 +38,10 @@ def wants_modules(item: pytest.Item) -> bool:
 
 
 def _needs(item: pytest.Item, word: str) -> bool:
-    """Whether a test needs a capability, as the option calls it; `unfix` is a module too."""
+    """Whether a test needs a capability, as the option calls it; a fault may need a module."""
     fixtures = {*getattr(item, "fixturenames", ()), pins_of(item)}
-    unfix = word == "modules" and not has_fix(item)
-    return unfix or bool(fixtures & fixtures_by_word()[word])
+    faulty = word == "modules" and bool(fault_of(item))
+    return faulty or bool(fixtures & fixtures_by_word()[word])
 
 
 def kernel_of(item: pytest.Item) -> Kernel | None:
@@ -52,9 +50,9 @@ def kernel_of(item: pytest.Item) -> Kernel | None:
     return kernel
 
 
-def has_fix(item: pytest.Item) -> bool:
-    """Whether a test runs on the kernel as it is."""
-    return bool(_parameter(item, FIX, True))
+def fault_of(item: pytest.Item) -> str:
+    """The fault that a test's kernel has, or empty."""
+    return str(_parameter(item, FAULT, ""))
 
 
 def pins_of(item: pytest.Item) -> str:
@@ -72,7 +70,7 @@ def parametrize(metafunc: pytest.Metafunc) -> None:
 
     A kernel that is not to be had, or a marker's wrong argument, is kept for the end of collection.
     """
-    if not {KERNEL, FIX, PINNER} & {*metafunc.fixturenames}:
+    if not {KERNEL, FAULT, PINNER} & {*metafunc.fixturenames}:
         return
     needed = fixtures_needed(metafunc)
     config = metafunc.config
@@ -81,23 +79,43 @@ def parametrize(metafunc: pytest.Metafunc) -> None:
             kernels = () if PROBLEM in config.stash else farm_of(config).kernels
             ids = [kernel_id(kernel, kernels) for kernel in kernels]
             metafunc.parametrize(KERNEL, kernels, ids=ids, indirect=True, scope="session")
-        if FIX in needed:
-            states, ids = _fix_states(metafunc.definition)
-            metafunc.parametrize(FIX, states, ids=ids, indirect=True)
         if PINNER in needed:
             metafunc.parametrize(PINNER, _pin_paths(metafunc.definition), indirect=True)
+        if FAULT in needed:
+            faults = _faults(metafunc.definition)
+            names = [fault or pytest.HIDDEN_PARAM for fault in faults]
+            metafunc.parametrize(FAULT, faults, ids=names, indirect=True)
     except HotremoveError as error:
         config.stash[PROBLEM] = error
         if KERNEL in needed:
             metafunc.parametrize(KERNEL, (), indirect=True, scope="session")
 
 
-def _fix_states(item: pytest.Item) -> tuple[list[bool], list[Any]]:
-    """As the kernel is; to prove a sensitive scenario, once more with the fix turned off."""
-    proving = farm_of(item.config).options.prove and item.get_closest_marker("sensitive")
-    if proving:
-        return [True, False], [pytest.HIDDEN_PARAM, FIX_OFF]
-    return [True], [pytest.HIDDEN_PARAM]
+def _faults(item: pytest.Item) -> tuple[str, ...]:
+    """With which faults a test runs; an empty one is the kernel as it is.
+
+    To prove a scenario, as it is and with each fault that it says it notices.
+    """
+    options = farm_of(item.config).options
+    if not options.prove:
+        return options.faults or ("",)
+    proven = (one for one in noticed_by(item) if not options.faults or one in options.faults)
+    return "", *proven
+
+
+def noticed_by(item: pytest.Item) -> tuple[str, ...]:
+    """The faults that a scenario must notice, the arguments of its `@pytest.mark.notices`.
+
+    Raises:
+        UsageProblem: one is unknown.
+    """
+    markers = list(item.iter_markers("notices"))
+    if not markers:
+        return ()
+    from hotremove.faults.fault import find_faults
+
+    names = [name for marker in markers for name in marker.args]
+    return tuple(one.name for one in find_faults(names, f"{item.nodeid}: mark.notices"))
 
 
 def _pin_paths(item: pytest.Item) -> tuple[str, ...]:
@@ -138,6 +156,7 @@ def check_markers(items: Iterable[pytest.Item], allow_files: Sequence[Path]) -> 
     for item in filter(wants_guest, items):
         item.stash[REPORT_EXPECTATIONS] = read_expectations(item, allow_files)
         item.stash[SCENARIO_ID] = scenario_id_of(item)
+        noticed_by(item)
         _check(item, "topology", (str,))
         _check(item, "dimm", (int,))
 

@@ -14,6 +14,7 @@ from hotremove import progress
 from hotremove.analysis import coverage
 from hotremove.analysis.summary import highlights, recorded, table, tally, widths, wrapped
 from hotremove.errors import GuestDied, HotremoveError
+from hotremove.faults.fault import catalogue
 from hotremove.formats.junit import properties
 from hotremove.formats.outputs import write_beside
 from hotremove.lineage.changes import Lineage
@@ -26,9 +27,10 @@ from hotremove.plugin.fixtures.cost import PIN_COST
 from hotremove.plugin.lending import EVIDENCE, removals_of
 from hotremove.plugin.observations import noted
 from hotremove.plugin.parametrize import (
-    has_fix,
+    fault_of,
     kernel_id,
     kernel_of,
+    noticed_by,
     pins_of,
     scenario_id_of,
     wants_guest,
@@ -45,7 +47,7 @@ from hotremove.verdict.expectation import (
     against_lineage,
     against_log,
     expected_to_fail,
-    with_fix_off,
+    with_fault,
 )
 from hotremove.verdict.judge import judge
 from hotremove.verdict.splats import KernelSplat
@@ -146,16 +148,25 @@ def _well(item: pytest.Item) -> Finding:
 
 
 def _against_expectations(item: pytest.Item, found: Finding) -> Finding:
+    demanded = farm_of(item.config).options.expect == "lineage"
+    fault = fault_of(item)
+    if not fault:
+        return _against_lineage(item, found, demanded=demanded)
+    must = fault in noticed_by(item)
+    seen = with_fault(found, scenario_id_of(item), catalogue()[fault], must=must)
+    if found.verdict is not Verdict.FAIL or seen.verdict is not Verdict.FAIL:
+        return seen
+    # What the kernel is known to fail by, with or without the fault, hides it.
+    known = _against_lineage(item, found, demanded=False)
+    return known if known.verdict is Verdict.KNOWN_BUG else seen
+
+
+def _against_lineage(item: pytest.Item, found: Finding, *, demanded: bool) -> Finding:
     options = farm_of(item.config).options
-    scenario = scenario_id_of(item)
-    if not has_fix(item):
-        return with_fix_off(found, scenario)
-    demanded = options.expect == "lineage"
-    if demanded or item.get_closest_marker("wide"):
-        version = _kernel(item).point_release
-        lineage = Lineage(version, options.has, options.lacks)
-        return against_lineage(found, scenario, lineage, demanded=demanded)
-    return found
+    if options.expect != "lineage" and not item.get_closest_marker("wide"):
+        return found
+    lineage = Lineage(_kernel(item).point_release, options.has, options.lacks)
+    return against_lineage(found, scenario_id_of(item), lineage, demanded=demanded)
 
 
 def shows_missing_fix(error: BaseException | None) -> bool:
@@ -212,7 +223,7 @@ def _result(item: pytest.Item, found: Finding, error: BaseException | None) -> R
         duration_s=0.0,
         evidence=_evidence(item),
         message=found.message,
-        fix_off=not has_fix(item),
+        fault=fault_of(item),
         costs=item.stash[PIN_COST].fresh if PIN_COST in item.stash else (),
     )
 
@@ -250,9 +261,9 @@ def select(config: pytest.Config, items: Iterable[pytest.Item]) -> None:
 
 
 def leave_out(config: pytest.Config, items: Iterable[pytest.Item]) -> None:
-    """Note which scenarios were collected and not selected; runs with the fix off do not count."""
+    """Note which scenarios were collected and not selected; runs with a fault do not count."""
     scenarios = (one for one in items if wants_guest(one) and one.get_closest_marker("hotremove"))
-    plain = (one for one in scenarios if has_fix(one))
+    plain = (one for one in scenarios if not fault_of(one))
     config.stash[RESULTS].leave_out(_kernel(one).spec for one in plain)
 
 

@@ -6,18 +6,21 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from hotremove import shapes
 from hotremove.errors import DataProblem
+from hotremove.faults.fault import NO_MIGRATION
 from hotremove.pincost.model import Cost
 from hotremove.verdict.verdict import Verdict
 
-SCHEMA = 2
+SCHEMA = 3
 # Schema 1 had one word, `skip`, for whatever was not looked at, and left out what was not selected.
-_READABLE = (1, SCHEMA)
+# Up to schema 2 there was one fault, and `fix_off` for it.
+_READABLE = (1, 2, SCHEMA)
+_ONE_FAULT = 2
 FILE = "results.json"
 
 
@@ -37,7 +40,8 @@ class Result:
         duration_s: seconds on the host, with setup and teardown.
         evidence: directory of the test's evidence, relative to the record; or empty.
         message: why, in a line or a few.
-        fix_off: the run had the fix turned off, and passes by failing (`--hotremove-prove`).
+        fault: the fault that the kernel had, which the test passes by noticing
+            (`--hotremove-prove`); or empty.
         attempts: verdicts of earlier tries of the same test in the same run.
         costs: what it measured.
     """
@@ -53,7 +57,7 @@ class Result:
     duration_s: float
     evidence: str
     message: str = ""
-    fix_off: bool = False
+    fault: str = ""
     attempts: tuple[str, ...] = ()
     costs: tuple[Cost, ...] = ()
 
@@ -92,6 +96,42 @@ class Record:
     started: str = ""
     environment: Mapping[str, str] = field(default_factory=dict)
     left_out: Mapping[str, int] = field(default_factory=dict)
+
+
+def renamed_test(test: str, pin: str) -> str:
+    """Today's id of a test with the one fault that there was up to schema 2.
+
+    Example:
+        >>> renamed_test("t.py::test_x[6.1.192-fix-off-rdma-part]", "rdma")
+        't.py::test_x[6.1.192-rdma-no-migration-part]'
+    """
+    old, new = "-fix-off", f"-{NO_MIGRATION}"
+    return test.replace(f"{old}-{pin}", f"-{pin}{new}") if pin else test.replace(old, new)
+
+
+@dataclass(frozen=True)
+class _OldResult(Result):
+    """A result of schema 1 or 2."""
+
+    fix_off: bool = False
+
+    def renamed(self) -> Result:
+        """The same in today's words, its test's id too."""
+        facts = {one.name: getattr(self, one.name) for one in fields(Result)}
+        if self.fix_off:
+            facts |= {"fault": NO_MIGRATION, "test": renamed_test(self.test, self.pin)}
+        return Result(**facts)
+
+
+@dataclass(frozen=True)
+class _OldRecord(Record):
+    """A record of schema 1 or 2."""
+
+    results: tuple[_OldResult, ...]
+
+    def renamed(self) -> Record:
+        results = tuple(one.renamed() for one in self.results)
+        return Record(results, self.started, self.environment, self.left_out)
 
 
 def write_record(directory: Path, record: Record) -> Path:
@@ -144,10 +184,12 @@ def parse_record(data: bytes) -> Record:
         document = shapes.from_json(data, dict[str, Any])
         schema = document.get("schema")
         if schema in _READABLE:
+            if schema <= _ONE_FAULT:
+                return shapes.convert(document, _OldRecord).renamed()
             return shapes.convert(document, Record)
     except ValueError as error:
         raise DataProblem(f"not a record of a run: {error}") from error
     if schema is None:
         raise DataProblem("not a record of a run: `schema` is missing")
-    known = " and ".join(map(str, _READABLE))
+    known = ", ".join(map(str, _READABLE))
     raise DataProblem(f"schema {schema!r:.20}, but this version reads {known}")

@@ -40,7 +40,8 @@ class Options:
         has: changes of the lineage that the kernels have, whatever their version says.
         lacks: likewise, that they lack.
         without: capabilities that somebody asked to do without.
-        prove: run sensitive scenarios again with the fix turned off.
+        prove: run scenarios again with each fault that they say they notice.
+        faults: run with these faults; to prove, with no others.
         seed: what decides in scenarios with chance.
         rounds: how often a scenario tries what depends on chance.
         hosts: machines that guests run on; none means this one.
@@ -64,6 +65,7 @@ class Options:
     lacks: frozenset[str] = frozenset()
     without: tuple[str, ...] = ()
     prove: bool = False
+    faults: tuple[str, ...] = ()
     seed: int = 0
     rounds: int = 1
     hosts: tuple[Host, ...] = ()

@@ -5,9 +5,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from hotremove.faults.fault import Fault
 from hotremove.lineage.changes import Change, Lineage
 from hotremove.verdict.scenario_id import ScenarioId
 from hotremove.verdict.verdict import NOT_ALLOWED, Verdict
+
+NOTICED = "noticed: "
+"""Begins the message of a run that noticed its fault; what it noticed follows."""
+WRONGLY = "fails, and not by what is wrong with "
+"""Begins the message of one that failed by something else."""
 
 
 @dataclass(frozen=True)
@@ -75,13 +81,27 @@ def against_lineage(
     return found
 
 
-def with_fix_off(found: Finding, scenario: ScenarioId) -> Finding:
-    """With the fix turned off, a sensitive scenario has to fail by what it looks at."""
+def with_fault(found: Finding, scenario: ScenarioId, fault: Fault, *, must: bool) -> Finding:
+    """What a run with a fault shows: one that must notice has to fail by what the fault spoils.
+
+    A scenario that need not notice may pass, and a control has to, unless it says that it notices.
+    What was lost, blocked, or is not to be had says nothing, and stays what it is.
+    """
     if found.verdict is Verdict.PASS:
-        return Finding(Verdict.FAIL, f"insensitive: {scenario} passes with the fix turned off")
-    if found.verdict is Verdict.FAIL and found.pins_stayed:
-        return Finding(Verdict.PASS, f"noticed: {found.message}")
-    return found
+        told = f"{scenario} does not notice {fault}"
+        return Finding(Verdict.FAIL if must else Verdict.PASS, told)
+    if found.verdict is not Verdict.FAIL:
+        return found
+    if not shows(found, fault):
+        return replace(found, message=f"{WRONGLY}{fault}: {found.message}")
+    if scenario.control and not must:
+        return replace(found, message=f"a control notices {fault}: {found.message}")
+    return Finding(Verdict.PASS, f"{NOTICED}{found.message}")
+
+
+def shows(found: Finding, fault: Fault) -> bool:
+    """Whether a failure is one that the fault makes, by what it names."""
+    return (fault.pins_stay and found.pins_stayed) or fault.shows_in(found.message)
 
 
 def _against_bug(found: Finding, bug: Change, about: str) -> Finding:
