@@ -170,7 +170,7 @@ def test_a_bundle_is_as_good_as_the_run_until_a_byte_flips(runs: Runs, tmp_path:
 @pytest.mark.parametrize("damage", ["truncated", "newer"])
 def test_a_damaged_or_newer_record_is_refused(runs: Runs, tmp_path: Path, damage: str) -> None:
     text = (runs.folder / "bookworm" / "results.json").read_text()
-    newer = text.replace('"schema": 2', '"schema": 3')
+    newer = text.replace('"schema": 3', '"schema": 4')
     (tmp_path / "results.json").write_text(newer if damage == "newer" else text[:-20])
     for words in (("report", tmp_path), ("compare", tmp_path, "bookworm"), ("bundle", tmp_path)):
         told = runs.hotremove(*words, code=2)
