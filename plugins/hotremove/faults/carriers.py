@@ -12,15 +12,13 @@ from hotremove.guest.longterm import migrates_pins
 from hotremove.guest.machine import Guest
 from hotremove.pins.kmod import load_module
 
-MODULE = "unfix"
+MODULE = "fault"
 """The module that breaks a kernel which is whole."""
 # Of a kernel that was built with tests/faults/: what it can do, and what it does.
 _OFFERED = "/sys/module/kernel/parameters/faults"
 _IN_FORCE = "/sys/module/kernel/parameters/fault"
 # How the module says that it finds nothing to probe.
 _NO_WAY = "nothing to probe"
-# What the module calls the faults that it knows.
-_WAYS = {NO_MIGRATION: "all", "no-longterm": "longterm", "off-lru": "offlru"}
 
 
 def put_in_force(guest: Guest, fault: str, module: Callable[[], Path]) -> None:

@@ -32,6 +32,7 @@ class Fault:
         kind: one of KINDS.
         sentence: what such a kernel does.
         signs: names of the signs by which it has to show, the likeliest first; one is enough.
+        rare: whether it shows by chance, so that it takes more tries.
         patterns: what the message of a failure has to hold, a regular expression each.
     """
 
@@ -39,6 +40,7 @@ class Fault:
     kind: str
     sentence: str
     signs: tuple[str, ...]
+    rare: bool = False
     patterns: tuple[str, ...] = field(default=(), compare=False)
 
     def __str__(self) -> str:
@@ -67,6 +69,7 @@ class _Entry:
     kind: str
     sentence: str
     signs: tuple[str, ...]
+    rare: bool = False
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
@@ -81,7 +84,7 @@ class _Entry:
         if unknown:
             raise UsageProblem(f"fault {self.name!r}: unknown sign {unknown}")
         patterns = tuple(pattern for sign in self.signs for pattern in signs[sign])
-        return Fault(self.name, self.kind, self.sentence, self.signs, patterns)
+        return Fault(self.name, self.kind, self.sentence, self.signs, self.rare, patterns)
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,8 @@ MARKERS = (
     "hotremove: boots guests and hot-removes their memory",
     "scenario(number, title, control=False): a row of docs/scenarios.md, or its control",
     "wide: a row that stable kernels are known to fail: the lineage always has its word",
-    "notices(*faults): fails on a kernel with one of these faults; --hotremove-prove shows it",
+    "notices(*faults, WORD=faults): fails on a kernel with one of these faults, those of a WORD in "
+    "variants with it in their id; --hotremove-prove shows it",
     "topology(name): a file of guests/topologies (default: what --hotremove-topology says)",
     "dimm(mib): size of the DIMM that the fixture movable_dimm plugs, in MiB",
     "allow_splat(kind, pattern, reason, expires): a kernel report that may come, until a last day",

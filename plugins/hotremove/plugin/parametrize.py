@@ -94,28 +94,54 @@ def parametrize(metafunc: pytest.Metafunc) -> None:
 def _faults(item: pytest.Item) -> tuple[str, ...]:
     """With which faults a test runs; an empty one is the kernel as it is.
 
-    To prove a scenario, as it is and with each fault that it says it notices.
+    To prove a scenario, as it is and with each fault that it says it notices, in one variant at
+    least: `proves_something` tells which.
     """
     options = farm_of(item.config).options
     if not options.prove:
         return options.faults or ("",)
-    proven = (one for one in noticed_by(item) if not options.faults or one in options.faults)
+    named = (name for names in _notices(item).values() for name in names)
+    proven = (one for one in dict.fromkeys(named) if not options.faults or one in options.faults)
     return "", *proven
 
 
+def proves_something(item: pytest.Item) -> bool:
+    """Whether a test, if it is to prove a scenario, does so with a fault that its variant names."""
+    fault = fault_of(item)
+    return not fault or not farm_of(item.config).options.prove or fault in noticed_by(item)
+
+
 def noticed_by(item: pytest.Item) -> tuple[str, ...]:
-    """The faults that a scenario must notice, the arguments of its `@pytest.mark.notices`.
+    """The faults that a test must notice: those that `@pytest.mark.notices` names for it.
 
     Raises:
         UsageProblem: one is unknown.
     """
-    markers = list(item.iter_markers("notices"))
-    if not markers:
-        return ()
+    callspec = getattr(item, "callspec", None)
+    words = {"", *(callspec.id.split("-") if callspec else ())}
+    named = (names for word, names in _notices(item).items() if word in words)
+    return tuple(dict.fromkeys(name for names in named for name in names))
+
+
+def _notices(item: pytest.Item) -> dict[str, tuple[str, ...]]:
+    """The faults that a scenario notices by the word of a test's id; without one, in each variant.
+
+    Raises:
+        UsageProblem: one is unknown.
+    """
+    marker = item.get_closest_marker("notices")
+    if marker is None:
+        return {}
     from hotremove.faults.fault import find_faults
 
-    names = [name for marker in markers for name in marker.args]
-    return tuple(one.name for one in find_faults(names, f"{item.nodeid}: mark.notices"))
+    def known(names: Iterable[str]) -> tuple[str, ...]:
+        return tuple(one.name for one in find_faults(names, f"{item.nodeid}: mark.notices"))
+
+    of_variants = {
+        word: known([names] if isinstance(names, str) else names)
+        for word, names in marker.kwargs.items()
+    }
+    return {"": known(marker.args), **of_variants}
 
 
 def _pin_paths(item: pytest.Item) -> tuple[str, ...]:
