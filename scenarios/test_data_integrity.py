@@ -34,7 +34,7 @@ def hold(movable_dimm, vmsplice):
     return page
 
 
-@pytest.mark.notices("no-migration")
+@pytest.mark.notices("no-migration", "bytes-lost")
 @pytest.mark.scenario(33, "data moved by a device before, during and after")
 def test_data_stays_whole(movable_dimm, pinner, traffic, hold):
     data = traffic(pinner, movable_dimm.map(4 * MIB))

@@ -9,7 +9,7 @@ from hotremove.scenario import GIB, MIB, PINNED, REMOVED, errno_name
 
 
 @pytest.mark.hotremove
-@pytest.mark.notices("no-migration")
+@pytest.mark.notices("no-migration", whole=("thp", "large-folio-release"), part="tail-pages")
 @pytest.mark.scenario(14, "transparent huge pages, all of them or a part")
 @pytest.mark.pins("rdma", "vfio")
 @pytest.mark.parametrize("part", [{}, {"offset": MIB, "size": 61 * MIB}], ids=["whole", "part"])
@@ -21,7 +21,7 @@ def test_transparent_huge_pages_leave(movable_dimm, pinner, part):
 
 
 @pytest.mark.hotremove
-@pytest.mark.notices("no-migration")
+@pytest.mark.notices("no-migration", shmem="shmem")
 @pytest.mark.scenario(15, "shared memory")
 @pytest.mark.pins("rdma", "vfio", "uring")
 @pytest.mark.parametrize("kind", ["shmem", "memfd"])
@@ -31,7 +31,7 @@ def test_shared_memory_leaves(movable_dimm, pinner, kind):
     pin.expect_migrated_from(movable_dimm.frames)
 
 
-@pytest.mark.notices("no-migration")
+@pytest.mark.notices("no-migration", "hugetlb", "hugetlb-pool")
 @pytest.mark.wide
 @pytest.mark.scenario(11, "hugetlb, with a free pool on node 0")
 @pytest.mark.pins("rdma", "vfio")
@@ -43,7 +43,7 @@ def test_hugetlb_pages_leave_for_a_free_pool(movable_dimm, pinner, huge_pages):
     pin.expect_outside(movable_dimm.frames)
 
 
-@pytest.mark.notices("no-migration")
+@pytest.mark.notices("no-migration", "hugetlb")
 @pytest.mark.wide
 @pytest.mark.scenario(12, "hugetlb, without a pool elsewhere: removed or -ENOMEM")
 @pytest.mark.pins("rdma", "vfio")

@@ -8,7 +8,7 @@ from hotremove.scenario import MIB, REFUSED, REMOVED
 pytestmark = pytest.mark.hotremove
 
 
-@pytest.mark.notices("no-migration")
+@pytest.mark.notices("no-migration", "caller-udmabuf")
 @pytest.mark.scenario(28, "udmabuf of a memfd held")
 def test_dimm_leaves_under_a_udmabuf(movable_dimm, udmabuf):
     pages = udmabuf.pin(movable_dimm.map(32 * MIB, kind="memfd"))
@@ -22,6 +22,7 @@ def test_dimm_leaves_beside_a_udmabuf_elsewhere(movable_dimm, udmabuf, map_on_no
     movable_dimm.eject().expect(REMOVED)
 
 
+@pytest.mark.notices("isolated-after-notifier", "no-log-line")
 @pytest.mark.scenario(30, "a notifier objects, pin held")
 def test_dimm_stays_when_a_notifier_objects(movable_dimm, rdma, notifier_veto):
     rdma.pin(movable_dimm.map(32 * MIB))
@@ -31,6 +32,7 @@ def test_dimm_stays_when_a_notifier_objects(movable_dimm, rdma, notifier_veto):
     removal.expect_reason("notifier failure")
 
 
+@pytest.mark.notices("isolated-after-notifier", "no-log-line")
 @pytest.mark.scenario(30, "a notifier objects and gives in, nothing pinned", control=True)
 def test_dimm_leaves_once_the_notifier_agrees(movable_dimm, notifier_veto):
     movable_dimm.map(32 * MIB)

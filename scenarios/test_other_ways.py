@@ -8,7 +8,7 @@ from hotremove.scenario import MIB, REMOVED
 pytestmark = pytest.mark.hotremove
 
 
-@pytest.mark.notices("no-migration")
+@pytest.mark.notices("no-migration", "caller-uring")
 @pytest.mark.scenario(3, "io_uring registered buffers held")
 def test_dimm_leaves_under_registered_buffers(movable_dimm, uring):
     buffers = uring.pin(movable_dimm.map(64 * MIB))
@@ -16,7 +16,11 @@ def test_dimm_leaves_under_registered_buffers(movable_dimm, uring):
     buffers.expect_migrated_from(movable_dimm.frames)
 
 
-@pytest.mark.notices("no-migration")
+@pytest.mark.notices(
+    "no-migration",
+    pin_hold=("entry-fast", "first-batch", "last-page", "large-calls"),
+    mdev="single-page",
+)
 @pytest.mark.scenario(34, "pinned by a module of the kernel")
 @pytest.mark.pins("pin_hold", "ib_umem", "mdev")
 def test_dimm_leaves_under_a_modules_pin(movable_dimm, pinner):
@@ -25,7 +29,13 @@ def test_dimm_leaves_under_a_modules_pin(movable_dimm, pinner):
     pin.expect_migrated_from(movable_dimm.frames)
 
 
-@pytest.mark.notices("no-migration")
+@pytest.mark.notices(
+    "no-migration",
+    locked="entry-pages",
+    remote="entry-remote",
+    unlocked="entry-unlocked",
+    memfd="entry-memfd",
+)
 @pytest.mark.scenario(34, "pinned by other entries than pin_user_pages_fast")
 @pytest.mark.parametrize("entry", ["locked", "remote", "unlocked", "memfd"])
 def test_dimm_leaves_by_whatever_entry_it_is_pinned(movable_dimm, pin_hold, entry):
@@ -34,7 +44,7 @@ def test_dimm_leaves_by_whatever_entry_it_is_pinned(movable_dimm, pin_hold, entr
     pin.expect_migrated_from(movable_dimm.frames)
 
 
-@pytest.mark.notices("no-migration")
+@pytest.mark.notices("no-migration", rdma="offline-lies")
 @pytest.mark.scenario(35, "sysfs offline instead of eject")
 @pytest.mark.pins("rdma", "vfio")
 def test_blocks_go_offline_under_a_pin(movable_dimm, pinner):

@@ -12,7 +12,7 @@ from hotremove.scenario import MIB, REMOVED
 pytestmark = pytest.mark.hotremove
 
 
-@pytest.mark.notices("no-migration")
+@pytest.mark.notices("no-migration", "caller-umem", "fast-path")
 @pytest.mark.scenario(1, "rxe memory region held")
 def test_dimm_leaves_under_an_rdma_memory_region(movable_dimm, rdma):
     region = rdma.pin(movable_dimm.map(128 * MIB))
@@ -26,7 +26,7 @@ def test_dimm_leaves_under_memory_that_nobody_pins(movable_dimm):
     movable_dimm.eject().expect(REMOVED)
 
 
-@pytest.mark.notices("no-migration")
+@pytest.mark.notices("no-migration", "caller-vfio")
 @pytest.mark.scenario(2, "vfio DMA mapping held")
 def test_dimm_leaves_under_a_vfio_mapping(movable_dimm, vfio):
     mapping = vfio.pin(movable_dimm.map(128 * MIB))
@@ -41,7 +41,7 @@ def test_dimm_leaves_beside_a_vfio_mapping_elsewhere(movable_dimm, vfio, map_on_
     mapping.expect_unmoved()
 
 
-@pytest.mark.notices("no-migration")
+@pytest.mark.notices("no-longterm", "unfaulted")
 @pytest.mark.scenario(4, "memory never faulted before the pin")
 @pytest.mark.pins("rdma", "vfio")
 def test_dimm_leaves_under_memory_first_touched_by_the_pin(movable_dimm, pinner):
@@ -51,7 +51,7 @@ def test_dimm_leaves_under_memory_first_touched_by_the_pin(movable_dimm, pinner)
     pin.expect_unmoved()
 
 
-@pytest.mark.notices("no-migration")
+@pytest.mark.notices("no-migration", "present-pages", "block-left", "eject-early")
 @pytest.mark.scenario(8, "the whole DIMM leaves its node")
 def test_nothing_of_the_dimm_stays_on_its_node(movable_dimm, rdma):
     rdma.pin(movable_dimm.map(128 * MIB))

@@ -8,7 +8,7 @@ from hotremove.scenario import MIB, REMOVED, errno_name
 pytestmark = pytest.mark.hotremove
 
 
-@pytest.mark.notices("no-migration")
+@pytest.mark.notices("no-migration", "off-lru", "shared-pages")
 @pytest.mark.scenario(22, "two pin the same memory at once")
 def test_two_pin_the_same_memory_at_once(movable_dimm, rdma, rounds, record):
     shared = movable_dimm.share(8 * MIB, holders=2)
@@ -62,7 +62,9 @@ def test_pin_of_isolated_normal_memory(normal_dimm, rdma, vmsplice, kernel, reco
     assert offline.ends(10), "the offline goes on with nothing pinned"
 
 
-@pytest.mark.notices("no-migration")
+@pytest.mark.notices(
+    "no-migration", "kept-pin", "isolated-count", rdma="pinned-vm", vfio="locked-vm"
+)
 @pytest.mark.scenario(27, "many cycles of pin, offline, online, unpin")
 @pytest.mark.pins("rdma", "vfio")
 def test_cycles_leak_nothing(movable_dimm, pinner, leak_check, rounds):

@@ -28,6 +28,7 @@ def test_vmsplice_holds_up_the_removal(movable_dimm, vmsplice):
     movable_dimm.eject(deadline=10).expect(STUCK)
 
 
+@pytest.mark.notices(vmsplice="isolated-after-signal")
 @pytest.mark.scenario(7, "SIGTERM during a stuck offline")
 @pytest.mark.pins("vmsplice", "rdma")
 def test_signal_ends_a_stuck_offline_without_harm(movable_dimm, pinner):

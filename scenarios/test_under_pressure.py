@@ -12,7 +12,7 @@ pytestmark = pytest.mark.hotremove
 CPUS = range(2)
 
 
-@pytest.mark.notices("no-migration")
+@pytest.mark.notices("no-migration", "mlocked")
 @pytest.mark.scenario(21, "locked on fault on one CPU, pinned on another")
 def test_memory_locked_on_fault_can_be_pinned(movable_dimm, rdma):
     for here, there in product(CPUS, CPUS):
@@ -32,7 +32,7 @@ def test_memory_that_is_not_locked_can_be_pinned(movable_dimm, rdma):
     movable_dimm.eject().expect(REMOVED)
 
 
-@pytest.mark.notices("no-migration")
+@pytest.mark.notices("no-migration", "failed-call", "wait-under-pressure")
 @pytest.mark.scenario(25, "no memory outside ZONE_MOVABLE")
 @pytest.mark.allow_splat("oom", reason="more memory is wanted than there is", expires="2099-12-31")
 def test_a_pin_without_room_elsewhere_is_refused(memory_pressure, movable_dimm, rdma, record):

@@ -38,12 +38,9 @@ def put_in_force(guest: Guest, fault: str, module: Callable[[], Path]) -> None:
     if fault in offered_by_kernel(guest):
         guest.control.write(_IN_FORCE, fault)
         return
-    way = _WAYS.get(fault)
-    if not way:
-        raise NotApplicable(no_carrier(fault, "the module does not know it"))
     file = module()
     try:
-        load_module(guest, file, f"what={way}")
+        load_module(guest, file, f"name={fault}")
     except Blocked as error:
         lacks_way = _NO_WAY in str(error)
         if not lacks_way or (fault == NO_MIGRATION and migrates_pins(guest.control)):

@@ -149,6 +149,16 @@ class Buffer:
         """As `mismatches`, of what the device that holds the last pin reads."""
         return int(self.holder.ask(_about("dma-verify", seed, offset, size))["mismatches"])
 
+    def expect_device_reads(self, seed: int) -> None:
+        """Require that the device that holds the last pin reads the pattern `seed`.
+
+        Raises:
+            AssertionError: with how many bytes are other.
+        """
+        __tracebackhide__ = True
+        wrong = self.device_mismatches(seed)
+        assert not wrong, f"{wrong} bytes of {self} are not as written, by what the device reads"
+
     def pinned_runs(self) -> tuple[PinnedRun, ...]:
         """Where the pages of the last pin lie; the module pin_hold tells, not the page table.
 
@@ -267,6 +277,16 @@ class Child:
     def mismatches(self, seed: int) -> int:
         """Bytes that differ from the pattern `seed`."""
         return int(self._parent.holder.ask(f"child verify {seed}")["mismatches"])
+
+    def expect_reads(self, seed: int) -> None:
+        """Require that it reads the pattern `seed`.
+
+        Raises:
+            AssertionError: with how many bytes are other.
+        """
+        __tracebackhide__ = True
+        wrong = self.mismatches(seed)
+        assert not wrong, f"{wrong} bytes are not as written, by what the child, {self.pid}, reads"
 
     def require_shared(self) -> None:
         """Make sure that it shares all pages with the holder, copy-on-write.

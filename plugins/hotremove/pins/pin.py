@@ -127,6 +127,27 @@ class Pin:
             told = f"{inside.pages} pages of {self.holder} lie in ZONE_MOVABLE: {inside}"
             raise PinnedInMovable(told)
 
+    def expect_made_of(self, mapped: PfnRuns) -> None:
+        """Require that what it pinned are the pages that are `mapped`.
+
+        Raises:
+            AssertionError: with both.
+        """
+        __tracebackhide__ = True
+        assert mapped == self.frames, (
+            f"the pages of pid {self.pid}, {mapped}, are not those that are pinned, {self.frames}"
+        )
+
+    def expect_unseen_in(self, mapped: PfnRuns) -> None:
+        """Require that none of its pages is `mapped` by another process, a child.
+
+        Raises:
+            AssertionError: with how many are.
+        """
+        __tracebackhide__ = True
+        seen = (mapped & self.frames).pages
+        assert not seen, f"the child has {seen} of the pinned pages of {self.holder}"
+
     def expect_migrated_from(self, movable: PfnRuns) -> None:
         """Require what a fixed kernel does with pages that lay in `movable` before the pin.
 

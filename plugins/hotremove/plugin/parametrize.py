@@ -33,15 +33,14 @@ def wants_guest(item: pytest.Item) -> bool:
 
 
 def wants_modules(item: pytest.Item) -> bool:
-    """Whether a test runs on a kernel under test and loads a module of the farm there."""
-    return wants_guest(item) and _needs(item, "modules")
+    """Whether a test runs on a kernel under test and may load a module of the farm there."""
+    return wants_guest(item) and (bool(fault_of(item)) or _needs(item, "modules"))
 
 
 def _needs(item: pytest.Item, word: str) -> bool:
-    """Whether a test needs a capability, as the option calls it; a fault may need a module."""
+    """Whether a test needs a capability, as the option calls it."""
     fixtures = {*getattr(item, "fixturenames", ()), pins_of(item)}
-    faulty = word == "modules" and bool(fault_of(item))
-    return faulty or bool(fixtures & fixtures_by_word()[word])
+    return bool(fixtures & fixtures_by_word()[word])
 
 
 def kernel_of(item: pytest.Item) -> Kernel | None:
@@ -118,7 +117,9 @@ def noticed_by(item: pytest.Item) -> tuple[str, ...]:
         UsageProblem: one is unknown.
     """
     callspec = getattr(item, "callspec", None)
-    words = {"", *(callspec.id.split("-") if callspec else ())}
+    # A fault's own name may have the words of a variant in it.
+    variant = callspec.id.replace(f"-{fault_of(item)}", "", 1) if callspec else ""
+    words = {"", *variant.split("-")}
     named = (names for word, names in _notices(item).items() if word in words)
     return tuple(dict.fromkeys(name for names in named for name in names))
 

@@ -10,7 +10,7 @@ from hotremove.bootimage.initramfs import BootImage, build_image
 from hotremove.bootimage.kmods import Kmods, build_kmods
 from hotremove.bootimage.toolchain import find_obstacle
 from hotremove.cache import Cache, make_writable
-from hotremove.errors import Blocked, HostProblem
+from hotremove.errors import Blocked, HostProblem, NotLookedAt
 from hotremove.guest.machine import Guest
 from hotremove.guest.plan import GuestPlan, find_emulator
 from hotremove.guest.source import GuestSource
@@ -34,6 +34,8 @@ class Farm:
     """Kernels are resolved, images built and libvirt opened when first asked for.
 
     Attributes:
+        measured: what pins cost, by what was asked for.
+        missing_faults: why a kernel does not take a fault, by both.
         chosen_accelerator: what guests run under, once somebody has asked for it.
     """
 
@@ -54,6 +56,7 @@ class Farm:
         self.portions = 0 if options.hosts else portions
         self.cache = Cache.default()
         self.measured: dict[str, tuple[Cost, ...]] = {}
+        self.missing_faults: dict[tuple[Kernel, str], NotLookedAt] = {}
         self._images: dict[Kernel, BootImage] = {}
         self._obstacles: dict[Kernel, str | None] = {}
         self._failures = failures or Failures()

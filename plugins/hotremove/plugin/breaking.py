@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Gives a guest's kernel the fault that a test wants; what cannot be had is tried once in a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hotremove.errors import NotApplicable, Waived
+
+if TYPE_CHECKING:
+    from hotremove.guest.machine import Guest
+    from hotremove.kernels.kernel import Kernel
+    from hotremove.session.farm import Farm
+
+
+def require_fault(farm: Farm, kernel: Kernel, fault: str) -> None:
+    """Spare a guest whose kernel is known not to take the fault.
+
+    Raises:
+        NotApplicable, Waived: it is.
+    """
+    if why := farm.missing_faults.get((kernel, fault)):
+        raise type(why)(str(why))
+
+
+def break_kernel(farm: Farm, guest: Guest, fault: str) -> None:
+    """Put a fault in force; without a name, none.
+
+    Raises:
+        NotApplicable: nothing puts it in force on this kernel.
+        Waived: the module could, perhaps, and somebody asked to do without modules.
+        CapabilityAbsent, Blocked: there is no module for the kernel.
+    """
+    if not fault:
+        return
+    from hotremove.faults.carriers import MODULE, put_in_force
+
+    kernel = guest.plan.image.kernel
+
+    def module() -> Path:
+        if "modules" in farm.options.without:
+            raise Waived("--hotremove-without modules")
+        return farm.kmods(kernel).find(MODULE)
+
+    try:
+        put_in_force(guest, fault, module)
+    except (NotApplicable, Waived) as why:
+        farm.missing_faults[kernel, fault] = why
+        raise
