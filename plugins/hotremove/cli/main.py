@@ -12,6 +12,7 @@ import hotremove.cli.bisect
 import hotremove.cli.compare
 import hotremove.cli.dmesg
 import hotremove.cli.farm
+import hotremove.cli.faults
 import hotremove.cli.guests
 import hotremove.cli.history
 import hotremove.cli.kernels
@@ -33,6 +34,7 @@ COMMANDS = (
     hotremove.cli.report,
     hotremove.cli.compare,
     hotremove.cli.history,
+    hotremove.cli.faults,
     hotremove.cli.qualify,
 )
 

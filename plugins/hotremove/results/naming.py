@@ -46,9 +46,12 @@ def nameless(result: Result) -> str:
 
 
 def variant(result: Result) -> str:
-    """What a scenario was run over beside the kernel: `memfd`, `rdma`; or nothing."""
+    """What a scenario was run over beside the kernel and a fault: `memfd`, `rdma`; or nothing."""
     found = re.search(r"\[(.+)\]$", nameless(result))
-    return found[1] if found else result.pin
+    if not found:
+        return result.pin
+    words = f"-{found[1]}"
+    return (words.replace(f"-{result.fault}", "", 1) if result.fault else words)[1:]
 
 
 def title(result: Result) -> str:

@@ -12,8 +12,12 @@ from hotremove.verdict.verdict import NOT_ALLOWED, Verdict
 
 NOTICED = "noticed: "
 """Begins the message of a run that noticed its fault; what it noticed follows."""
+MISSED = " does not notice "
+"""Ends the message of one that passes, before the fault's name."""
 WRONGLY = "fails, and not by what is wrong with "
 """Begins the message of one that failed by something else."""
+UNASKED = "a control notices "
+"""Begins the message of a control that failed by its fault, though it does not say so."""
 
 
 @dataclass(frozen=True)
@@ -88,14 +92,14 @@ def with_fault(found: Finding, scenario: ScenarioId, fault: Fault, *, must: bool
     What was lost, blocked, or is not to be had says nothing, and stays what it is.
     """
     if found.verdict is Verdict.PASS:
-        told = f"{scenario} does not notice {fault}"
+        told = f"{scenario}{MISSED}{fault}"
         return Finding(Verdict.FAIL if must else Verdict.PASS, told)
     if found.verdict is not Verdict.FAIL:
         return found
     if not shows(found, fault):
         return replace(found, message=f"{WRONGLY}{fault}: {found.message}")
     if scenario.control and not must:
-        return replace(found, message=f"a control notices {fault}: {found.message}")
+        return replace(found, message=f"{UNASKED}{fault}: {found.message}")
     return Finding(Verdict.PASS, f"{NOTICED}{found.message}")
 
 
