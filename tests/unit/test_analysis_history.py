@@ -3,17 +3,21 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 from lxml import html
 from report_samples import EVIL, make_costs, make_record, make_result, old
 
-from hotremove.analysis.history import History
+from hotremove.analysis.history import History, _key
 from hotremove.analysis.runs import since_last, trends, wavering
+from hotremove.cache import digest
 from hotremove.cli.main import main
 from hotremove.errors import DataProblem
 from hotremove.formats import history_page
@@ -114,6 +118,40 @@ def test_a_newer_schema_is_refused(place: str):
         connection.execute("update hotremove set schema = 3")
     with pytest.raises(DataProblem, match="schema 3, but this version reads 2"):
         History(place)
+
+
+def test_a_history_of_when_there_was_one_fault_is_read_on(place: str):
+    proof = make_result(
+        test="test_y[6.1.192-rdma-no-migration]", pin="rdma", fault="no-migration", outcome="stuck"
+    )
+    record = make_record(proof)
+    with History(place) as history:
+        history.add(record, "old")
+    with closing(sqlite3.connect(place)) as database:
+        database.execute("alter table results add column fix_off boolean not null default 0")
+        database.execute(
+            "update results set fix_off = 1, test = 'test_y[6.1.192-fix-off-rdma]' "
+            "where fault = 'no-migration'"
+        )
+        database.execute("alter table results drop column fault")
+        database.execute("update hotremove set schema = 1")
+        database.commit()
+    with History(place) as history:
+        (filed,) = history.runs()
+        assert filed.record.results == record.results
+        assert not history.add(record, "the same again")
+        assert history.add(make_record(dataclasses.replace(proof, fault="anon")), "another fault")
+
+
+def test_a_run_is_known_by_what_it_was_filed_under_before_faults_had_names():
+    proof = make_result(
+        test="test_y[6.1.192-rdma-no-migration]", pin="rdma", fault="no-migration", outcome="stuck"
+    )
+    before = {**asdict(proof), "test": "test_y[6.1.192-fix-off-rdma]", "fix_off": True}
+    for field in ("fault", "costs"):
+        del before[field]
+    facts = {"results": [before], "started": "2026", "environment": {}, "left_out": {}}
+    assert _key(Record((proof,), "2026")) == digest(json.dumps(facts, sort_keys=True))
 
 
 def filed(place: str, *records: Record):

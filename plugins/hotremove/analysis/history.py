@@ -22,7 +22,7 @@ from hotremove.cache import digest
 from hotremove.errors import DataProblem
 from hotremove.faults.fault import NO_MIGRATION
 from hotremove.pincost.model import Cost
-from hotremove.results.record import Record, Result, renamed_test
+from hotremove.results.record import Record, Result, old_test, renamed_test
 
 ENVIRONMENT_VARIABLE = "HOTREMOVE_HISTORY"
 SCHEMA = 2
@@ -236,11 +236,19 @@ def _filed_run(row: Any, results: list[Result]) -> FiledRun:
 
 
 def _key(record: Record) -> str:
-    """What tells one run from another; runs without costs have the one they had before."""
+    """What tells one run from another; runs without costs have the one they had before.
+
+    So have those of when there was one fault: they are in histories under it.
+    """
     facts = asdict(record)
     for row in facts["results"]:
         if not row["costs"]:
             del row["costs"]
+        row["fix_off"] = bool(row["fault"])
+        if row["fault"] == NO_MIGRATION:
+            row["test"] = old_test(row["test"], row["pin"])
+        if row["fault"] in ("", NO_MIGRATION):
+            del row["fault"]
     return digest(json.dumps(facts, sort_keys=True))
 
 

@@ -109,6 +109,12 @@ def renamed_test(test: str, pin: str) -> str:
     return test.replace(f"{old}-{pin}", f"-{pin}{new}") if pin else test.replace(old, new)
 
 
+def old_test(test: str, pin: str) -> str:
+    """The id that `renamed_test` was given."""
+    old, new = "-fix-off", f"-{NO_MIGRATION}"
+    return test.replace(f"-{pin}{new}", f"{old}-{pin}") if pin else test.replace(new, old)
+
+
 @dataclass(frozen=True)
 class _OldResult(Result):
     """A result of schema 1 or 2."""
