@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ import pytest
 
 from hotremove import progress
 from hotremove.analysis import coverage
+from hotremove.analysis.faults import matrices
 from hotremove.analysis.summary import highlights, recorded, table, tally, widths, wrapped
 from hotremove.errors import GuestDied, HotremoveError
 from hotremove.faults.fault import catalogue
@@ -342,7 +343,15 @@ def _remarks(config: pytest.Config) -> list[str]:
     waived = [f"not looked at, as asked: {', '.join(without)}"] if without else []
     allowances = (f"allowance {remark}" for remark in config.stash[RESULTS].book.remarks())
     directory = farm_of(config).options.artifacts
-    return [*waived, *moved, *allowances, *([f"evidence: {directory}"] if directory else [])]
+    evidence = [f"evidence: {directory}"] if directory else []
+    return [*_missing_faults(config), *waived, *moved, *allowances, *evidence]
+
+
+def _missing_faults(config: pytest.Config) -> Iterator[str]:
+    """Faults that nothing puts in force on a kernel, which is no failure."""
+    for matrix in matrices([_record(config)]):
+        if matrix.without_carrier:
+            yield f"no carrier has, on {matrix.kernel}: {', '.join(matrix.without_carrier)}"
 
 
 def _draw(reporter: pytest.TerminalReporter, rows: list[list[tuple[str, str]]]) -> None:
