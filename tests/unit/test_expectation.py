@@ -132,3 +132,10 @@ def test_a_control_notices_only_what_it_says_it_does():
     assert seen.message == "a control notices no-migration: stuck"
     assert with_fault(FAILED, control, FAULT, must=True).verdict is Verdict.PASS
     assert with_fault(PASSED, control, FAULT, must=False).verdict is Verdict.PASS
+
+
+def test_a_control_may_notice_what_every_test_looks_at():
+    control = ScenarioId(1, "nothing pinned", control=True)
+    found = Finding(Verdict.FAIL, "books: node 1: 7 of 8 pins released")
+    kept = catalogue()["kept-pin"]
+    assert with_fault(found, control, kept, must=False).verdict is Verdict.PASS

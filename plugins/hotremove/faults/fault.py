@@ -56,6 +56,14 @@ class Fault:
         """Whether it shows by long-term pins in memory that cannot leave."""
         return STAYS in self.signs
 
+    @property
+    def spares_controls(self) -> bool:
+        """Whether a control, which leaves out what is to move, must not notice it.
+
+        The other kinds spoil what every test looks at: data, and what is given back.
+        """
+        return self.kind in KINDS[:2]
+
     def shows_in(self, message: str) -> bool:
         """Whether a failure's message names what this fault spoils."""
         return any(re.search(pattern, message) for pattern in self.patterns)

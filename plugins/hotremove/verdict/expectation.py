@@ -88,7 +88,8 @@ def against_lineage(
 def with_fault(found: Finding, scenario: ScenarioId, fault: Fault, *, must: bool) -> Finding:
     """What a run with a fault shows: one that must notice has to fail by what the fault spoils.
 
-    A scenario that need not notice may pass, and a control has to, unless it says that it notices.
+    A scenario that need not notice may pass; a control has to where the fault is about what it
+    leaves out, unless it says that it notices.
     What was lost, blocked, or is not to be had says nothing, and stays what it is.
     """
     if found.verdict is Verdict.PASS:
@@ -98,7 +99,7 @@ def with_fault(found: Finding, scenario: ScenarioId, fault: Fault, *, must: bool
         return found
     if not shows(found, fault):
         return replace(found, message=f"{WRONGLY}{fault}: {found.message}")
-    if scenario.control and not must:
+    if scenario.control and fault.spares_controls and not must:
         return replace(found, message=f"{UNASKED}{fault}: {found.message}")
     return Finding(Verdict.PASS, f"{NOTICED}{found.message}")
 
