@@ -59,6 +59,71 @@ def test_the_catalogue():
         assert not fault.shows_in("stuck: ACPI eject did not end in 30 s"), fault
 
 
+BOOKS = "books: node 1's ZONE_MOVABLE: {} 131,072 pages (/proc/zoneinfo), expected 0"
+HOLDER = "pid 118, an rxe memory region of 128 MiB"
+MESSAGES = {
+    "anon": [
+        f"8 pages of {HOLDER} lie in ZONE_MOVABLE: 0x100000-0x100007",
+        "stuck: pfn 0x100009 in node 1's ZONE_MOVABLE holds 1 long-term pin (refcount 1026 = 1024 "
+        f"(1 long-term pin) + 2), held by {HOLDER}; suspect a regression",
+        "stuck: the kernel dumped no page of node 1's ZONE_MOVABLE; meanwhile pgmigrate_fail rose "
+        f"by 8 and 0 pages were left isolated; 8 pages of {HOLDER} lie inside; did not end",
+        f"fewer pages migrated than were pinned: {HOLDER}: acquired 1, released 0, migrated 0",
+    ],
+    "bytes-lost": [
+        "8 of bytes 0x0-0xfff are not as written, by what the processor reads",
+        "3 of 256 pages of pid 3 are not as the processor wrote them before the pin; the first at "
+        "byte 0x0",
+    ],
+    "fork-side": [
+        "the pages of pid 3, 0x1-0x2, are not those that are pinned, 0x5-0x6",
+        f"the child has 4 of the pinned pages of {HOLDER}",
+    ],
+    "zero-page": ["10000 page references of pins are left"],
+    "kept-pin": [
+        "8 page references of pins are left",
+        "books: node 0: 32,736 of 32,768 pins released (nr_foll_pin_released 1, …)",
+        "stuck: pfn 0x5 in node 1's ZONE_MOVABLE is an anonymous page, which no pin of the "
+        "scenario holds (refcount 1024 = 1024 (1 long-term pin)): pinned",
+    ],
+    "pinned-vm": [
+        "VmPin is 4096 bytes with nothing pinned",
+        "VmPin 4,096 bytes with nothing pinned",
+    ],
+    "locked-vm": [
+        "VmLck is 4096 bytes with nothing pinned",
+        "VmLck 4,096 bytes with nothing pinned",
+    ],
+    "isolated-count": [
+        "600 pages are left isolated",
+        "the machine: 1,024 pages are isolated with nothing going on (nr_isolated_anon and _file)",
+    ],
+    "isolated-after-signal": [
+        "books: node 1's ZONE_MOVABLE: 64 pageblocks stay isolated (/proc/pagetypeinfo), 0 before"
+    ],
+    "present-pages": [BOOKS.format("present"), "node 1's ZONE_MOVABLE still has 131072 pages"],
+    "managed-pages": [BOOKS.format("managed")],
+    "spanned-pages": [BOOKS.format("spanned")],
+    "eject-early": ["refused: … with: DEVICE_REMOVED came, but blocks [32, 33] exist"],
+    "livelock": [
+        "`pin rdma` goes on after 60 s, in the kernel all the time: pid 3, 8 MiB of memory",
+        f"{HOLDER}: 90000 page faults, at most 67536",
+    ],
+    "wait-under-pressure": ["`pin rdma` is in state D after 60 s in a < b: pid 3, 8 MiB"],
+    "no-log-line": ["offlining failed for no reason (expected: notifier failure)"],
+}
+
+
+@pytest.mark.parametrize("name", MESSAGES)
+def test_a_fault_is_known_by_what_it_spoils_and_by_nothing_else(name):
+    fault = catalogue()[name]
+    for message in MESSAGES[name]:
+        assert fault.shows_in(message), message
+    others = [one for one in MESSAGES if not {*catalogue()[one].signs} & {*fault.signs}]
+    for other in others:
+        assert not any(map(fault.shows_in, MESSAGES[other])), other
+
+
 def test_faults_are_found_by_name():
     assert [one.name for one in find_faults(["hugetlb", "anon", "hugetlb"], "x")] == [
         "hugetlb",
