@@ -2,11 +2,12 @@
 """How long `hotremove dmesg` takes for a log of 100 MB, and whether the time grows linearly.
 
     PYTHONPATH=plugins python bench/dmesg_throughput.py [--megabytes 100] [--splats 0.02]
-                                                        [--form plain] [--json]
+                                                        [--form plain] [--flood warn] [--json]
 
 The log mixes ordinary boot and driver lines with splats of the golden files; `--splats` is their
-share of the lines (1.0: nothing else), `--form` what they are wrapped in. Each size is measured as
-a command is run: from a file to what is printed.
+share of the lines (1.0: nothing else), `--form` what they are wrapped in. With `--flood` it is one
+line, again and again with other numbers. Each size is measured as a command is run: from a file to
+what is printed.
 """
 
 from __future__ import annotations
@@ -52,6 +53,32 @@ FORMS: dict[str, Callable[[float, str], str]] = {
 }
 
 
+# One line that is a report each time, by its number.
+FLOODS: dict[str, Callable[[int], str]] = {
+    "cut-here": lambda _: "------------[ cut here ]------------",
+    "warn": lambda number: (
+        f"WARNING: CPU: {number % 16} PID: {number} at mm/gup.c:{number} f+0x1/0x2"
+    ),
+    "bad-page": lambda number: (
+        f"BUG: Bad page state in process x  pfn:{number * 7919 % 0xFFFFFF:05x}"
+    ),
+    "pfn": lambda number: f"migrating pfn {number * 7919 % 0xFFFFFF:x} failed ret:1",
+    "dump": lambda number: f"page:{number:016x} refcount:2 mapcount:1 index:0x0 pfn:{number:#x}",
+}
+
+
+def make_flood(
+    size: int, message: Callable[[int], str], form: Callable[[float, str], str]
+) -> bytes:
+    """A log of `size` bytes that says the same thing all the time."""
+    parts: list[bytes] = []
+    written = 0
+    while written < size:
+        parts.append(form(len(parts) * 0.0001, message(len(parts))).encode())
+        written += len(parts[-1]) + 1
+    return b"\n".join(parts)[:size]
+
+
 def make_log(size: int, share: float, form: Callable[[float, str], str]) -> bytes:
     """A log of `size` bytes, in which a share of the messages belongs to splats."""
     rng = random.Random(1)  # noqa: S311 - the same log every time
@@ -93,9 +120,14 @@ def main() -> None:
     parser.add_argument("--megabytes", type=int, default=100)
     parser.add_argument("--splats", type=float, default=0.02, help="share of the lines, 0 to 1")
     parser.add_argument("--form", choices=FORMS, default="plain")
+    parser.add_argument("--flood", choices=FLOODS, help="one line, in place of the mix")
     parser.add_argument("--json", action="store_true", help="JSON in place of a table")
     options = parser.parse_args()
-    whole = make_log(options.megabytes * 1_000_000, options.splats, FORMS[options.form])
+    size, form = options.megabytes * 1_000_000, FORMS[options.form]
+    if options.flood:
+        whole = make_flood(size, FLOODS[options.flood], form)
+    else:
+        whole = make_log(size, options.splats, form)
     for divisor in (4, 2, 1):
         log = whole[: len(whole) // divisor]
         seconds, busy = measure(log, ["--json"] if options.json else [])

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hotremove.observe.kernellog.dmesg import find_reports, read_lines
+from hotremove.observe.kernellog.growing import Growing
 from hotremove.observe.kernellog.report import Report
 from hotremove.observe.kernellog.rules import default_rules
 
@@ -272,6 +273,7 @@ FLOODS = (
     "BUG: Bad page state in process x  pfn:{pfn:x}",
     "migrating pfn {pfn:x} failed ret:1",
     "WARNING: CPU: 0 PID: 7 at mm/gup.c:{pfn} pin+0x1/0x2",
+    "alloc_contig_range: [{pfn:x}, {pfn:x}) PFNs busy",
 )
 
 
@@ -293,3 +295,36 @@ def test_a_flood_of_lines_alike_is_counted_as_if_each_was_read(monkeypatch, text
     assert len(some) + some.left_out == len(every) + every.left_out
     assert len(some) < 60
     assert [one for one in every if one.kind == "oops"] == [o for o in some if o.kind == "oops"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "migrating pfn {} failed ret:1",
+        "failed to isolate pfn {}",
+        "BUG: Bad page state in process x  pfn:{}",
+        "alloc_contig_range: [{}, {}) PFNs busy",
+    ],
+)
+def test_page_frames_are_no_part_of_a_fingerprint(text: str) -> None:
+    """Nor are those whose digits are all letters."""
+    pfns = ("123456", "abc", "fadedb", "1a2bc", "bad", "c0de")
+    found = find_reports(f"[    1.000000] {text.format(pfn, pfn)}" for pfn in pfns)
+    assert len(found) == len(pfns)
+    assert len({one.fingerprint for one in found}) == 1
+
+
+def test_a_flood_may_have_numbers_of_letters_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    def log() -> list[str]:
+        pfns = (number if number % 64 else 0xABCDEF for number in range(0x140000, 0x140400))
+        return [f"[    1.000000] migrating pfn {pfn:x} failed ret:1" for pfn in pfns]
+
+    monkeypatch.setattr("hotremove.observe.kernellog.dmesg.MOST", 7)
+    closed: list[int] = []
+    monkeypatch.setattr(
+        "hotremove.observe.kernellog.growing.Growing.blamed",
+        lambda one, rules, blamed=Growing.blamed: closed.append(1) or blamed(one, rules),
+    )
+    found = find_reports(log())
+    assert len(found) + found.left_out == 0x400
+    assert len(closed) < 100  # the others are only counted

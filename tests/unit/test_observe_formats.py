@@ -278,6 +278,7 @@ def test_blocks_do_not_matter(data: bytes, size: int) -> None:
     with (
         patch("hotremove.observe.kernellog.dmesg._BLOCK", size),
         patch("hotremove.observe.kernellog.dmesg.plain_lines", iter),
+        patch("hotremove.observe.kernellog.dmesg.unpacked", lambda stream: stream),
     ):
         read = list(read_lines(io.BytesIO(data)))
     assert read == (expected[:-1] if not expected[-1] else expected)

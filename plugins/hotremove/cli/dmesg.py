@@ -19,6 +19,7 @@ from rich.table import Table
 from hotremove.errors import HotremoveError, UsageProblem
 from hotremove.observe.kernellog.allowance import Allowance, Judged, judge, load_allowances
 from hotremove.observe.kernellog.dmesg import find_reports, read_lines
+from hotremove.observe.kernellog.packing import BROKEN
 from hotremove.observe.kernellog.report import Report
 from hotremove.observe.kernellog.symbolise import DebugInfo, symbolise
 from hotremove.observe.pagedump import DumpedPages, count, group_alike, often, page_facts
@@ -121,8 +122,12 @@ def _read(name: str) -> tuple[list[Report], DumpedPages]:
             return find_reports(pages.watch(read_lines(sys.stdin.buffer))), pages
         with Path(name).open("rb") as stream:
             return find_reports(pages.watch(read_lines(stream))), pages
+    except UsageProblem as problem:
+        raise UsageProblem(f"{name} is {problem}") from None
+    except BROKEN as error:
+        raise UsageProblem(f"cannot read {name} to its end: it is damaged ({error})") from None
     except OSError as error:
-        raise UsageProblem(f"cannot read {name}: {error.strerror}") from None
+        raise UsageProblem(f"cannot read {name}: {error.strerror or error}") from None
 
 
 def _as_json(name: str, judged: Judged, pages: DumpedPages) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import chain
 
 from hotremove.observe.kernellog.calltrace import FUNCTION, Stack, bare, has_frames, read_stacks
@@ -23,7 +24,11 @@ _NAMED = re.compile(
 _STALLED_CPU = re.compile(r"(?:rcu: )?\s*(\d+)-[\w.!?]*:? ?\(")
 _STALLED_TASK = re.compile(r"\bP(\d+)\b")
 _FOUND_LATER = re.compile(r"^BUG \S.*: .*(?:overwritten|corrupt)")
-_VARIABLE = re.compile(r"0x[0-9a-f]+|\b[0-9a-f]{6,}\b|'[^']*'|\"[^\"]*\"|\d+")
+# Numbers, also hexadecimal ones: with a digit, long, or where the kernel prints page frames.
+_VARIABLE = re.compile(
+    r"0x[0-9a-f]+|\b[0-9a-f]*\d[0-9a-f]*\b|\b[0-9a-f]{6,}\b|'[^']*'|\"[^\"]*\"|\d+"
+    r"|(?<=\bpfn[ :=])[0-9a-f]+\b|(?<=\[)[0-9a-f]+, ?[0-9a-f]+(?=[)\]])"
+)
 _LENGTH = 3
 _HEAD = 16  # lines at a report's beginning that name what is stalled
 _STALLS = frozenset({"rcu-stall", "soft-lockup", "hard-lockup"})
@@ -143,7 +148,8 @@ def _stalled(stacks: Iterable[Stack], messages: Sequence[str], rules: Rules) -> 
     return best
 
 
-def _title_names(title: str) -> list[str]:
+@lru_cache(maxsize=1024)
+def _title_names(title: str) -> Sequence[str]:
     race = _RACE.match(title)
     if race:
         return [bare(name) for name in race.groups() if name]
@@ -159,6 +165,7 @@ def _named(kind: str, messages: Iterable[str]) -> list[str]:
     return [bare(next(filter(None, found.groups())))] if found else []
 
 
+@lru_cache(maxsize=1024)
 def _words(title: str) -> str:
     """The title without numbers, addresses and quoted names."""
     words = re.findall(r"[A-Za-z_]+", _VARIABLE.sub(" ", title))

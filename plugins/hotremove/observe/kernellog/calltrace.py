@@ -10,10 +10,11 @@ arch/s390/kernel/dumpstack.c, arch/riscv/kernel/stacktrace.c, scripts/decode_sta
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
+from hotremove.observe.kernellog.remembered import Remembered
 from hotremove.observe.kernellog.rules import Rules
 
 FUNCTION = r"\.?([A-Za-z_$][\w.$]*)"
@@ -40,6 +41,7 @@ _OWNER = re.compile(
 _IN = re.compile(rf".* in {FUNCTION}\+0x[0-9a-f]+/0x[0-9a-f]+ ")
 _CLONE = re.compile(r"\.(?:isra|constprop|part|cold|llvm)(?:\.\d+)*|\.\d+$")
 _TOLERATED = 2
+_LESSONS = 16384  # messages of which it is remembered what they say
 
 
 @lru_cache(maxsize=4096)
@@ -97,13 +99,10 @@ def read_stacks(messages: Iterable[str], rules: Rules) -> Iterator[Stack]:
     A line of somebody else's between two frames is passed over; a blank one or two strange ones
     end a stack.
     """
-    reader = _Reader(rules)
+    reader, lessons = _Reader(), _lessons(rules)
     for message in messages:
-        frame = _FRAME.match(message) if has_frames(message) else None
-        if frame:
-            reader.take_frame(frame)
-        else:
-            reader.read(message)
+        lessons[message](reader)
+        if reader.stacks:
             yield from reader.finished()
     reader.end()
     yield from reader.finished()
@@ -118,7 +117,6 @@ class _Reader:
         strangers: lines in a row since the last one that were none.
     """
 
-    rules: Rules
     stacks: list[Stack] = field(default_factory=list)
     stack: Stack = field(default_factory=Stack)
     inside: bool = False
@@ -129,21 +127,10 @@ class _Reader:
         stacks, self.stacks = self.stacks, []
         return stacks
 
-    def take_frame(self, frame: re.Match[str]) -> None:
+    def take_frame(self, name: str, *, doubtful: bool) -> None:
         """One more function of the stack."""
         self.inside, self.strangers = True, 0
-        (self.stack.doubtful if frame[1] else self.stack.frames).append(bare(frame[2]))
-
-    def read(self, message: str) -> None:
-        """Take one more message that is no frame."""
-        if not message or message.isspace():
-            self._doubt(_TOLERATED)
-        elif "race" in message and self.rules.trace.match(message):
-            self._begin_trace()
-        elif self._read_registers(message) or self._read_heading(message):
-            pass
-        elif self.inside and not self.rules.between.match(message):
-            self._doubt(1)
+        (self.stack.doubtful if doubtful else self.stack.frames).append(name)
 
     def end(self) -> None:
         """No more frames come for the present stack."""
@@ -153,13 +140,14 @@ class _Reader:
         self.stack = Stack(cpu=stack.cpu, pid=stack.pid)
         self.inside, self.strangers = False, 0
 
-    def _begin_trace(self) -> None:
+    def begin_trace(self) -> None:
+        """A line such as `Call Trace:`."""
         if self.inside or self.stack.past:
             self.end()
         self.stack.headed = True
         self.strangers = 0
 
-    def _doubt(self, weight: int) -> None:
+    def doubt(self, weight: int) -> None:
         """A line that is no frame: the stack may be over."""
         if self.inside:
             self.strangers += weight
@@ -168,34 +156,74 @@ class _Reader:
                 self.end()
                 self.stack.past = past
 
-    def _read_registers(self, message: str) -> bool:
-        """The place where the processor was: above a stack, or inside one that an interrupt cut."""
-        if message.lstrip()[:1] not in _REGISTERS:
-            return False
-        found = _REGISTER.match(message)
-        if found:
-            name = bare(found[1])
-            if not self.inside:
-                self.stack.places.append(name)
-            elif not self.strangers:
-                self.stack.frames.append(name)
-        return found is not None
+    def take_place(self, name: str) -> None:
+        """Where the processor was: above a stack, or inside one that an interrupt cut."""
+        if not self.inside:
+            self.stack.places.append(name)
+        elif not self.strangers:
+            self.stack.frames.append(name)
 
-    def _read_heading(self, message: str) -> bool:
-        """A line that says of what the next stack is."""
-        if self.rules.past.match(message):
+    def begin_past(self, heading: str, named: Sequence[str]) -> None:
+        """The next stack is of something that was before."""
+        self.end()
+        self.stack.past = heading
+        self.stack.places += named
+
+    def begin_owned(self, cpu: int | None, pid: int | None, *, asked: bool) -> None:
+        """The next stack is of this processor or task, which another may have asked for it."""
+        if not self.stack.places or asked:
             self.end()
-            self.stack.past = message.strip()
-            named = _IN.match(message)
-            if named:
-                self.stack.places.append(bare(named[1]))
-            return True
-        owner = _OWNER.match(message)
-        if not owner:
-            return False
-        if not self.stack.places or message.startswith("NMI"):
-            self.end()
-        cpu, pid = owner["cpu"], owner["pid"] or owner["old_pid"]
-        self.stack.cpu = int(cpu) if cpu else None
-        self.stack.pid = int(pid) if pid else None
-        return True
+        self.stack.cpu, self.stack.pid = cpu, pid
+
+
+_Lesson = Callable[[_Reader], None]
+"""What a line says to whoever reads stacks: by itself, so that it is found out once."""
+
+
+@lru_cache(maxsize=8)
+def _lessons(rules: Rules) -> Remembered[_Lesson]:
+    return Remembered(lambda message: _lesson(message, rules), _LESSONS)
+
+
+def _lesson(message: str, rules: Rules) -> _Lesson:
+    frame = _FRAME.match(message) if has_frames(message) else None
+    if frame:
+        doubtful, name = frame[1] is not None, bare(frame[2])
+        return lambda reader: reader.take_frame(name, doubtful=doubtful)
+    if not message or message.isspace():
+        return lambda reader: reader.doubt(_TOLERATED)
+    if "race" in message and rules.trace.match(message):
+        return _Reader.begin_trace
+    return _register(message) or _heading(message, rules) or _stranger(message, rules)
+
+
+def _register(message: str) -> _Lesson | None:
+    """A register that says where the processor was."""
+    if message.lstrip()[:1] not in _REGISTERS:
+        return None
+    found = _REGISTER.match(message)
+    if not found:
+        return None
+    name = bare(found[1])
+    return lambda reader: reader.take_place(name)
+
+
+def _heading(message: str, rules: Rules) -> _Lesson | None:
+    """A line that says of what the next stack is."""
+    if rules.past.match(message):
+        heading, found = message.strip(), _IN.match(message)
+        named = [bare(found[1])] if found else []
+        return lambda reader: reader.begin_past(heading, named)
+    owner = _OWNER.match(message)
+    if not owner:
+        return None
+    cpu, pid = (
+        int(one) if one else None for one in (owner["cpu"], owner["pid"] or owner["old_pid"])
+    )
+    asked = message.startswith("NMI")
+    return lambda reader: reader.begin_owned(cpu, pid, asked=asked)
+
+
+def _stranger(message: str, rules: Rules) -> _Lesson:
+    weight = 0 if rules.between.match(message) else 1
+    return lambda reader: reader.doubt(weight)

@@ -7,23 +7,24 @@ with; only around those is it read line by line. Time is linear in the length of
 
 from __future__ import annotations
 
-import re
-from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from itertools import accumulate, chain, islice
+from itertools import chain, islice
 from typing import BinaryIO
 
 from hotremove.observe.kernellog.carrier import plain_lines
+from hotremove.observe.kernellog.flood import Flood
 from hotremove.observe.kernellog.growing import Entry, Growing
 from hotremove.observe.kernellog.logline import (
+    LONGEST_RECORD,
     SKIPPED,
     LogLine,
-    parse_record,
     read_plain,
-    split_records,
+    read_records,
 )
+from hotremove.observe.kernellog.packing import unpacked
+from hotremove.observe.kernellog.places import joined
 from hotremove.observe.kernellog.report import Report, Reports
 from hotremove.observe.kernellog.rules import Rule, Rules, default_rules
 
@@ -36,8 +37,6 @@ _OFTEN = 256  # lines after which forgotten reports are looked for
 _KNOWN = 512  # texts of which the rule is remembered
 _MIXED = 3  # reports that a new one may be mixed with
 _NEAR = 8  # lines between what belongs together
-_NUMBER = re.compile(r"[0-9a-f]*[0-9][0-9a-f]*")
-_LONGEST_RECORD = 4096  # characters; printk's own limit is about 1,000 (LOG_LINE_MAX)
 
 
 def find_reports(lines: Iterable[str]) -> Reports:
@@ -57,9 +56,14 @@ def find_reports(lines: Iterable[str]) -> Reports:
 def read_lines(stream: BinaryIO) -> Iterator[str]:
     """The lines of a log file, made plain as `plain_lines()` says; no UTF-8 becomes U+FFFD.
 
-    Only a line feed ends a line, so that numbers agree with an editor's on a raw serial log.
+    Only a line feed ends a line, so that numbers agree with an editor's on a raw serial log. What
+    gzip, xz, bzip2 or zstd has packed is unpacked, and UTF-16 recoded.
+
+    Raises:
+        UsageProblem: it is a file of another kind, which holds no log.
+        OSError, packing.BROKEN: it cannot be read to its end.
     """
-    return plain_lines(chain.from_iterable(_blocks(stream)))
+    return plain_lines(chain.from_iterable(_blocks(unpacked(stream))))
 
 
 def _blocks(stream: BinaryIO) -> Iterator[list[str]]:
@@ -85,10 +89,11 @@ class _Finder:
         growing: unfinished reports by printk caller, oldest first; None where the log names none.
         base: lines in the stretches before this one.
         before: the line before the present one.
+        met: the last line that a report could begin with.
         last: caller of the last line that carried a prefix; lines without one are its.
         classified: rules of lines seen lately, by text and whether the kernel's stamp was there.
         flood: a line that was a report by itself, or with others alike, of which there are too many
-            to be kept, without its numbers; and the fingerprint. Empty as long as there is none.
+            to be kept.
         margin: blanks that every line of an indented log without stamps begins with.
     """
 
@@ -98,74 +103,78 @@ class _Finder:
     growing: dict[str | None, list[Growing]] = field(default_factory=dict)
     base: int = 0
     before: str = ""
+    met: int = 0
     last: str | None = None
     classified: dict[tuple[str, bool], Rule | None] = field(default_factory=dict)
-    flood: tuple[str, str] = ("", "")
+    flood: Flood = field(default_factory=Flood)
     margin: str = ""
 
     def read(self, chunk: list[str]) -> None:
         """Take the next stretch of lines."""
-        at = 0
-        for hit in self._hits(chunk):
-            if self._floods(chunk, at, hit):
-                at = hit + 1
-                continue
-            self._follow(chunk, at, hit)
-            self.before = chunk[hit - 1] if hit else self.before
-            self._take(self.base + hit + 1, chunk[hit], hit=True)
-            if (self.base + hit + 1) % _OFTEN == 0:
-                self._forget(self.base + hit + 1)
-            at = hit + 1
-        self._follow(chunk, at, len(chunk))
+        text = joined(chunk)
+        at = offset = 0
+        while at < len(chunk):
+            if self.growing:
+                end = self._follow(chunk, at)
+                offset += sum(map(len, chunk[at:end])) + end - at
+            elif found := self.rules.prefilter.search(text, offset):
+                end = at + text.count("\n", offset, found.start()) + 1
+                self._meet(chunk, end - 1)
+                offset = text.find("\n", found.start()) + 1
+            else:
+                break
+            at = end
         self.before = chunk[-1]
         self.base += len(chunk)
 
-    def _floods(self, chunk: list[str], start: int, hit: int) -> bool:
-        """Whether a line is one more report of one line amid many alike, which are only counted.
+    def _may_begin(self, raw: str) -> bool:
+        if len(raw) > LONGEST_RECORD:  # not to be remembered
+            return self.rules.prefilter.search(raw) is not None
+        return self.rules.begins[raw]
 
-        The first and the last of such lines are read as any: what stands around them may belong.
-        """
-        like, fingerprint = self.flood
-        if not like or start != hit or hit + 1 >= len(chunk):
+    def _meet(self, chunk: list[str], at: int) -> None:
+        """A line that may begin a report."""
+        number = self.base + at + 1
+        again, self.met = number - 1 == self.met, number
+        if again and self._floods(chunk, at):
+            return
+        self.before = chunk[at - 1] if at else self.before
+        self._take(number, chunk[at], hit=True)
+        if number % _OFTEN == 0:
+            self._forget(number)
+
+    def _floods(self, chunk: list[str], at: int) -> bool:
+        """Whether a line is one more report of one line amid many alike, which are only counted."""
+        if at + 1 >= len(chunk) or not self.flood.takes(chunk[at], chunk[at + 1]):
             return False
-        if _unlike(chunk[hit]) != like or _unlike(chunk[hit + 1]) != like:
-            return False
-        self.counted[fingerprint] += 1
+        self.counted[self.flood.fingerprint] += 1
         return True
 
-    def _follow(self, chunk: list[str], start: int, end: int) -> None:
-        """Lines that begin nothing: give them to the unfinished reports, as long as there are."""
-        rules = self.rules
-        for at in range(start, end):
+    def _follow(self, chunk: list[str], start: int) -> int:
+        """Give lines to the unfinished reports; where none is left, or the stretch ends."""
+        begins = self.rules.begins
+        for at in range(start, len(chunk)):
             if not self.growing:
-                return
+                return at
             number, raw = self.base + at + 1, chunk[at]
-            plain = read_plain(raw) if len(raw) <= _LONGEST_RECORD else None
+            plain = read_plain(raw)
+            if begins[plain[3]] if plain else self._may_begin(raw):
+                self._meet(chunk, at)
+                continue
             if plain:
                 # As _take() does, without its calls: most lines of a report come this way.
                 record, self.last, seconds, text = plain
                 if reports := self.growing.get(self.last) or self._asked(text):
-                    entry = Entry(number, record, text, seconds, self.last)
-                    over = [one for one in reports if not one.take(entry, rules)]
-                    if over:
-                        self._close(over)
-            else:
+                    self._extend(Entry(number, record, text, seconds, self.last), reports)
+            elif raw != SKIPPED:
                 self._take(number, raw, hit=False)
             if number % _OFTEN == 0:
                 self._forget(number)
+        return len(chunk)
 
     def _forget(self, number: int) -> None:
         """Close what has had no line for long."""
         self._close([one for one in self._unfinished() if one.is_forgotten(number)])
-
-    def _hits(self, chunk: list[str]) -> list[int]:
-        """Which lines of the stretch hold a text that a report may begin with, in order."""
-        text = "\n".join(chunk)
-        found = [hit.start() for hit in self.rules.prefilter.finditer(text)]
-        if not found:
-            return []
-        offsets = list(accumulate(len(line) + 1 for line in chunk))
-        return sorted({bisect_right(offsets, start) for start in found})
 
     def finish(self) -> Reports:
         """The log is at its end, and with it every report."""
@@ -183,13 +192,20 @@ class _Finder:
         return any(0 <= last.entries[0].number - end <= _NEAR for end in ends)
 
     def _take(self, number: int, raw: str, *, hit: bool) -> None:
-        records = split_records(raw) if raw != SKIPPED else []
-        for record in records:
-            shared = record is not records[-1]
-            self._take_record(number, record[:_LONGEST_RECORD], hit=hit, shared=shared)
+        if hit and (plain := read_plain(raw)):
+            record, caller, seconds, text = plain
+            line = LogLine(text, seconds, caller, stamped=True)
+            self._take_record(number, record, line, hit=True, shared=False)
+            return
+        records = read_records(raw)
+        for record, line in records:
+            shared = record is not records[-1][0]
+            self._take_record(number, record, line, hit=hit, shared=shared)
 
-    def _take_record(self, number: int, record: str, *, hit: bool, shared: bool) -> None:
-        line = self._without_margin(parse_record(record), hit=hit)
+    def _take_record(
+        self, number: int, record: str, read: LogLine, *, hit: bool, shared: bool
+    ) -> None:
+        line = self._without_margin(read, hit=hit)
         if not line.kernel:
             return  # user space wrote it, in between
         if line.stamped:
@@ -294,8 +310,8 @@ class _Finder:
 
     def _add_frame(self, begun: Growing, entry: Entry) -> None:
         """KASAN and lockdep draw a line above the first."""
-        record = split_records(self.before)[-1][:_LONGEST_RECORD] if self.before else ""
-        above = self._without_margin(parse_record(record), hit=False)
+        record, line = read_records(self.before)[-1]
+        above = self._without_margin(line, hit=False)
         if above.caller == entry.caller and self.rules.frame.match(above.text):
             number = entry.number - 1
             begun.put_before(Entry(number, record, above.text, above.seconds, above.caller))
@@ -318,18 +334,9 @@ class _Finder:
     def _emit(self, report: Growing) -> None:
         if not report.is_real or self.rules.suppress.match(report.title):
             return
-        finished = report.finished(self.rules)
-        self.counted[finished.fingerprint] += 1
-        if self.counted[finished.fingerprint] <= MOST:
-            self.done.append(finished)
-        elif finished.end - finished.start < _NEAR and len(alike := _alike(finished.text)) == 1:
-            self.flood = alike.pop(), finished.fingerprint
-
-
-def _alike(text: str) -> set[str]:
-    return {_unlike(line) for line in text.split("\n")}
-
-
-def _unlike(line: str) -> str:
-    """A line without the numbers by which lines that say the same differ."""
-    return _NUMBER.sub("", line)
+        blamed = report.blamed(self.rules)
+        self.counted[blamed.fingerprint] += 1
+        if self.counted[blamed.fingerprint] <= MOST:
+            self.done.append(report.finished(blamed))
+        elif len(records := report.records) <= _NEAR:
+            self.flood.learn(blamed.fingerprint, records)

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from hotremove.observe.kernellog.logline import LEVELS, SKIPPED, parse_line
+from hotremove.observe.kernellog.remembered import Remembered
 
 _TEXTS = ("MESSAGE", "log", "msg", "message")
 _CLOCKS = ("_SOURCE_MONOTONIC_TIMESTAMP", "__MONOTONIC_TIMESTAMP")
@@ -22,7 +23,9 @@ _DAEMON = 3  # syslog's facility for programs
 _LINE = re.compile(r"(?:data: |\x1e|[-,\[\s]){0,16}(\{\".*\})[],\s]*", re.DOTALL)
 _OPENS = re.compile(r"[]},\[\s]*\{\s*")
 _CLOSES = re.compile(r"\s*\}[],\s]*(?:\{\s*)?")
-_FIELD = re.compile(r"(?: {4})?([A-Z_][A-Z0-9_]{0,63})(?:=(.*)|\r?)", re.DOTALL)
+_FIELD = re.compile(r"(?: {4})?([A-Z_][A-Z0-9_]{0,63})(?:=.*|\r?)", re.DOTALL)
+_LONGEST_NAME = 70  # characters, with blanks
+_DECODER = json.JSONDecoder(strict=False)
 _LAST = ("", "}", "},")  # lines that may stand below an entry
 _HEAD = re.compile(r"\w{3} \d{4}-\d\d-\d\d \S+ \S+ \[s=")  # of journalctl -o verbose
 _LENGTH = re.compile(r".{0,3}?\x00{5,7}", re.DOTALL)  # of a binary field: eight bytes
@@ -76,7 +79,7 @@ def _from_json(line: str) -> str:
 
 def _parsed(text: str) -> Mapping[str, Any]:
     try:
-        value = json.loads(text, strict=False)
+        value = _DECODER.decode(text)
     except (ValueError, RecursionError):
         return {}
     return value if isinstance(value, dict) else {}
@@ -87,22 +90,28 @@ def _place(lines: list[str], start: int, end: int, fields: Mapping[str, Any]) ->
     record = _record(fields)
     if record is None:
         return
-    holds = [at for at in range(start, end) if any(key in lines[at] for key in _TEXTS)]
-    for at in range(start, min(end + 1, len(lines))):
-        if at < end or lines[at].strip() in _LAST:
-            lines[at] = SKIPPED
-    lines[holds[0] if holds else start] = record
+    holds = next((at for at in range(start, end) if _may_hold(lines[at])), start)
+    lines[start:end] = [SKIPPED] * (end - start)
+    if end < len(lines) and lines[end].strip() in _LAST:
+        lines[end] = SKIPPED
+    lines[holds] = record
+
+
+def _may_hold(line: str) -> bool:
+    """Whether one of `_TEXTS` is in it."""
+    return "MESSAGE" in line or "log" in line or "msg" in line or "message" in line
 
 
 def _entries(lines: Sequence[str]) -> Iterator[tuple[int, int]]:
     """Where each entry begins and ends (exclusive)."""
     start: int | None = None
     for place, line in enumerate(lines):
-        first = bool(_HEAD.match(line)) or line.startswith("__CURSOR=")
-        if start is not None and (first or not line.strip()):
+        first = line.startswith("__CURSOR=") or (" [s=" in line and bool(_HEAD.match(line)))
+        blank = not line or line.isspace()
+        if start is not None and (first or blank):
             yield start, place
             start = None
-        if first or (start is None and line.strip() and _FIELD.fullmatch(line)):
+        if first or (start is None and not blank and _FIELD.fullmatch(line)):
             start = place
     if start is not None:
         yield start, len(lines)
@@ -113,14 +122,23 @@ def _fields(lines: Sequence[str]) -> dict[str, str]:
     fields: dict[str, str] = {}
     name = ""
     for line in lines:
-        found = _FIELD.fullmatch(line)
-        if found:
-            name = found[1]
-            fields[name] = (found[2] or "").rstrip("\r")
+        begun, _, value = line.partition("=")
+        if known := _FIELD_NAMES[begun] if len(begun) < _LONGEST_NAME else "":
+            name = known
+            fields[name] = value.rstrip("\r")
         elif name:
             more = line if fields[name] else _LENGTH.sub("", line, count=1)
             fields[name] += f"\n{more.lstrip()}" if fields[name] else more
     return fields if fields.keys() & {*_CLOCKS, *_ORIGINS} else {}
+
+
+def _field_name(begun: str) -> str:
+    """The name of a field, from its line up to the value; nothing where it is none."""
+    found = _FIELD.fullmatch(begun)
+    return found[1] if found else ""
+
+
+_FIELD_NAMES = Remembered(_field_name, 1024)
 
 
 def _record(fields: Mapping[str, Any]) -> str | None:
@@ -129,7 +147,7 @@ def _record(fields: Mapping[str, Any]) -> str | None:
     if text is None:
         return None
     text = text.rstrip("\n").replace("\n", "\r")
-    if parse_line(text).seconds is not None:
+    if ("[" in text or text[:1].isdigit()) and parse_line(text).seconds is not None:
         return text  # a console that some program wrote to its output
     return f"{_level(fields)}{_stamp(fields)}{text}" or SKIPPED
 

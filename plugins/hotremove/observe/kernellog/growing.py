@@ -6,9 +6,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from hotremove.observe.kernellog.blame import blame
+from hotremove.observe.kernellog.blame import Blame, blame
 from hotremove.observe.kernellog.report import Report
-from hotremove.observe.kernellog.rules import Rule, Rules
+from hotremove.observe.kernellog.rules import Look, Rule, Rules
 
 
 class Entry(NamedTuple):
@@ -167,67 +167,81 @@ class Growing:
 
     def take(self, entry: Entry, rules: Rules) -> bool:
         """Take a line that begins nothing; False when the report turns out to be over."""
-        if self.is_over(entry):
-            return False
-        text = entry.text
-        self._add(entry)
-        if not text or text.isspace():
+        now = entry.seconds
+        if now is not None:  # is_over() and _add() without their calls: there are many lines
+            if self.clock is not None and abs(now - self.clock) > _SILENCE:
+                return False
+            self.clock = now
+        self.entries.append(entry)
+        look = rules.looks[entry.text]
+        if look.blank:
             return True
         if not self.has_trace:
-            self._learn(text, rules)
-        if self._belongs(text, rules):
+            self._learn(entry.text, look)
+        if self._belongs(entry.text, look):
             self.kept, self.strangers = len(self.entries), 0
             return True
-        if self.seconds is None or entry.seconds is not None:
+        if self.seconds is None or now is not None:
             self.strangers += 1  # else a program's line in a log where the kernel's have times
         return self.strangers <= self.ends.slack
 
-    def finished(self, rules: Rules) -> Report:
+    @property
+    def kind(self) -> str:
+        """The report's kind."""
+        return "warning" if self.is_nameless else self.rule.kind
+
+    @property
+    def records(self) -> list[str]:
+        """Its lines as they stand in the log, without the strangers at its end."""
+        return [entry.record for entry in self.entries[: self.kept]]
+
+    def blamed(self, rules: Rules) -> Blame:
+        """Where it happened."""
+        messages = [entry.text for entry in self.entries[: self.kept]]
+        return blame(self.kind, self.title, messages, rules)
+
+    def finished(self, blamed: Blame) -> Report:
         """The report, without the strangers at its end."""
-        kept = self.entries[: self.kept]
-        messages = [entry.text for entry in kept]
-        kind = "warning" if self.is_nameless else self.rule.kind
-        blamed = blame(kind, self.title, messages, rules)
         return Report(
-            kind=kind,
+            kind=self.kind,
             severity=self.rule.severity,
             title=self.title,
             fingerprint=blamed.fingerprint,
-            text="\n".join(entry.record for entry in kept),
+            text="\n".join(self.records),
             trace=blamed.trace,
             place=blamed.place,
-            start=kept[0].number,
-            end=kept[-1].number,
+            start=self.entries[0].number,
+            end=self.last_number,
             caller=self.caller,
             seconds=self.seconds,
             panicked=self.panicked,
             rule=self.rule.name,
         )
 
-    def _learn(self, text: str, rules: Rules) -> None:
+    def _learn(self, text: str, look: Look) -> None:
         """What only the lines before a call trace tell."""
-        first = self.is_nameless and len(self.entries) == 2
-        if first and not rules.body.match(text):
+        first = len(self.entries) == 2 and self.is_nameless
+        if first and not look.body:
             self.title = _title(text)  # what WARN() was told to say
         elif self.rule.inner and text.startswith(_REASON):
             self.title = _title(text)
-        self.has_trace = rules.trace.match(text) is not None
+        self.has_trace = look.trace
 
     def _add(self, entry: Entry) -> None:
         self.entries.append(entry)
         if entry.seconds is not None:
             self.clock = entry.seconds
 
-    def _belongs(self, text: str, rules: Rules) -> bool:
+    def _belongs(self, text: str, look: Look) -> bool:
         if self.owed <= 0:
-            return rules.after.match(text) is not None
+            return look.after
         if text[0] == " ":
             return True  # frames of a call trace, most lines of a report
         if self.ends.end and self.ends.end.match(text):
             self.owed -= 1
             return True
         self.asks_processors |= text.startswith("Sending NMI")
-        return rules.body.match(text) is not None
+        return look.body
 
 
 def _title(text: str) -> str:

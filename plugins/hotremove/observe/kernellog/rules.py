@@ -8,16 +8,18 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from importlib import resources
-from typing import Any
+from typing import Any, NamedTuple
 
 from hotremove import shapes
 from hotremove.errors import UsageProblem
 from hotremove.observe.kernellog.logline import LogLine
+from hotremove.observe.kernellog.remembered import Remembered
 
 SEVERITIES = ("splat", "note")
 _NAMES = ("noise", "bystander", "interrupt")
 _LISTS = ("body", "after", "frame", "trace", "between", "past", *_NAMES)
 _EXCEPTIONS = ("not_start", "suppress")
+_LOOKS = 8192  # messages of which it is remembered what they look like
 
 
 @dataclass(frozen=True)
@@ -124,7 +126,23 @@ class Names:
         return self._has(name)
 
 
-@dataclass(frozen=True)
+class Look(NamedTuple):
+    """What a line looks like, by itself.
+
+    Attributes:
+        blank: it says nothing.
+        trace: it stands above a call trace.
+        body: it may be part of a report.
+        after: it may be part of one that has ended.
+    """
+
+    blank: bool
+    trace: bool
+    body: bool
+    after: bool
+
+
+@dataclass(frozen=True, eq=False)
 class Rules:
     """All rules, ready for use.
 
@@ -174,6 +192,24 @@ class Rules:
         if not found or not found.lastgroup or self.not_start.match(line.text):
             return None
         return self.rules[int(found.lastgroup[1:])]
+
+    @cached_property
+    def looks(self) -> Remembered[Look]:
+        """What a line looks like, by its message."""
+        return Remembered(self._look, _LOOKS)
+
+    @cached_property
+    def begins(self) -> Remembered[bool]:
+        """Whether a text holds one that a report may begin with."""
+        return Remembered(lambda text: self.prefilter.search(text) is not None, _LOOKS)
+
+    def _look(self, text: str) -> Look:
+        return Look(
+            blank=not text or text.isspace(),
+            trace=self.trace.match(text) is not None,
+            body=self.body.match(text) is not None,
+            after=self.after.match(text) is not None,
+        )
 
     @property
     def kinds(self) -> frozenset[str]:

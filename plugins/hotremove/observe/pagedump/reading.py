@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from hotremove.observe.kernellog.logline import parse_record, read_plain, split_records
+from hotremove.observe.kernellog.logline import SKIPPED, read_plain, read_records
 from hotremove.observe.pagedump.dump import PageDump
 from hotremove.observe.pagedump.fields import Fields, begins, continues, mapping_word
 from hotremove.observe.pagedump.stacks import OwnerReader
@@ -26,7 +26,6 @@ _OWN_WORDS = frozenset({"slab", "table", "buddy", "hugetlb"})  # types that use 
 _LONGEST_DUMP = 100  # lines, with stacks and interleaved strangers
 _MANY_CALLERS = 8  # whose dumps are looked through for those that have ended
 _LONGEST_RAW = 1 << 16  # characters of one line of the log
-_LONGEST_RECORD = 4096  # characters, as find_reports() has it
 _ANNOUNCING = ("migrating pfn ", "failed to isolate pfn ", "BUG: Bad page")
 _ATTEMPT = re.compile(r"migrating pfn ([0-9a-f]+) failed ret:(-?\d+)")
 _ISOLATION = re.compile(r"failed to isolate pfn ([0-9a-f]+)")
@@ -85,17 +84,34 @@ class _Open:
         """The dump, as far as it was printed."""
         fields = dict(self.fields)
         mapping = mapping_word(fields.pop("mapping_word", 0))
+        if fields.get("cached") and not fields.get("kind"):
+            fields["kind"] = "file"
         dump = PageDump(**fields, owner=self.owner.owner())
         return _completed(dump, mapping)
 
 
 def _completed(dump: PageDump, mapping: Fields) -> PageDump:
     """With what follows from the lines together."""
-    if dump.cached:
-        return dump if dump.kind else replace(dump, kind="file")
-    if not mapping or dump.kind or "reserved" in dump.flags or dump.types & _OWN_WORDS:
+    if dump.cached or not mapping or dump.kind:
+        return dump
+    if "reserved" in dump.flags or dump.types & _OWN_WORDS:
         return dump
     return replace(dump, **mapping)
+
+
+def _may_continue(raw: str) -> bool:
+    """Whether it looks like a further line of a dump, other than a stack's functions."""
+    return (
+        "page" in raw
+        or "flags: 0x" in raw
+        or "ops" in raw
+        or "head:" in raw
+        or "raw: " in raw
+        or "memcg:" in raw
+        or "anon" in raw
+        or "ksm" in raw
+        or "address_space_operations" in raw
+    )
 
 
 @dataclass(slots=True)
@@ -115,14 +131,22 @@ class DumpParser:
         """Whether only lines with one of `NEEDLES` mean anything to it."""
         return not self.open
 
+    def may_mean(self, number: int, raw: str) -> bool:
+        """Whether a line without any of `NEEDLES` means something; quick, and True too often."""
+        for one in self.open.values():
+            if one.owner.open is not None or number - one.start > _LONGEST_DUMP:
+                return True  # a stack that goes on, or a dump that is over
+        if all("reason" in one.fields for one in self.open.values()):
+            return "page" in raw  # as all that page_owner says
+        return _may_continue(raw)
+
     def take(self, number: int, raw: str) -> list[PageDump]:
         """Read a line of the log; its number is counted from 1."""
-        plain = read_plain(raw) if len(raw) <= _LONGEST_RECORD else None
+        plain = read_plain(raw)
         if plain:
             return self._take_message(number, plain[1], plain[2], plain[3].strip())
         done: list[PageDump] = []
-        for record in split_records(raw[:_LONGEST_RAW]):
-            line = parse_record(record[:_LONGEST_RECORD])
+        for _, line in read_records(raw[:_LONGEST_RAW]) if raw != SKIPPED else ():
             done += self._take_message(number, line.caller, line.seconds, line.text.strip())
         return done
 

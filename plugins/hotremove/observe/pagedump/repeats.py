@@ -4,12 +4,12 @@
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from itertools import accumulate, islice
+from itertools import islice
 
-from hotremove.observe.kernellog.logline import parse_record, split_records
+from hotremove.observe.kernellog.logline import read_records
+from hotremove.observe.kernellog.places import joined, lines_with
 from hotremove.observe.pagedump.cause import Cause, cause_of
 from hotremove.observe.pagedump.dump import UNMOVABLE, PageDump
 from hotremove.observe.pagedump.explanation import say, title
@@ -131,17 +131,18 @@ class DumpedPages:
         self._end_dumps()
 
     def _read(self, chunk: list[str]) -> None:
-        text = "\n".join(chunk)
-        begun = _lines_with(NEEDLES, text, chunk)
-        refused = _lines_with((_REFUSAL,), text, chunk)
+        text = joined(chunk)
+        begun, refused = (set(lines_with(what, text)) for what in (NEEDLES, (_REFUSAL,)))
         if begun or refused or not self._parser.idle:
             self._read_lines(chunk, begun, refused)
         self._lines += len(chunk)
 
     def _read_lines(self, chunk: list[str], begun: set[int], refused: set[int]) -> None:
+        parser = self._parser
         for at, raw in enumerate(chunk):
-            if at in begun or not self._parser.idle:
-                for dump in self._parser.take(self._lines + at + 1, raw):
+            number = self._lines + at + 1
+            if at in begun or (parser.open and parser.may_mean(number, raw)):
+                for dump in parser.take(number, raw):
                     self._add(dump)
             if at in refused:
                 self._refuse(raw)
@@ -177,8 +178,8 @@ class DumpedPages:
     def _refuse(self, raw: str) -> None:
         """An offline failed: the unmovable pages that were dumped for it get to know."""
         self._end_dumps()
-        for record in split_records(raw):
-            found = _RANGE.search(parse_record(record).text)
+        for _, line in read_records(raw):
+            found = _RANGE.search(line.text)
             if found:
                 self._name_range(int(found[1], 0), int(found[2], 0), f"{found[1]}-{found[2]}")
 
@@ -192,17 +193,3 @@ class DumpedPages:
 def _is_inside(pfn: int | None, start: int, end: int) -> bool:
     """Whether a page lies in a range of bytes, however large the machine's pages are."""
     return pfn is not None and any(start <= pfn << shift <= end for shift in _PAGE_SHIFTS)
-
-
-def _lines_with(needles: Iterable[str], text: str, chunk: list[str]) -> set[int]:
-    """Which lines of a stretch, whose joined `text` this is, hold one of the needles."""
-    found = [at for needle in needles for at in _places(needle, text)]
-    offsets = list(accumulate(len(line) + 1 for line in chunk)) if found else []
-    return {bisect_right(offsets, at) for at in found}
-
-
-def _places(needle: str, text: str) -> Iterator[int]:
-    at = text.find(needle)
-    while at >= 0:
-        yield at
-        at = text.find(needle, at + 1)
