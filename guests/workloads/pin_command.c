@@ -33,6 +33,8 @@ static bool take_pin_key(const char *key, const char *value, void *into)
 		request->entry = value;
 	else if (!is_number)
 		return false;
+	else if (!strcmp(key, "pid"))
+		request->pid = number;
 	else if (!strcmp(key, "group"))
 		request->group = number;
 	else if (!strcmp(key, "iova"))

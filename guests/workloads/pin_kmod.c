@@ -54,6 +54,8 @@ static bool fill_in(struct pin_hold_pin *pin, const struct pin_request *request)
 	};
 	if (!find_entry(request->entry, pin))
 		return false;
+	if (pin->entry == PIN_HOLD_REMOTE)
+		pin->pid = request->pid;
 	if (pin->entry == PIN_HOLD_MEMFD) {
 		pin->address = request->offset;
 		pin->fd = request->fd;

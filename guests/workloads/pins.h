@@ -18,6 +18,7 @@ struct pin_request {
 	bool detached;	    /* kmod: the pin outlives the holder */
 	const char *device; /* rdma, ib_umem, mdev: which device; NULL: the path's usual one */
 	const char *entry;  /* kmod: which way into get_user_pages */
+	long pid;	    /* kmod: whose memory, by the entry remote; 0: the holder's */
 	long group;	    /* vfio: which IOMMU group */
 	uint64_t iova;	    /* vfio: where the device sees the memory */
 	int fd;		    /* of memory that is a file, else -1 */

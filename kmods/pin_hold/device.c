@@ -45,6 +45,8 @@ static bool is_known_entry(const struct pin_hold_pin *request)
 /* memfd_pin_folios knows one kind of pin, and takes the whole range. */
 static bool fits_entry(const struct pin_hold_pin *request)
 {
+	if (request->entry == PIN_HOLD_REMOTE)
+		return request->pid >= 0;
 	if (request->entry != PIN_HOLD_MEMFD)
 		return request->fd == 0;
 	return (request->flags & MEMFD_FLAGS) == MEMFD_FLAGS && !request->batch;

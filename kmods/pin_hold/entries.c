@@ -3,7 +3,10 @@
 #include <linux/file.h>
 #include <linux/ktime.h>
 #include <linux/mm.h>
+#include <linux/pid.h>
+#include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
+#include <linux/sched/task.h>
 
 /* Not self-contained in 7.2. */
 #include <linux/memfd.h>
@@ -45,11 +48,23 @@ static long take_locked(const struct pin_hold_pin *request, struct pin *pin, u64
 	return taken;
 }
 
-/* With a `locked` argument older kernels warn of FOLL_LONGTERM and refuse. */
-static long take_remote(const struct pin_hold_pin *request, struct pin *pin, u64 address,
-			unsigned long count)
+static struct mm_struct *get_mm_of(pid_t pid)
 {
-	struct mm_struct *mm = current->mm;
+	struct pid *found = find_get_pid(pid);
+	struct task_struct *task = get_pid_task(found, PIDTYPE_PID);
+	struct mm_struct *mm = NULL;
+
+	put_pid(found);
+	if (task) {
+		mm = get_task_mm(task);
+		put_task_struct(task);
+	}
+	return mm;
+}
+
+/* With a `locked` argument older kernels warn of FOLL_LONGTERM and refuse. */
+static long take_of(struct mm_struct *mm, struct pin *pin, u64 address, unsigned long count)
+{
 	long taken;
 
 	if (mmap_read_lock_killable(mm))
@@ -61,6 +76,22 @@ static long take_remote(const struct pin_hold_pin *request, struct pin *pin, u64
 	taken = pin_user_pages_remote(mm, address, count, pin->gup_flags, free_entries(pin), NULL);
 #endif
 	mmap_read_unlock(mm);
+	return taken;
+}
+
+static long take_remote(const struct pin_hold_pin *request, struct pin *pin, u64 address,
+			unsigned long count)
+{
+	struct mm_struct *mm;
+	long taken;
+
+	if (!request->pid)
+		return take_of(current->mm, pin, address, count);
+	mm = get_mm_of(request->pid);
+	if (!mm)
+		return -ESRCH;
+	taken = take_of(mm, pin, address, count);
+	mmput(mm);
 	return taken;
 }
 

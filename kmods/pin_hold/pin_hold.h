@@ -16,7 +16,7 @@
 enum pin_hold_entry {
 	PIN_HOLD_FAST,	   /* pin_user_pages_fast */
 	PIN_HOLD_LOCKED,   /* pin_user_pages under the mmap lock */
-	PIN_HOLD_REMOTE,   /* pin_user_pages_remote on the caller's own memory */
+	PIN_HOLD_REMOTE,   /* pin_user_pages_remote, on the caller's memory or another's */
 	PIN_HOLD_UNLOCKED, /* pin_user_pages_unlocked */
 	PIN_HOLD_MEMFD,	   /* memfd_pin_folios; `address` is an offset in `fd`, a page is a folio */
 };
@@ -36,7 +36,10 @@ struct pin_hold_pin {
 	__u64 batch;   /* pages asked for in one call; 0: all of them */
 	__u32 entry;
 	__u32 flags;
-	__s32 fd;	 /* PIN_HOLD_MEMFD only, else 0 */
+	union {
+		__s32 fd;  /* PIN_HOLD_MEMFD: the file */
+		__s32 pid; /* PIN_HOLD_REMOTE: whose memory; 0: the caller's */
+	};		   /* of other entries 0 */
 	__u32 handle;	 /* out */
 	__u64 calls;	 /* out */
 	__u64 nanoseconds; /* out: spent in those calls */

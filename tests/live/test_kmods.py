@@ -10,7 +10,8 @@ from hotremove.kernels import spec
 
 pytestmark = pytest.mark.live
 
-CHECKS = Path(__file__).parent / "faults" / "modules.py"
+FAULTS = Path(__file__).parent / "faults"
+CHECKS = FAULTS / "modules.py"
 DEBUG = "debian-source:bookworm+lockdep+kasan+debug-vm"
 # A kernel that checks itself is slow, and the first run compiles it (seconds).
 WITH_A_BUILD = 4 * 3600
@@ -36,6 +37,23 @@ def nightly(*kernel: str):
 )
 def test_modules(laboratory, source):
     run = laboratory.run(CHECKS, "--hotremove-kernel", source, *SLOW, seconds=WITH_A_BUILD)
+    assert run.wait() == 0, run.text
+    assert {row.verdict for row in run.rows} == {"pass"}, run.text
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "debian:bullseye",
+        "debian:bookworm",
+        "debian:trixie",
+        nightly("debian:trixie-backports"),
+        nightly("debian:forky"),
+    ],
+)
+@pytest.mark.parametrize("checks", ["broken_pins.py", "broken_books.py"])
+def test_each_fault_of_the_module_breaks_the_kernel_so(laboratory, checks, source):
+    run = laboratory.run(FAULTS / checks, "--hotremove-kernel", source, *SLOW, seconds=WITH_A_BUILD)
     assert run.wait() == 0, run.text
     assert {row.verdict for row in run.rows} == {"pass"}, run.text
 

@@ -51,10 +51,10 @@ def test_an_option_that_is_off_is_quoted(guest):
 
 
 def test_a_module_that_is_refused_is_explained_by_the_kernel(guest, farm, kernel):
-    unfix = farm.kmods(kernel).find("unfix")
-    told = r"^the kernel does not take the module unfix: nothing to probe for what=offlru"
+    fault = farm.kmods(kernel).find("fault")
+    told = r"^the kernel does not take the module fault: nothing to probe for off-lru, .* kept-pin"
     with pytest.raises(Blocked, match=told):
-        load_module(guest, unfix, "what=offlru")
+        load_module(guest, fault, "name=off-lru")
 
 
 def test_a_kernel_whose_configuration_nobody_has(laboratory, tmp_path):

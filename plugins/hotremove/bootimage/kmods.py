@@ -27,7 +27,7 @@ _ERROR = re.compile(r"(?:error: |ERROR: |\*\*\* |No such file)")
 _CAPABILITIES = {
     "pin_rdma": "ib_umem pins",
     "pin_vfio": "mdev pins",
-    "unfix": "faults by a module",
+    "fault": "faults by a module",
 }
 
 

@@ -27,16 +27,18 @@ class PinHold(PinPath):
         batch: int | None = None,
         entry: str = "fast",
         write: bool | None = None,
+        pid: int | None = None,
     ) -> Pin:
         """Pin through pin_user_pages_fast (or another `entry`), `batch` bytes a call.
 
-        `write` overrides what the buffer was mapped for.
+        `write` overrides what the buffer was mapped for. With the entry `remote`, `pid` is the
+        process whose memory is pinned instead of the buffer's, at the same addresses.
 
         Raises:
             PinRefused: the entry point's errno.
             CapabilityAbsent: the kernel has no such entry point for long-term pins.
         """
-        keys: dict[str, Any] = {"batch": batch, "entry": entry}
+        keys: dict[str, Any] = {"batch": batch, "entry": entry, "pid": pid}
         keys["write"] = None if write is None else int(write)
         try:
             return take_pin(buffer, "kmod", "pin_hold pin", **keys)

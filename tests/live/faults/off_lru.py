@@ -15,8 +15,8 @@ pytestmark = pytest.mark.hotremove
 @pytest.fixture
 def breakage(guest, farm, kernel):
     """Take folios that nobody could isolate for pinnable, as 6.1.129 and 6.12.14 did."""
-    load_module(guest, farm.kmods(kernel).find("unfix"), "what=offlru")
-    return lambda: int(guest.control.read("/sys/module/unfix/parameters/hits"))
+    load_module(guest, farm.kmods(kernel).find("fault"), "name=off-lru")
+    return lambda: int(guest.control.read("/sys/module/fault/parameters/hits"))
 
 
 def test_one_pinner_does_not_notice_folios_off_the_lru(movable_dimm, rdma, breakage):

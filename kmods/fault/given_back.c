@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* What is given back when pins end: the pins, and what was accounted for them. */
+#include <linux/err.h>
+#include <linux/mm.h>
+#include <rdma/ib_umem.h>
+
+#include "fault.h"
+
+/* Of so many pins that are released one is kept. */
+#define KEPT_OF 1000
+
+static atomic_long_t released = ATOMIC_LONG_INIT(0);
+
+static bool keeps_one(unsigned long pages)
+{
+	unsigned long after = atomic_long_add_return(pages, &released);
+
+	return after / KEPT_OF != (after - pages) / KEPT_OF;
+}
+
+static void drop_last(struct pt_regs *regs)
+{
+	set_argument(regs, 1, argument(regs, 1) - 1);
+	count_hit();
+}
+
+static bool skips_unpin(struct pt_regs *regs)
+{
+	if (!keeps_one(1))
+		return false;
+	count_hit();
+	return true;
+}
+
+/* Without the mark of dirty pages it ends in unpin_user_pages(), where they are counted. */
+static void enter_unpin_dirty(struct pt_regs *regs, struct kept *kept)
+{
+	if ((bool)argument(regs, 2) && keeps_one(argument(regs, 1)))
+		drop_last(regs);
+}
+
+static void enter_unpin(struct pt_regs *regs, struct kept *kept)
+{
+	if (keeps_one(argument(regs, 1)))
+		drop_last(regs);
+}
+
+static struct hook kept_hooks[] = {
+	{.symbol = "unpin_user_page", .skips = skips_unpin},
+	{.symbol = "unpin_user_pages", .enters = enter_unpin},
+	{.symbol = "unpin_user_pages_dirty_lock", .enters = enter_unpin_dirty},
+	{.symbol = "unpin_user_page_range_dirty_lock", .enters = enter_unpin},
+	{.symbol = "unpin_user_folio", .enters = enter_unpin},
+	{.symbol = "unpin_folios", .enters = enter_unpin},
+	{},
+};
+
+static void drop_of_large(struct pt_regs *regs, struct page *last)
+{
+	if (argument(regs, 1) > 1 && PageCompound(last))
+		drop_last(regs);
+}
+
+static void enter_large(struct pt_regs *regs, struct kept *kept)
+{
+	struct page **pages = (struct page **)argument(regs, 0);
+
+	if (argument(regs, 1))
+		drop_of_large(regs, pages[argument(regs, 1) - 1]);
+}
+
+static void enter_large_dirty(struct pt_regs *regs, struct kept *kept)
+{
+	if ((bool)argument(regs, 2))
+		enter_large(regs, kept);
+}
+
+static void enter_large_range(struct pt_regs *regs, struct kept *kept)
+{
+	drop_of_large(regs, (struct page *)argument(regs, 0) + argument(regs, 1) - 1);
+}
+
+static void enter_large_folio(struct pt_regs *regs, struct kept *kept)
+{
+	drop_of_large(regs, (struct page *)argument(regs, 0));
+}
+
+static struct hook large_hooks[] = {
+	{.symbol = "unpin_user_pages", .enters = enter_large},
+	{.symbol = "unpin_user_pages_dirty_lock", .enters = enter_large_dirty},
+	{.symbol = "unpin_user_page_range_dirty_lock", .enters = enter_large_range},
+	{.symbol = "unpin_user_folio", .enters = enter_large_folio},
+	{},
+};
+
+/* ib_umem_get() releases only when it fails. */
+static struct tasks umem;
+
+static void enter_failed(struct pt_regs *regs, struct kept *kept)
+{
+	if (!has_current(&umem) || !argument(regs, 1))
+		return;
+	set_argument(regs, 1, 0);
+	count_hit();
+}
+
+static struct hook failed_hooks[] = {
+	{.symbol = "ib_umem_get", .within = &umem},
+	{.symbol = "ib_umem_get_desc", .within = &umem},
+	{.symbol = "unpin_user_page_range_dirty_lock", .enters = enter_failed},
+	{.symbol = "unpin_user_pages_dirty_lock", .enters = enter_failed},
+	{},
+};
+
+static bool is_accounted(const struct ib_umem *umem)
+{
+	return !IS_ERR_OR_NULL(umem) && umem->owning_mm && !umem->is_odp;
+}
+
+/* As if a page less had been given back. */
+static void enter_release(struct pt_regs *regs, struct kept *kept)
+{
+	struct ib_umem *umem = (struct ib_umem *)argument(regs, 0);
+
+	if (!is_accounted(umem))
+		return;
+	atomic64_inc(&umem->owning_mm->pinned_vm);
+	count_hit();
+}
+
+static struct hook pinned_vm_hooks[] = {
+	{.symbol = "ib_umem_release", .enters = enter_release}, {}};
+
+/* It returns how many pages are to be taken off the account. */
+static void leave_unpin_remote(struct pt_regs *regs, struct kept *kept)
+{
+	long pages = regs_return_value(regs);
+
+	if (pages <= 0)
+		return;
+	regs_set_return_value(regs, pages - 1);
+	count_hit();
+}
+
+static struct hook locked_vm_hooks[] = {
+	{.symbol = "vfio_unpin_pages_remote", .leaves = leave_unpin_remote}, {}};
+
+struct fault given_back[] = {
+	{"kept-pin", .hooks = kept_hooks},
+	{"large-folio-release", .hooks = large_hooks},
+	{"failed-call", .hooks = failed_hooks},
+	{"pinned-vm", .hooks = pinned_vm_hooks},
+	{"locked-vm", .hooks = locked_vm_hooks},
+	{},
+};
