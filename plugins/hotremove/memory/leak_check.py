@@ -6,7 +6,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from hotremove.guest.machine import Guest
-from hotremove.observe.counters import parse_cached_pages, parse_meminfo, parse_vmstat
+from hotremove.observe.counters import (
+    ISOLATED_ERROR,
+    parse_cached_pages,
+    parse_meminfo,
+    parse_vmstat,
+)
 from hotremove.observe.memory_account import MemoryAccount
 from hotremove.observe.pagemap import PAGE_BYTES
 from hotremove.pins.buffer import Buffer
@@ -15,10 +20,8 @@ from hotremove.units import MIB
 _FILES = ("/proc/vmstat", "/proc/meminfo", "/proc/zoneinfo")
 # What the kernel may keep of slabs and page tables: 0.3 MiB were seen after six cycles on 7.3.
 _TOLERANCE = 2 * MIB
-_QUIESCE = (
-    "echo 3 >/proc/sys/vm/drop_caches; echo 1 >/proc/sys/vm/compact_memory; "
-    "cat /proc/sys/vm/stat_refresh"
-)
+_REFRESH = "/proc/sys/vm/stat_refresh"
+_QUIESCE = f"echo 3 >/proc/sys/vm/drop_caches; echo 1 >/proc/sys/vm/compact_memory; cat {_REFRESH}"
 
 
 class LeakCheck:
@@ -38,8 +41,20 @@ class LeakCheck:
         __tracebackhide__ = True
         charged = buffer.status().only("VmPin", "VmLck").values
         buffer.close()
+        self._require_none_isolated()
         found = self._account(charged).leaks_since(self._before, _TOLERANCE)
         assert not found, "; ".join(found)
+
+    def _require_none_isolated(self) -> None:
+        """Before memory is compacted, which waits for ever while too many pages are isolated.
+
+        (mm/compaction.c, isolate_migratepages_block())
+        """
+        __tracebackhide__ = True
+        self.guest.control.check(f"cat {_REFRESH}")
+        now = parse_vmstat(self.guest.control.read("/proc/vmstat")).isolated
+        left = now - self._before.isolated
+        assert left < ISOLATED_ERROR, f"{left} pages are left isolated"
 
     def _account(self, charged: Mapping[str, int] | None = None) -> MemoryAccount:
         control = self.guest.control
