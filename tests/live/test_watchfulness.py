@@ -2,17 +2,23 @@
 """What looks for damage and leaks finds them, in a real guest."""
 
 import os
+import re
+from operator import itemgetter
 from pathlib import Path
 
 import pytest
 from run_harness import CHECKOUT
 
 from hotremove.errors import HotremoveError
+from hotremove.memory.books import BooksOpen, GuestBooks, read_books
+from hotremove.observe.books import find_errors
+from hotremove.pins.kmod import load_module
 from hotremove.pins.take import take_pin
 from hotremove.scenario import MIB
 
 pytestmark = [pytest.mark.live, pytest.mark.hotremove]
-OFF_LRU = Path(__file__).parent / "faults" / "off_lru.py"
+FAULTS = Path(__file__).parent / "faults"
+OFF_LRU = FAULTS / "off_lru.py"
 
 
 @pytest.mark.topology("dma")
@@ -43,6 +49,7 @@ def test_a_byte_outside_what_the_device_reaches_is_noticed_too(traffic, map_on_n
         data.check()
 
 
+@pytest.mark.open_books("its pin outlives its holder")
 def test_a_pin_that_outlives_its_holder_is_a_leak(leak_check, pin_hold, map_on_node):
     buffer = map_on_node(0, MIB)
     take_pin(buffer, "kmod", "pin", detached=1)
@@ -58,6 +65,49 @@ def test_memory_that_is_not_given_back_is_a_leak(leak_check, rdma, map_on_node):
         AssertionError, match=r"VmPin is 1048576 bytes .* MiB of free memory are gone"
     ):
         leak_check.expect_none(buffer)
+
+
+def test_a_pin_that_outlives_its_holder_is_in_the_books(guest, pin_hold, map_on_node):
+    books = GuestBooks(guest)
+    take_pin(map_on_node(0, MIB), "kmod", "pin_hold pin", detached=1)
+    told = (
+        r"^books: node 0: 0 of 256 pins released \(nr_foll_pin_released \d+, .*; "
+        r"the machine: 0 of 256 .* \(held until the end: pid \d+, a pin_hold pin of 1 MiB\)$"
+    )
+    with pytest.raises(BooksOpen, match=told):
+        books.close()
+    guest.control.check("rmmod pin_hold")  # which releases it: the test's own books add up
+
+
+def test_pages_that_somebody_keeps_are_in_the_books(guest, farm, kernel, map_on_node):
+    load_module(guest, farm.kmods(kernel).find("unmigratable"))
+    books = GuestBooks(guest)
+    first, count = max(map_on_node(0, 4 * MIB).frames().runs, key=itemgetter(1))
+    guest.control.write("/sys/kernel/debug/unmigratable/hold", f"{first} {count}")
+    with pytest.raises(BooksOpen, match=r"^books: the machine: \d\.\d MiB are neither free nor in"):
+        books.close()
+    guest.control.check("rmmod unmigratable")
+
+
+def test_blocks_that_stay_isolated_are_in_the_books(guest, movable_dimm, vmsplice):
+    books = GuestBooks(guest)
+    buffer = movable_dimm.map(MIB)
+    vmsplice.pin(buffer)
+    offline = movable_dimm.start_offline_of_pinned_block()
+    offline.expect_stuck(after=1)
+    now = read_books(guest)
+    assert [block.index for block in now.in_motion] == [offline.block.index]
+    (told,) = [one for one in find_errors(books.opened, now) if "pageblocks" in one]
+    assert told.startswith("node 1's ZONE_MOVABLE: 64 pageblocks stay isolated")
+
+
+def test_what_a_scenario_leaves_behind_is_the_kernels_fault(laboratory):
+    """Here it is the module's: a pin that nobody can release but by unloading it."""
+    run = laboratory.run(FAULTS / "left_behind.py", seconds=300)
+    assert run.wait() == 1, run.text
+    left, marked = run.results["test_a_pin_is_left"], run.results["test_a_pin_is_left_by_design"]
+    assert (left.verdict, marked.verdict) == ("fail", "pass"), run.text
+    assert re.match(r"books: node \d: \d+ of \d+ pins released", left.message), left.message
 
 
 def test_an_offline_that_isolates_nothing_is_noticed(normal_dimm, ext4, vmsplice):

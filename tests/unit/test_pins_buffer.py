@@ -30,6 +30,7 @@ class Silent:
     def __init__(self, stime=0, letter="R", log=""):
         self.control = self
         self.timeline = Timeline()
+        self.holders = []
         self.answers = [MAPPED]
         self.stat = STAT.format(stime=stime, letter=letter)
         self.log = log

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import socket
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -236,6 +237,24 @@ class Control:
             self._finish(job, GRACE)
             _raise_errno(job, path)
             yield bytes(job.stdout).decode(errors="replace")
+
+    def read_existing(self, paths: Iterable[str]) -> dict[str, str]:
+        """As `read_all`, by path, without those files that are not there, or not any more."""
+        asked = {path: self._request(f"read {_one_line(path)}") for path in paths}
+        for job in asked.values():
+            self._finish(job, GRACE)
+        return {
+            path: bytes(job.stdout).decode(errors="replace")
+            for path, job in asked.items()
+            if not job.status
+        }
+
+    def end_jobs(self, deadline: float) -> None:
+        """Kill what `start` began and still runs, and wait for the ends, `deadline` seconds."""
+        running = [job for job in self._jobs.values() if job.running]
+        for job in running:
+            self.kill(job, signal.SIGKILL)
+        self._pump(lambda: not any(job.running for job in running), deadline)
 
     def write(self, path: str, content: str | bytes) -> None:
         """Write to a file of the guest at one go, as sysfs attributes want it.

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from itertools import count
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from hotremove.errors import GuestDied, GuestLost, HotremoveError
 from hotremove.guest.console import GuestLog
@@ -49,6 +49,32 @@ _DEADLY = frozenset(
 )
 
 
+class MemoryHolder(Protocol):
+    """A process of a guest that has memory mapped, and gives it back when it is told to."""
+
+    @property
+    def pid(self) -> int:
+        """Its number."""
+
+    @property
+    def running(self) -> bool:
+        """Whether it has not ended."""
+
+    @property
+    def held(self) -> tuple[str, ...]:
+        """What it has pinned, and how, in words."""
+
+    @property
+    def locked(self) -> int:
+        """Bytes it has locked by mlock(2), beside its pins."""
+
+    def unpin(self) -> None:
+        """Release its pins."""
+
+    def close(self) -> None:
+        """End it."""
+
+
 class Guest:
     """One domain and its channels.
 
@@ -61,6 +87,7 @@ class Guest:
         evidence: records of /dev/kmsg.
         origin: `booted` or `restored`.
         timeline: what was done to it, and when.
+        holders: processes that have memory of it mapped for a test, and may have it pinned.
         fetch_final_console: completes the logs of a guest on another machine that has ended.
     """
 
@@ -81,6 +108,7 @@ class Guest:
         self.hypervisor = hypervisor
         self._marks = count(1)
         self.timeline = Timeline()
+        self.holders: list[MemoryHolder] = []
         self.fetch_final_console: Callable[[], None] | None = None
 
     def adopt(self, domain: Any, pid_file: Path | None) -> None:

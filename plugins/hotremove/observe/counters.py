@@ -66,6 +66,8 @@ class Zone:
         present: page frames that exist and are online.
         free: free pages.
         counters: the zone's own vmstat counters.
+        spanned: from its first page frame to its last.
+        managed: those that the page allocator has been given.
     """
 
     node: int
@@ -73,6 +75,8 @@ class Zone:
     present: int = 0
     free: int = 0
     counters: Counters = field(default_factory=lambda: Counters({}), hash=False)
+    spanned: int = 0
+    managed: int = 0
 
 
 def delta(before: Counters, after: Counters) -> Counters:
@@ -160,4 +164,5 @@ def _counters(values: dict[str, int]) -> Counters:
 
 
 def _zone(node: int, name: str, values: dict[str, int]) -> Zone:
-    return Zone(node, name, values.get("present", 0), values.get("free", 0), _counters(values))
+    sizes = {key: values.get(key, 0) for key in ("present", "free", "spanned", "managed")}
+    return Zone(node, name, counters=_counters(values), **sizes)

@@ -57,6 +57,7 @@ class Buffer:
         read_only: pins of it only read.
         file: what it maps, for the kind `file`.
         pins: pins taken and not released.
+        locked: bytes that the holder has locked by mlock(2).
     """
 
     def __init__(
@@ -92,8 +93,10 @@ class Buffer:
         self.read_only = read_only
         self.file = file
         self.pins: list[Pin] = []
+        self.locked = 0
         with guest.timeline.span(f"map {size >> 20} MiB"):
             self.holder = Holder(guest, words, self.what)
+        guest.holders.append(self)
 
     def unpin(self) -> None:
         """Release every pin of this holder."""
@@ -203,6 +206,7 @@ class Buffer:
         for _ in range(_LOCK_TRIES):
             self.move_to_cpu(here)
             self.holder.ask("lock")
+            self.locked = self.size
             self.move_to_cpu(there)
             flags = self.holder.ask("flags")["runs"]
             if count_lock_pending(flags):
@@ -247,6 +251,16 @@ class Buffer:
     def pid(self) -> int:
         """The holder's."""
         return self.holder.pid
+
+    @property
+    def running(self) -> bool:
+        """Whether the holder has not ended."""
+        return self.holder.running
+
+    @property
+    def held(self) -> tuple[str, ...]:
+        """The pins that are held, in words."""
+        return tuple(pin.holder for pin in self.pins)
 
     @property
     def what(self) -> str:

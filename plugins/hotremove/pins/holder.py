@@ -88,6 +88,11 @@ class Holder:
                 f"the holder, pid {self.pid}, did not end in {DEADLINE:g} s"
             )
 
+    @property
+    def running(self) -> bool:
+        """Whether its end has not been told."""
+        return self._job.running
+
     def require_running(self) -> None:
         """Make sure that it lives, and so has what it pinned.
 

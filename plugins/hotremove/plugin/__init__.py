@@ -137,10 +137,11 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, o
     if not parametrize.wants_guest(pyfuncitem):
         with rounds.annotate_round(pyfuncitem):
             return (yield)
-    from hotremove.plugin import report_check
+    from hotremove.plugin import bookkeeping, report_check
 
     with rounds.annotate_round(pyfuncitem), report_check.expected_death(pyfuncitem):
         yield
+        bookkeeping.close_books(pyfuncitem)
     report_check.check_reports_of(pyfuncitem)
     return True
 

@@ -15,6 +15,7 @@ from hotremove.plugin.debugging import should_keep
 if TYPE_CHECKING:
     from hotremove.guest.machine import Guest
     from hotremove.guest.plan import GuestPlan
+    from hotremove.memory.books import GuestBooks
     from hotremove.memory.removal import Removal
     from hotremove.results.evidence import Evidence
     from hotremove.session.farm import Farm
@@ -24,6 +25,8 @@ GUEST: pytest.StashKey[Guest] = pytest.StashKey()
 """On an item: the guest of its running test."""
 EVIDENCE: pytest.StashKey[Evidence] = pytest.StashKey()
 """On an item: where its evidence goes."""
+BOOKS: pytest.StashKey[GuestBooks] = pytest.StashKey()
+"""On an item: its guest's books."""
 _REMOVALS: pytest.StashKey[list[Removal]] = pytest.StashKey()
 """On an item: what was tried on its guests' memory."""
 
@@ -35,7 +38,7 @@ def removals_of(item: pytest.Item) -> list[Removal]:
 
 def forget_guest(item: pytest.Item) -> None:
     """Make a test one that has had no guest."""
-    keys: tuple[pytest.StashKey[Any], ...] = (GUEST, EVIDENCE, _REMOVALS)
+    keys: tuple[pytest.StashKey[Any], ...] = (GUEST, EVIDENCE, BOOKS, _REMOVALS)
     for key in keys:
         if key in item.stash:
             del item.stash[key]

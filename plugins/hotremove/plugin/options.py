@@ -40,6 +40,7 @@ MARKERS = (
     "allow_splat(kind, pattern, reason, expires): a kernel report that may come, until a last day",
     "expect_splat(kind, pattern): a kernel report that must come; a panic may end the guest",
     "pins(*paths): run once for each of these pin paths, through the fixture `pinner`",
+    "open_books(reason): leaves something pinned or in motion; its guest's books are not closed",
     "nightly: takes long; not in -m hotremove",
 )
 
