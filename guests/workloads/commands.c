@@ -7,6 +7,7 @@
 
 #include "answers.h"
 #include "cpu.h"
+#include "marks.h"
 #include "pagemap.h"
 #include "part.h"
 #include "pattern.h"
@@ -82,6 +83,7 @@ static void command_fill(void)
 
 	if (wrong)
 		return answer_misunderstood(wrong);
+	memory.marked = false;
 	pattern_fill(memory.address + part.offset, part.bytes, part.offset, part.seed);
 	answer("{\"event\": \"filled\"}");
 }
@@ -95,6 +97,15 @@ static void command_verify(void)
 		return answer_misunderstood(wrong);
 	answer("{\"event\": \"verified\", \"mismatches\": %zu}",
 	       pattern_mismatches(memory.address + part.offset, part.bytes, part.offset, part.seed));
+}
+
+static void command_marks(void)
+{
+	size_t pages = memory.marked ? memory.bytes / SMALL_PAGE : 0, first = 0;
+	size_t missing = pages ? marks_missing(memory.address, memory.bytes, &first) : 0;
+
+	answer("{\"event\": \"marks\", \"pages\": %zu, \"missing\": %zu, \"first\": %zu}", pages,
+	       missing, first);
 }
 
 static void command_quit(void)
@@ -120,6 +131,8 @@ static const struct command {
 	{"verify", command_verify},
 	{"dma-fill", command_dma_fill},
 	{"dma-verify", command_dma_verify},
+	{"marks", command_marks},
+	{"exchange", command_exchange},
 	{"fork", command_fork},
 	{"child", command_child},
 	{"reap", command_reap},

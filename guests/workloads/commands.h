@@ -22,6 +22,7 @@ void command_unpin(void);
 void command_report(void);
 void command_dma_fill(void);
 void command_dma_verify(void);
+void command_exchange(void);
 void command_fork(void);
 void command_child(void);
 void command_reap(void);

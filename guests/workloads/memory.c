@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "answers.h"
+#include "marks.h"
 
 #define MIB (1ul << 20)
 #define NODES 1024
@@ -118,7 +119,7 @@ bool memory_map(struct memory *memory, int node, bool prefer, const char *path)
 	return place_on(memory, node, prefer);
 }
 
-bool memory_lock_on_fault(const struct memory *memory)
+bool memory_lock_on_fault(struct memory *memory)
 {
 	/* Locking what is there drains this CPU's LRU caches (mm/mlock.c, mlock_vma_pages_range). */
 	if (mlock2(memory->address, memory->bytes, MLOCK_ONFAULT))
@@ -152,12 +153,14 @@ static int advice_number(const char *name)
 	return -1;
 }
 
-bool memory_advise(const struct memory *memory, const char *advice)
+bool memory_advise(struct memory *memory, const char *advice)
 {
 	int number = advice_number(advice);
 
 	if (number < 0)
 		return failed_with("no such advice", EINVAL);
+	if (number == MADV_DONTNEED || number == MADV_REMOVE)
+		memory->marked = false;
 	return !madvise(memory->address, memory->bytes, number) || failed("madvise");
 }
 
@@ -182,10 +185,8 @@ void memory_touch(const struct memory *memory)
 		(void)byte[offset];
 }
 
-void memory_fault(const struct memory *memory)
+void memory_fault(struct memory *memory)
 {
-	volatile char *byte = memory->address;
-
-	for (size_t offset = 0; offset < memory->bytes; offset += SMALL_PAGE)
-		byte[offset] = 1;
+	marks_write(memory->address, memory->bytes);
+	memory->marked = true;
 }

@@ -21,6 +21,7 @@ struct memory {
 	char *address;
 	size_t bytes;
 	int fd; /* -1 where there is no file */
+	bool marked; /* each page has its mark, see marks.h */
 };
 
 /* NULL when there is no such kind. */
@@ -40,13 +41,13 @@ bool memory_map(struct memory *memory, int node, bool prefer, const char *path);
  * Have each page locked as it is faulted in anew (mlock2, MLOCK_ONFAULT). A file's pages are those
  * that were there before, and those that this CPU faulted in first are on an LRU list by then.
  */
-bool memory_lock_on_fault(const struct memory *memory);
+bool memory_lock_on_fault(struct memory *memory);
 
 /* madvise(2) by the advice's name in small letters, `dontfork`. */
-bool memory_advise(const struct memory *memory, const char *advice);
+bool memory_advise(struct memory *memory, const char *advice);
 
-/* Fault every page in by writing to it. */
-void memory_fault(const struct memory *memory);
+/* Fault every page in by writing its mark to it. */
+void memory_fault(struct memory *memory);
 
 /* Fault every page in by reading it, a file's pages in folios as large as the kernel makes them. */
 void memory_touch(const struct memory *memory);

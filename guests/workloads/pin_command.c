@@ -6,6 +6,7 @@
 
 #include "answers.h"
 #include "commands.h"
+#include "exchange.h"
 #include "part.h"
 #include "pattern.h"
 #include "pins.h"
@@ -18,6 +19,7 @@ static struct {
 	void *pin;
 	size_t offset; /* of the range pinned, in the memory */
 	size_t bytes;
+	bool writable;
 } held[PINS_LIMIT];
 static size_t held_count;
 
@@ -81,6 +83,7 @@ static void pin(const struct pin_path *path, const struct pin_request *request)
 	held[held_count].path = path;
 	held[held_count].pin = made;
 	held[held_count].offset = request->offset;
+	held[held_count].writable = request->writable;
 	held[held_count++].bytes = result.bytes;
 	answer("{\"event\": \"pinned\", \"path\": \"%s\", \"bytes\": %zu, \"calls\": %lu, "
 	       "\"seconds\": %.9f, \"ended\": %.9f, \"ticks\": %llu}",
@@ -182,6 +185,7 @@ void command_dma_fill(void)
 
 	if (wrong)
 		return answer_misunderstood(wrong);
+	memory.marked = false;
 	if (!move(&part, TO_MEMORY, &mismatches))
 		return answer_failure();
 	answer("{\"event\": \"dma-filled\", \"bytes\": %zu}", part.bytes);
@@ -199,4 +203,41 @@ void command_dma_verify(void)
 		return answer_failure();
 	answer("{\"event\": \"dma-verified\", \"bytes\": %zu, \"mismatches\": %zu}", part.bytes,
 	       mismatches);
+}
+
+static bool exchange_with(size_t index, struct exchanged *seen)
+{
+	const struct exchange exchange = {
+		.path = held[index].path,
+		.pin = held[index].pin,
+		.address = memory.address + held[index].offset,
+		.bytes = held[index].bytes,
+		.writable = held[index].writable,
+	};
+
+	return exchange_words(&exchange, seen);
+}
+
+/* Of every pin that is held, by its path's name. */
+void command_exchange(void)
+{
+	char *told = NULL;
+	size_t size;
+	FILE *text = open_memstream(&told, &size);
+	bool good = text || failed("open_memstream");
+
+	for (size_t index = 0; good && index < held_count; index++) {
+		struct exchanged seen;
+
+		good = exchange_with(index, &seen);
+		fprintf(text, "%s[\"%s\", %zu, %zu, %zu, %zu]", index ? ", " : "",
+			held[index].path->name, seen.places, seen.read, seen.written, seen.first);
+	}
+	if (text)
+		fclose(text);
+	if (good)
+		answer("{\"event\": \"exchanged\", \"pins\": [%s]}", told);
+	else
+		answer_failure();
+	free(told);
 }

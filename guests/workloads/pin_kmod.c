@@ -19,6 +19,7 @@
 struct held {
 	int device;
 	unsigned int handle;
+	bool detached;
 };
 
 /* Pages that follow each other and are alike. */
@@ -84,6 +85,7 @@ static bool hold(struct held *held, const struct pin_request *request, struct pi
 	if (ioctl(held->device, PIN_HOLD_DO_PIN, &pin))
 		return failed("PIN_HOLD_DO_PIN");
 	held->handle = pin.handle;
+	held->detached = request->detached;
 	result->bytes = pin.length;
 	result->calls = pin.calls;
 	result->seconds = pin.nanoseconds / 1e9;
@@ -149,5 +151,41 @@ static bool report(void *pin, FILE *text)
 	return true;
 }
 
+static bool move_in_page(const struct held *held, size_t offset, char *bytes, size_t length,
+			 enum dma_direction direction)
+{
+	const struct pin_hold_move move = {
+		.handle = held->handle,
+		.to_memory = direction == TO_MEMORY,
+		.offset = offset,
+		.length = length,
+		.bytes = (unsigned long)bytes,
+	};
+
+	return !ioctl(held->device, PIN_HOLD_DO_MOVE, &move) || failed("PIN_HOLD_DO_MOVE");
+}
+
+static bool transfer(void *pin, size_t offset, void *bytes, size_t length,
+		     enum dma_direction direction)
+{
+	for (size_t done = 0, part; done < length; done += part) {
+		part = SMALL_PAGE - (offset + done) % SMALL_PAGE;
+		if (part > length - done)
+			part = length - done;
+		if (!move_in_page(pin, offset + done, (char *)bytes + done, part, direction))
+			return false;
+	}
+	return true;
+}
+
+/* A detached pin is not this file's any more. */
+static size_t places(void *pin)
+{
+	const struct held *held = pin;
+
+	return held->detached ? 0 : pin_many_places(pin);
+}
+
 const struct pin_path pin_kmod = {
-	.name = "kmod", .pin = pin, .unpin = unpin, .report = report};
+	.name = "kmod", .pin = pin, .unpin = unpin, .report = report, .transfer = transfer,
+	.places = places};

@@ -149,4 +149,5 @@ static bool transfer(void *pin, size_t offset, void *bytes, size_t length,
 }
 
 const struct pin_path pin_rdma = {
-	.name = "rdma", .pin = pin, .unpin = unpin, .transfer = transfer};
+	.name = "rdma", .pin = pin, .unpin = unpin, .transfer = transfer,
+	.places = pin_many_places};

@@ -4,14 +4,18 @@
 #include <fcntl.h>
 #include <linux/udmabuf.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "answers.h"
+#include "memory.h"
 #include "pins.h"
 
 struct buffers {
 	int device;
+	size_t batch; /* bytes of each but the last */
 	size_t count;
 	int fds[];
 };
@@ -65,10 +69,35 @@ static void *pin(const struct pin_request *request, struct pin_result *result)
 		return NULL;
 	}
 	buffers->device = -1;
+	buffers->batch = request->batch ? request->batch : request->bytes;
 	if (open_device(buffers, request->fd) && pin_parts(buffers, request, 0, create_part, result))
 		return buffers;
 	unpin(buffers);
 	return NULL;
 }
 
-const struct pin_path pin_udmabuf = {.name = "udmabuf", .pin = pin, .unpin = unpin};
+/* Of one page, which a DMA buffer's mapping shows as whoever imports it sees it. */
+static bool transfer(void *pin, size_t offset, void *bytes, size_t length,
+		     enum dma_direction direction)
+{
+	const struct buffers *buffers = pin;
+	size_t inside = offset % buffers->batch, start = inside & ~(SMALL_PAGE - 1);
+	char *page;
+
+	if (inside - start + length > SMALL_PAGE)
+		return failed_with("udmabuf moves parts of one page", EINVAL);
+	page = mmap(NULL, SMALL_PAGE, PROT_READ | PROT_WRITE, MAP_SHARED,
+		    buffers->fds[offset / buffers->batch], start);
+	if (page == MAP_FAILED)
+		return failed("mmap of a DMA buffer");
+	if (direction == TO_MEMORY)
+		memcpy(page + inside - start, bytes, length);
+	else
+		memcpy(bytes, page + inside - start, length);
+	munmap(page, SMALL_PAGE);
+	return true;
+}
+
+const struct pin_path pin_udmabuf = {
+	.name = "udmabuf", .pin = pin, .unpin = unpin, .transfer = transfer,
+	.places = pin_many_places};

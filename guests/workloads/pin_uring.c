@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* io_uring's registered buffers: pinned from IORING_REGISTER_BUFFERS until the ring is closed. */
+#include <errno.h>
 #include <linux/io_uring.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
@@ -8,12 +9,15 @@
 
 #include "answers.h"
 #include "pins.h"
+#include "uring_copy.h"
 
 /* io_buffer_validate() in io_uring/rsrc.c takes at most 1 GiB a buffer. */
 #define BUFFER_LIMIT (1ul << 30)
 
 struct ring {
 	int fd;
+	struct uring_copy *copy; /* made for the first transfer */
+	struct io_uring_params parameters;
 	size_t count;
 	struct iovec buffers[];
 };
@@ -22,6 +26,8 @@ static void unpin(void *pin)
 {
 	struct ring *ring = pin;
 
+	if (ring->copy)
+		uring_copy_close(ring->copy);
 	if (ring->fd >= 0) {
 		syscall(SYS_io_uring_register, ring->fd, IORING_UNREGISTER_BUFFERS, NULL, 0);
 		close(ring->fd);
@@ -54,9 +60,7 @@ static bool register_buffers(struct ring *ring, struct pin_result *result)
 
 static bool open_ring(struct ring *ring)
 {
-	struct io_uring_params parameters = {0};
-
-	ring->fd = syscall(SYS_io_uring_setup, 4, &parameters);
+	ring->fd = syscall(SYS_io_uring_setup, 4, &ring->parameters);
 	return ring->fd >= 0 || failed("io_uring_setup");
 }
 
@@ -76,4 +80,33 @@ static void *pin(const struct pin_request *request, struct pin_result *result)
 	return NULL;
 }
 
-const struct pin_path pin_uring = {.name = "uring", .pin = pin, .unpin = unpin};
+/* The registered buffer that offset bytes from the start of the range lie in; offset goes on in it. */
+static size_t buffer_at(const struct ring *ring, size_t *offset)
+{
+	size_t index = 0;
+
+	while (*offset >= ring->buffers[index].iov_len)
+		*offset -= ring->buffers[index++].iov_len;
+	return index;
+}
+
+static bool transfer(void *pin, size_t offset, void *bytes, size_t length,
+		     enum dma_direction direction)
+{
+	struct ring *ring = pin;
+	size_t index = buffer_at(ring, &offset);
+	const struct iovec *buffer = &ring->buffers[index];
+
+	if (!ring->copy)
+		ring->copy = uring_copy_open(ring->fd, &ring->parameters);
+	if (!ring->copy)
+		return false;
+	if (length > buffer->iov_len - offset)
+		return failed_with("a transfer reaches behind its buffer", EINVAL);
+	return uring_copy_move(ring->copy, index, (char *)buffer->iov_base + offset, bytes, length,
+			       direction);
+}
+
+const struct pin_path pin_uring = {
+	.name = "uring", .pin = pin, .unpin = unpin, .transfer = transfer,
+	.places = pin_many_places};

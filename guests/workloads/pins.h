@@ -43,7 +43,9 @@ enum dma_direction { TO_MEMORY, FROM_MEMORY };
  * at once. `report`, where there is one, writes where the kernel says the pinned pages lie, as
  * lists [pfn, count, node, "zone", order] with commas between them; false after failed().
  * `transfer`, where there is one, has the device write to the pinned range or read from it, at
- * most DMA_CHUNK bytes at `offset` in the range; false after failed().
+ * most DMA_CHUNK bytes at `offset` in the range; false after failed(). `places` is how many
+ * pages are to be looked at where a word in each will do: fewer where each takes long, 0 where this
+ * pin has nobody that could use it.
  */
 struct pin_path {
 	const char *name;
@@ -52,7 +54,11 @@ struct pin_path {
 	bool (*report)(void *pin, FILE *text);
 	bool (*transfer)(void *pin, size_t offset, void *bytes, size_t length,
 			 enum dma_direction direction);
+	size_t (*places)(void *pin);
 };
+
+/* Of paths whose transfers take less than a millisecond. */
+size_t pin_many_places(void *pin);
 
 extern const struct pin_path pin_kmod, pin_mdev, pin_rdma, pin_udmabuf, pin_ib_umem, pin_uring,
 	pin_vfio, pin_vmsplice;

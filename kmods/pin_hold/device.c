@@ -147,6 +147,22 @@ static long ask_release(struct pin_list *list, void __user *argument)
 	return error == -ENOENT ? pin_list_release(&detached, request.handle) : error;
 }
 
+static bool stays_in_a_page(const struct pin_hold_move *request)
+{
+	return request->length && request->length <= PAGE_SIZE - offset_in_page(request->offset);
+}
+
+static long ask_move(struct pin_list *list, void __user *argument)
+{
+	struct pin_hold_move request;
+
+	if (copy_from_user(&request, argument, sizeof(request)))
+		return -EFAULT;
+	if (request.to_memory > 1 || !stays_in_a_page(&request))
+		return -EINVAL;
+	return pin_list_move(list, &request);
+}
+
 static long ask_about(void __user *argument)
 {
 	const struct pin_hold_about about = {.version = PIN_HOLD_VERSION, .entries = pin_entries()};
@@ -167,6 +183,8 @@ static long device_ioctl(struct file *file, unsigned int command, unsigned long 
 		return ask_pages(file->private_data, pointer);
 	case PIN_HOLD_DO_RELEASE:
 		return ask_release(file->private_data, pointer);
+	case PIN_HOLD_DO_MOVE:
+		return ask_move(file->private_data, pointer);
 	}
 	return -ENOTTY;
 }

@@ -10,7 +10,7 @@
 #include <linux/ioctl.h>
 #include <linux/types.h>
 
-#define PIN_HOLD_VERSION 1
+#define PIN_HOLD_VERSION 2
 
 /* Ways into the kernel's get_user_pages; bit 1 << ENTRY of `entries` says it can be had. */
 enum pin_hold_entry {
@@ -65,9 +65,19 @@ struct pin_hold_release {
 	__u32 padding; /* 0 */
 };
 
+/* Moves bytes of a pin as a device would: through its pages, not by the addresses they had. */
+struct pin_hold_move {
+	__u32 handle;
+	__u32 to_memory; /* 1: write to the pin, which PIN_HOLD_WRITE allows; 0: read from it */
+	__u64 offset;	 /* in the pin, bytes */
+	__u64 length;	 /* bytes; offset and length stay in one page */
+	__u64 bytes;	 /* address of the caller's */
+};
+
 #define PIN_HOLD_GET_ABOUT _IOR('p', 0xe0, struct pin_hold_about)
 #define PIN_HOLD_DO_PIN _IOWR('p', 0xe1, struct pin_hold_pin)
 #define PIN_HOLD_GET_PAGES _IOWR('p', 0xe2, struct pin_hold_pages)
 #define PIN_HOLD_DO_RELEASE _IOW('p', 0xe3, struct pin_hold_release)
+#define PIN_HOLD_DO_MOVE _IOW('p', 0xe4, struct pin_hold_move)
 
 #endif

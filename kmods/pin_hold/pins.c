@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "pins.h"
 
+#include <linux/highmem.h>
 #include <linux/mm.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
@@ -123,6 +124,55 @@ int pin_list_report(struct pin_list *list, struct pin_hold_pages *request)
 	pin = find(list, request->handle);
 	if (pin)
 		error = report(pin, request);
+	mutex_unlock(&list->lock);
+	return error;
+}
+
+/* Of what memfd_pin_folios gives each entry is a folio, else a page. */
+static struct page *page_at(const struct pin *pin, u64 index)
+{
+	unsigned long entry;
+
+	if (pin->entry != PIN_HOLD_MEMFD)
+		return index < pin->count ? pin->pages[index] : NULL;
+	for (entry = 0; entry < pin->count; entry++) {
+		u64 pages = 1ull << folio_order_of(pin->pages[entry]);
+
+		if (index < pages)
+			return pfn_to_page(page_to_pfn(pin->pages[entry]) + index);
+		index -= pages;
+	}
+	return NULL;
+}
+
+static int move(const struct pin *pin, const struct pin_hold_move *request)
+{
+	struct page *page = page_at(pin, request->offset >> PAGE_SHIFT);
+	void __user *bytes = u64_to_user_ptr(request->bytes);
+	unsigned long failed;
+	char *place;
+
+	if (!page)
+		return -ERANGE;
+	if (request->to_memory && !(pin->gup_flags & FOLL_WRITE))
+		return -EACCES;
+	place = (char *)kmap(page) + offset_in_page(request->offset);
+	failed = request->to_memory ? copy_from_user(place, bytes, request->length)
+				    : copy_to_user(bytes, place, request->length);
+	kunmap(page);
+	return failed ? -EFAULT : 0;
+}
+
+int pin_list_move(struct pin_list *list, const struct pin_hold_move *request)
+{
+	struct pin *pin;
+	int error = -ENOENT;
+
+	if (mutex_lock_killable(&list->lock))
+		return -EINTR;
+	pin = find(list, request->handle);
+	if (pin)
+		error = move(pin, request);
 	mutex_unlock(&list->lock);
 	return error;
 }

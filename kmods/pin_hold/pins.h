@@ -42,6 +42,12 @@ int pin_list_release(struct pin_list *list, u32 handle);
 /* Fill in what a GET_PAGES asks for; -ENOENT when the list does not have the pin. */
 int pin_list_report(struct pin_list *list, struct pin_hold_pages *request);
 
+/*
+ * Move what a DO_MOVE asks for; -ENOENT when the list does not have the pin, -EACCES when it was
+ * not taken for writing.
+ */
+int pin_list_move(struct pin_list *list, const struct pin_hold_move *request);
+
 struct pin *pin_alloc(unsigned long pages);
 void pin_free(struct pin *pin);
 

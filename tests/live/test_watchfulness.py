@@ -12,6 +12,7 @@ from run_harness import CHECKOUT
 from hotremove.errors import HotremoveError
 from hotremove.memory.books import BooksOpen, GuestBooks, read_books
 from hotremove.observe.books import find_errors
+from hotremove.pins.data import DataLost
 from hotremove.pins.kmod import load_module
 from hotremove.pins.take import take_pin
 from hotremove.scenario import MIB
@@ -99,6 +100,30 @@ def test_blocks_that_stay_isolated_are_in_the_books(guest, movable_dimm, vmsplic
     assert [block.index for block in now.in_motion] == [offline.block.index]
     (told,) = [one for one in find_errors(books.opened, now) if "pageblocks" in one]
     assert told.startswith("node 1's ZONE_MOVABLE: 64 pageblocks stay isolated")
+
+
+@pytest.mark.pins("rdma", "uring", "pin_hold")
+def test_data_that_a_pin_shares_no_more_are_noticed_as_it_is_released(pinner, map_on_node):
+    buffer = map_on_node(0, MIB)
+    pinner.pin(buffer)
+    buffer.check_data()
+    buffer.advise("dontneed")
+    buffer.fill(1)
+    told = r"the pin's user reads (32|16) otherwise than the processor wrote, the processor (16|0)"
+    with pytest.raises(DataLost, match=told):
+        buffer.unpin()
+    buffer.close()
+
+
+def test_data_that_changed_under_its_owner_are_noticed(guest, map_on_node):
+    buffer = map_on_node(0, MIB)
+    guest.control.check(
+        f"dd if=/dev/zero of=/proc/{buffer.pid}/mem bs=4096 count=1 conv=notrunc "
+        f"seek=$(({buffer.holder.address} / 4096))"
+    )
+    with pytest.raises(DataLost, match=r"^1 of 256 pages of pid .* the first at byte 0x0"):
+        buffer.check_data()
+    buffer.fault()
 
 
 def test_what_a_scenario_leaves_behind_is_the_kernels_fault(laboratory):

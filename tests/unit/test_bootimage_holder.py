@@ -216,3 +216,54 @@ def test_memory_that_cannot_be_had(program):
     done = subprocess.run(command, capture_output=True, text=True, timeout=20)
     assert done.returncode == 1
     assert json.loads(done.stdout)["call"] == "mbind"
+
+
+def test_each_page_has_a_mark_until_something_else_is_written(hold):
+    holder = hold("--memory", "memfd", "--bytes", str(4 * MIB), "--faulted")
+    assert holder.ask("marks") == {"event": "marks", "pages": 1024, "missing": 0, "first": 0}
+    with Path(f"/proc/{holder.mapped['pid']}/mem").open("r+b", buffering=0) as memory:
+        memory.seek(holder.mapped["address"] + 5 * 4096)
+        memory.write(bytes(2 * 4096))
+    assert holder.ask("marks") == {"event": "marks", "pages": 1024, "missing": 2, "first": 20480}
+    holder.ask("fault")
+    assert holder.ask("marks")["missing"] == 0
+    for command in ("fill 1 bytes=8", "advise dontneed"):
+        holder.ask("fault")
+        holder.ask(command)
+        assert holder.ask("marks") == {"event": "marks", "pages": 0, "missing": 0, "first": 0}
+
+
+def test_marks_of_holders_that_share_a_file_are_alike(hold, tmp_path):
+    words = ("--memory", "file", "--file", str(tmp_path / "shared"), "--bytes", str(MIB))
+    one, other = hold(*words, "--faulted"), hold(*words, "--faulted")
+    assert one.ask("marks") == other.ask("marks")
+    assert one.ask("marks")["missing"] == 0
+
+
+@pytest.mark.parametrize("batch", ["", " batch=4096"])
+def test_words_go_both_ways_through_registered_buffers(hold, batch):
+    holder = hold("--memory", "anon", "--bytes", str(MIB), "--faulted")
+    if holder.ask(f"pin uring{batch}")["event"] == "error":
+        pytest.skip("no io_uring on this machine")
+    assert holder.ask("exchange") == {"event": "exchanged", "pins": [["uring", 16, 0, 0, 0]]}
+    assert holder.ask("marks")["missing"] == 0  # what was exchanged is put back
+    holder.ask("dma-fill 7 offset=4096 bytes=64")
+    assert holder.ask("verify 7 offset=4096 bytes=64")["mismatches"] == 0
+
+
+def test_a_pin_that_lost_its_pages_reads_and_writes_others(hold):
+    holder = hold("--memory", "anon", "--bytes", str(MIB), "--faulted")
+    if holder.ask("pin uring")["event"] == "error":
+        pytest.skip("no io_uring on this machine")
+    holder.ask("advise dontneed")
+    holder.ask("fill 1")
+    assert holder.ask("exchange")["pins"] == [["uring", 16, 32, 16, 0]]
+
+
+def test_a_pin_for_reading_is_only_read(hold):
+    holder = hold("--memory", "anon", "--bytes", str(MIB), "--faulted", "--read-only")
+    if holder.ask("pin uring")["event"] == "error":
+        pytest.skip("no io_uring on this machine")
+    holder.ask("advise dontneed")
+    holder.ask("fill 1")
+    assert holder.ask("exchange")["pins"] == [["uring", 16, 16, 0, 0]]

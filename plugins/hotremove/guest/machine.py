@@ -68,8 +68,11 @@ class MemoryHolder(Protocol):
     def locked(self) -> int:
         """Bytes it has locked by mlock(2), beside its pins."""
 
+    def check_data(self) -> None:
+        """Require that its memory holds what was written to it."""
+
     def unpin(self) -> None:
-        """Release its pins."""
+        """Release its pins, after the same."""
 
     def close(self) -> None:
         """End it."""

@@ -73,6 +73,7 @@ class GuestBooks:
 
         Raises:
             BooksOpen: a line for all that does not add up.
+            DataLost: memory that it has mapped still does not hold what was written to it.
             HolderStuck: the kernel does not let a holder end.
             GuestLost, GuestDied: nothing can be seen any more.
         """
@@ -91,6 +92,8 @@ class GuestBooks:
         for holder in running:
             if holder.held:
                 holder.unpin()
+            else:
+                holder.check_data()
         wait_until(lambda: not self._charges(running), SETTLES, self.guest.check)
         left = self._charges(running)
         for holder in running:

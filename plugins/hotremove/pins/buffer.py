@@ -16,6 +16,7 @@ from hotremove.observe.pageflags import (
     count_zero_pages,
 )
 from hotremove.observe.pagemap import PAGE_BYTES, PfnRuns
+from hotremove.pins.data import require_exchanged, require_marks
 from hotremove.pins.holder import Holder
 from hotremove.pins.pin import Pin
 
@@ -98,8 +99,30 @@ class Buffer:
             self.holder = Holder(guest, words, self.what)
         guest.holders.append(self)
 
+    def check_data(self) -> None:
+        """Require that its data are as they were written, by whoever uses its pins too.
+
+        What the processor wrote as it faulted the pages in has to be there still. Then words go
+        from the processor to the user of each pin and back, for some of its pages, and are put back
+        (docs/scenarios.md, "Data in every row").
+
+        Raises:
+            DataLost: with what is not as it was written.
+            PinRefused: who uses the pin refuses to move the data.
+        """
+        __tracebackhide__ = True
+        require_marks(self.holder.ask("marks"), str(self))
+        if self.pins:
+            require_exchanged(self.holder.ask("exchange"), str(self))
+
     def unpin(self) -> None:
-        """Release every pin of this holder."""
+        """Release every pin of this holder, once its data were seen to be whole.
+
+        Raises:
+            DataLost: they are not; see `check_data`.
+        """
+        __tracebackhide__ = True
+        self.check_data()
         with self.guest.timeline.span("unpin"):
             self.holder.ask("unpin")
         self.pins.clear()

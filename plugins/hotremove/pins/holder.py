@@ -35,6 +35,7 @@ class Holder:
     Attributes:
         guest: where it runs.
         pid: its process.
+        address: where it has the memory mapped.
         holds: what it has mapped, in words.
     """
 
@@ -48,7 +49,8 @@ class Holder:
         self.pid = 0
         self.holds = holds
         self._job = guest.control.start(" ".join(["exec holder", *words]))
-        self.pid = int(self.answer("map")["pid"])
+        mapped = self.answer("map")
+        self.pid, self.address = int(mapped["pid"]), int(mapped["address"])
 
     def ask(self, command: str) -> Mapping[str, Any]:
         """Its answer to a command; raises as `answer`."""
