@@ -30,6 +30,7 @@ def test_dimm_stays_when_a_notifier_objects(movable_dimm, rdma, notifier_veto):
     removal = movable_dimm.eject()
     removal.expect(REFUSED)
     removal.expect_reason("notifier failure")
+    movable_dimm.expect_allocatable()
 
 
 @pytest.mark.notices("isolated-after-notifier", "no-log-line")

@@ -38,3 +38,4 @@ def test_signal_ends_a_stuck_offline_without_harm(movable_dimm, pinner):
     offline.terminate()
     offline.expect_interrupted()
     offline.expect_block_usable()
+    movable_dimm.expect_allocatable()

@@ -76,6 +76,20 @@ static void command_advise(void)
 		answer_failure();
 }
 
+/* The part's seed is the node. */
+static void command_move(void)
+{
+	struct part part;
+	const char *wrong = part_take(&part, memory.bytes);
+
+	if (wrong)
+		return answer_misunderstood(wrong);
+	if (memory_move(&memory, part.seed, part.offset, part.bytes))
+		answer("{\"event\": \"moved\"}");
+	else
+		answer_failure();
+}
+
 static void command_fill(void)
 {
 	struct part part;
@@ -127,6 +141,7 @@ static const struct command {
 	{"advise", command_advise},
 	{"lock", command_lock},
 	{"cpu", command_cpu},
+	{"move", command_move},
 	{"fill", command_fill},
 	{"verify", command_verify},
 	{"dma-fill", command_dma_fill},

@@ -134,6 +134,18 @@ bool memory_lock_on_fault(struct memory *memory)
 	return true;
 }
 
+bool memory_move(const struct memory *memory, int node, size_t offset, size_t bytes)
+{
+	unsigned long mask[NODES / NODE_BITS] = {0};
+
+	if (node < 0 || node >= NODES)
+		return failed_with("mbind", EINVAL);
+	mask[node / NODE_BITS] = 1ul << (node % NODE_BITS);
+	return !syscall(SYS_mbind, memory->address + offset, bytes, MPOL_BIND, mask, NODES,
+			MPOL_MF_MOVE | MPOL_MF_STRICT) ||
+	       failed("mbind");
+}
+
 static int advice_number(const char *name)
 {
 	static const struct {

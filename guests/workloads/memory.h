@@ -46,6 +46,9 @@ bool memory_lock_on_fault(struct memory *memory);
 /* madvise(2) by the advice's name in small letters, `dontfork`. */
 bool memory_advise(struct memory *memory, const char *advice);
 
+/* Move the pages of a part of it to a node, whatever else they prefer; new ones come from there. */
+bool memory_move(const struct memory *memory, int node, size_t offset, size_t bytes);
+
 /* Fault every page in by writing its mark to it. */
 void memory_fault(struct memory *memory);
 

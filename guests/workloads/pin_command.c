@@ -53,6 +53,10 @@ static bool take_pin_key(const char *key, const char *value, void *into)
 		request->on_demand = number;
 	else if (!strcmp(key, "detached"))
 		request->detached = number;
+	else if (!strcmp(key, "clean"))
+		request->clean = number;
+	else if (!strcmp(key, "longterm"))
+		request->short_term = !number;
 	else
 		return false;
 	return true;

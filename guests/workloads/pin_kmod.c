@@ -19,7 +19,7 @@
 struct held {
 	int device;
 	unsigned int handle;
-	bool detached;
+	bool elsewhere; /* another's, or nobody's any more: it is not told with this one's data */
 };
 
 /* Pages that follow each other and are alike. */
@@ -50,8 +50,10 @@ static bool fill_in(struct pin_hold_pin *pin, const struct pin_request *request)
 		.address = (unsigned long)request->address,
 		.length = request->bytes,
 		.batch = request->batch / SMALL_PAGE,
-		.flags = PIN_HOLD_LONGTERM | (request->writable ? PIN_HOLD_WRITE : 0) |
-			 (request->detached ? PIN_HOLD_DETACHED : 0),
+		.flags = (request->short_term ? 0 : PIN_HOLD_LONGTERM) |
+			 (request->writable ? PIN_HOLD_WRITE : 0) |
+			 (request->detached ? PIN_HOLD_DETACHED : 0) |
+			 (request->clean ? PIN_HOLD_CLEAN : 0),
 	};
 	if (!find_entry(request->entry, pin))
 		return false;
@@ -85,7 +87,7 @@ static bool hold(struct held *held, const struct pin_request *request, struct pi
 	if (ioctl(held->device, PIN_HOLD_DO_PIN, &pin))
 		return failed("PIN_HOLD_DO_PIN");
 	held->handle = pin.handle;
-	held->detached = request->detached;
+	held->elsewhere = request->detached || request->pid;
 	result->bytes = pin.length;
 	result->calls = pin.calls;
 	result->seconds = pin.nanoseconds / 1e9;
@@ -178,12 +180,11 @@ static bool transfer(void *pin, size_t offset, void *bytes, size_t length,
 	return true;
 }
 
-/* A detached pin is not this file's any more. */
 static size_t places(void *pin)
 {
 	const struct held *held = pin;
 
-	return held->detached ? 0 : pin_many_places(pin);
+	return held->elsewhere ? 0 : pin_many_places(pin);
 }
 
 const struct pin_path pin_kmod = {

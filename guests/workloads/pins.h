@@ -16,6 +16,8 @@ struct pin_request {
 	bool writable;	    /* the pin may write to the memory */
 	bool on_demand;	    /* rdma: an ODP region, which pins nothing */
 	bool detached;	    /* kmod: the pin outlives the holder */
+	bool clean;	    /* kmod: released as if never written to */
+	bool short_term;    /* kmod: without FOLL_LONGTERM */
 	const char *device; /* rdma, ib_umem, mdev: which device; NULL: the path's usual one */
 	const char *entry;  /* kmod: which way into get_user_pages */
 	long pid;	    /* kmod: whose memory, by the entry remote; 0: the holder's */

@@ -12,7 +12,8 @@
 
 #include "pins.h"
 
-#define KNOWN_FLAGS (PIN_HOLD_WRITE | PIN_HOLD_LONGTERM | PIN_HOLD_DETACHED)
+#define KNOWN_FLAGS                                                                               \
+	(PIN_HOLD_WRITE | PIN_HOLD_LONGTERM | PIN_HOLD_DETACHED | PIN_HOLD_CLEAN)
 #define MEMFD_FLAGS (PIN_HOLD_WRITE | PIN_HOLD_LONGTERM)
 
 static struct pin_list detached;
@@ -86,6 +87,7 @@ static struct pin *make_pin(struct pin_hold_pin *request)
 		return ERR_PTR(-ENOMEM);
 	pin->entry = request->entry;
 	pin->gup_flags = gup_flags(request);
+	pin->clean = request->flags & PIN_HOLD_CLEAN;
 	error = pin_take(pin, request);
 	if (!error)
 		return pin;

@@ -200,7 +200,7 @@ int pin_take(struct pin *pin, struct pin_hold_pin *request)
 
 void pin_give_back(struct pin *pin)
 {
-	bool dirty = pin->gup_flags & FOLL_WRITE;
+	bool dirty = (pin->gup_flags & FOLL_WRITE) && !pin->clean;
 
 	if (pin->entry == PIN_HOLD_MEMFD)
 		return give_back_folios(pin);

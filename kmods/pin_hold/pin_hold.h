@@ -24,6 +24,7 @@ enum pin_hold_entry {
 #define PIN_HOLD_WRITE 0x1    /* FOLL_WRITE */
 #define PIN_HOLD_LONGTERM 0x2 /* FOLL_LONGTERM */
 #define PIN_HOLD_DETACHED 0x4 /* outlives its file */
+#define PIN_HOLD_CLEAN 0x8    /* released as if never written to, as a faulty driver does */
 
 struct pin_hold_about {
 	__u32 version;

@@ -17,6 +17,7 @@ struct pin {
 	u32 handle;
 	u32 entry;
 	unsigned int gup_flags;
+	bool clean; /* not to be marked as written when it is given back */
 	unsigned long size;
 	unsigned long count;
 	struct page **pages;

@@ -126,6 +126,18 @@ def test_data_that_changed_under_its_owner_are_noticed(guest, map_on_node):
     buffer.fault()
 
 
+def test_a_release_that_forgets_what_was_written_is_noticed(movable_dimm, ext4, pin_hold):
+    """By the steps of row 78, with a driver that does not say that it wrote."""
+    path = ext4.path("data")
+    buffer = movable_dimm.map(4 * MIB, kind="file", file=path)
+    take_pin(buffer, "kmod", "pin_hold pin", long_term=False, longterm=0, clean=1)
+    ext4.sync()
+    buffer.device_fill(78)
+    buffer.close()
+    ext4.remount()
+    assert movable_dimm.map(4 * MIB, kind="file", file=path, read_only=True).mismatches(78) > MIB
+
+
 def test_what_a_scenario_leaves_behind_is_the_kernels_fault(laboratory):
     """Here it is the module's: a pin that nobody can release but by unloading it."""
     run = laboratory.run(FAULTS / "left_behind.py", seconds=300)

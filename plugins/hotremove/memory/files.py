@@ -30,6 +30,7 @@ class Filesystem:
             Blocked: it is not mounted, though the kernel may have been built with both.
         """
         require(guest, _CAPABILITY)
+        self._guest = guest
         # Built in, or not needed any more: where it is a module, ext4 does not name it.
         guest.control.run("modprobe -q crc32c_generic")
         made = guest.control.run(
@@ -39,6 +40,18 @@ class Filesystem:
         )
         if not made.ok:
             raise refusal(guest, _CAPABILITY, f"no ext4 on a loop device: {made.complaint}")
+
+    def sync(self) -> None:
+        """Write everything to the device: no page is dirty then, and none can be written unseen."""
+        self._guest.control.check("sync")
+
+    def remount(self) -> None:
+        """Drop all that is cached of its files, once nobody has them mapped.
+
+        Raises:
+            RuntimeError: somebody has.
+        """
+        self._guest.control.check(f"umount {_PLACE} && mount -t ext4 {_LOOP} {_PLACE}")
 
     def path(self, name: str) -> str:
         """Where a file of that name is."""

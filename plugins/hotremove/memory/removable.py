@@ -12,7 +12,14 @@ from hotremove.errors import GuestDied, HotremoveError
 from hotremove.guest.control import Completed
 from hotremove.guest.longterm import migrates_pins
 from hotremove.guest.machine import Guest
-from hotremove.guest.memory_blocks import count_pins, read_blocks, read_counters, require_hot_remove
+from hotremove.guest.memory_blocks import (
+    count_pins,
+    read_blocks,
+    read_counters,
+    read_zones,
+    require_hot_remove,
+)
+from hotremove.memory.allocatable import require_allocatable
 from hotremove.memory.arrival import (
     ONLINE_DEADLINE,
     Misplaced,
@@ -27,7 +34,7 @@ from hotremove.memory.placement import require_alike, require_placed, require_sp
 from hotremove.memory.race import Pace, choose_start, have_met, pace_of
 from hotremove.memory.removal import Removal
 from hotremove.memory.write import parse_write
-from hotremove.observe.counters import Counters
+from hotremove.observe.counters import Counters, find_zone
 from hotremove.observe.kernellog.reasons import parse_reasons
 from hotremove.observe.pagedump import PageDump, parse_dumps
 from hotremove.observe.pagemap import PAGE_BYTES, MemoryBlock, PfnRuns, frames_of
@@ -164,6 +171,18 @@ class Removable:
         require_alike(buffers)
         return buffers
 
+    def move_every_other(self, buffer: Buffer, to_node: int, size: int) -> None:
+        """Move every other `size` bytes of a buffer to a node, and leave the rest here.
+
+        Raises:
+            HotremoveError: not half of it lies here, and half elsewhere.
+        """
+        for offset in range(0, buffer.size, 2 * size):
+            buffer.move(to_node, offset, size)
+        inside = buffer.frames().inside(self.frames)
+        if 2 * inside * PAGE_BYTES != buffer.size:
+            raise HotremoveError(f"{inside} pages of {buffer} lie here, half of them should")
+
     def renew(self, *buffers: Buffer) -> None:
         """Have buffers that were pinned made of new pages, which lie in this memory again.
 
@@ -192,6 +211,23 @@ class Removable:
                     online_block(self.guest.control, block.index, self.policy)
         if wrong := find_misplaced(self._blocks_now(), self.node, self.zone):
             raise Misplaced(self._arrived(wrong))
+
+    def expect_allocatable(self) -> None:
+        """Require that all of its online blocks can be allocated, by mapping all that is free.
+
+        What is mapped on it already is taken as it is.
+
+        Raises:
+            NotAllocatable: pageblocks of a block give no page, as isolated ones do.
+        """
+        __tracebackhide__ = True
+        zone = find_zone(read_zones(self.guest.control), self.node, self.zone)
+        rest = Buffer(self.guest, zone.free * PAGE_BYTES, self.node)
+        rest.fault()
+        mapped = [buffer for buffer in (*self.buffers, rest) if buffer.running]
+        used = PfnRuns.of(run for buffer in mapped for run in buffer.frames().runs)
+        rest.close()
+        require_allocatable((b for b in self._blocks_now() if b.state == "online"), used)
 
     def offline(self, deadline: float | None = None) -> Removal:
         """Offline its blocks one by one through sysfs; a child that is killed at the deadline."""

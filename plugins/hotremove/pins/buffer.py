@@ -155,6 +155,14 @@ class Buffer:
         self.advise("remove" if self.kind in _FILES else "dontneed")
         self.fault()
 
+    def move(self, node: int, offset: int = 0, size: int = 0) -> None:
+        """Move `size` bytes (0: to the end) to a node; that part is bound to it from now on.
+
+        Raises:
+            PinRefused: mbind's errno.
+        """
+        self.holder.ask(_about("move", node, offset, size))
+
     def fill(self, seed: int, offset: int = 0, size: int = 0) -> None:
         """Write the pattern `seed`, by the processor, to `size` bytes (0: to the end)."""
         self.holder.ask(_about("fill", seed, offset, size))

@@ -28,11 +28,13 @@ class PinHold(PinPath):
         entry: str = "fast",
         write: bool | None = None,
         pid: int | None = None,
+        long_term: bool = True,
     ) -> Pin:
         """Pin through pin_user_pages_fast (or another `entry`), `batch` bytes a call.
 
-        `write` overrides what the buffer was mapped for. With the entry `remote`, `pid` is the
-        process whose memory is pinned instead of the buffer's, at the same addresses.
+        `write` overrides what the buffer was mapped for; without `long_term` the pages stay where
+        they are, as for I/O that ends soon. With the entry `remote`, `pid` is the process whose
+        memory is pinned instead of the buffer's, at the same addresses.
 
         Raises:
             PinRefused: the entry point's errno.
@@ -40,11 +42,26 @@ class PinHold(PinPath):
         """
         keys: dict[str, Any] = {"batch": batch, "entry": entry, "pid": pid}
         keys["write"] = None if write is None else int(write)
+        keys["longterm"] = None if long_term else 0
         try:
-            return take_pin(buffer, "kmod", "pin_hold pin", **keys)
+            return take_pin(buffer, "kmod", "pin_hold pin", long_term, **keys)
         except PinRefused as refusal:
             if refusal.errno == errno.EOPNOTSUPP:
                 raise CapabilityAbsent(
                     f"the kernel takes no long-term pins by the entry `{entry}` of pin_hold"
                 ) from refusal
             raise
+
+    def pin_by_child(self, buffer: Buffer) -> Pin:
+        """Have a child of the buffer's holder pin the holder's memory, which it has no part of.
+
+        It goes through pin_user_pages_remote() with the memory of another process, and lasts until
+        the child ends, with its parent at the latest.
+
+        Raises:
+            PinRefused: the entry point's errno.
+        """
+        buffer.advise("dontfork")
+        buffer.fork()
+        label = "pin_hold pin by a child"
+        return take_pin(buffer, "kmod", label, by_child=True, entry="remote", pid=buffer.pid)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations, starmap
 from random import Random
+from typing import Any
 
 from hotremove.errors import CapabilityAbsent
 from hotremove.guest.capability import refusal
@@ -114,7 +115,7 @@ class Rdma(PinPath):
         Raises:
             PinRefused: ibv_reg_mr's errno.
         """
-        part = {"offset": offset, "bytes": size}
+        part: dict[str, Any] = {"offset": offset, "bytes": size}
         return take_pin(buffer, "rdma", _LABEL, True, device=self.device, batch=batch, **part)
 
     def begin(self, buffer: Buffer) -> Callable[[], Pin]:

@@ -17,7 +17,14 @@ from hotremove.virt.polling import wait_until
 _ABSENT = 5.0
 
 
-def take_pin(buffer: Buffer, path: str, label: str, long_term: bool = True, **keys: object) -> Pin:
+def take_pin(
+    buffer: Buffer,
+    path: str,
+    label: str,
+    long_term: bool = True,
+    by_child: bool = False,
+    **keys: object,
+) -> Pin:
     """Have the buffer's holder pin it through `path`, and keep it until it is told to release it.
 
     Args:
@@ -25,21 +32,27 @@ def take_pin(buffer: Buffer, path: str, label: str, long_term: bool = True, **ke
         path: the holder's word for the pin path (docs/guest-protocol.md).
         label: what holds the pin, for a reader: `rxe memory region`.
         long_term: whether the kernel was told so (FOLL_LONGTERM).
+        by_child: whether the holder's child pins, and keeps it; see `Buffer.fork`.
         keys: the path's own settings.
 
     Raises:
         PinRefused: with the kernel's errno.
         HolderStuck: the kernel does not return.
     """
-    return begin_pin(buffer, path, label, long_term, **keys)()
+    return begin_pin(buffer, path, label, long_term, by_child, **keys)()
 
 
 def begin_pin(
-    buffer: Buffer, path: str, label: str, long_term: bool = True, **keys: Any
+    buffer: Buffer,
+    path: str,
+    label: str,
+    long_term: bool = True,
+    by_child: bool = False,
+    **keys: Any,
 ) -> Callable[[], Pin]:
     """Begin as `take_pin` does; what it returns waits for the pin, and raises as `take_pin`."""
     words = [f"{key}={value}" for key, value in keys.items() if value is not None]
-    command = " ".join(["pin", path, *words])
+    command = " ".join([*(["child"] if by_child else []), "pin", path, *words])
     guest, node = buffer.guest, buffer.node or 0
     before = read_counters(guest.control, node)
     buffer.holder.send(command)

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from hotremove.pins.buffer import Buffer
 from hotremove.pins.path import PinPath
 from hotremove.pins.pin import Pin
@@ -23,5 +25,5 @@ class Vmsplice(PinPath):
         Raises:
             PinRefused: vmsplice's errno.
         """
-        keys = {"batch": batch, "bytes": size}
+        keys: dict[str, Any] = {"batch": batch, "bytes": size}
         return take_pin(buffer, "vmsplice", "vmsplice'd pipe buffer", False, **keys)

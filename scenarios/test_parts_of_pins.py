@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Calls that pin one page, pages of two zones, or pages of another process."""
+
+import pytest
+
+from hotremove.scenario import MIB, PAGE, REMOVED
+
+pytestmark = pytest.mark.hotremove
+
+
+@pytest.mark.notices("no-migration", "single-page")
+@pytest.mark.scenario(47, "pinned one page at a time")
+@pytest.mark.pins("rdma", "vfio", "uring", "pin_hold", "ib_umem", "mdev")
+def test_pages_pinned_one_at_a_time_leave(movable_dimm, pinner):
+    pin = pinner.pin(movable_dimm.map(4 * MIB), batch=PAGE)
+    movable_dimm.eject().expect(REMOVED)
+    pin.expect_migrated_from(movable_dimm.frames)
+
+
+@pytest.mark.scenario(47, "one page at a time, on node 0", control=True)
+@pytest.mark.pins("rdma", "vfio", "uring", "pin_hold", "ib_umem", "mdev")
+def test_pages_pinned_one_at_a_time_elsewhere(movable_dimm, pinner, map_on_node):
+    pin = pinner.pin(map_on_node(0, 4 * MIB), batch=PAGE)
+    movable_dimm.eject().expect(REMOVED)
+    pin.expect_unmoved()
+
+
+@pytest.mark.notices("no-migration", "remote-mm")
+@pytest.mark.scenario(44, "another process's memory pinned")
+@pytest.mark.parametrize("kind", ["anon", "shmem"])
+def test_memory_that_another_process_pins_leaves(movable_dimm, pin_hold, kind):
+    pin = pin_hold.pin_by_child(movable_dimm.map(32 * MIB, kind=kind))
+    movable_dimm.eject().expect(REMOVED)
+    pin.expect_migrated_from(movable_dimm.frames)
+
+
+@pytest.mark.scenario(44, "another process's memory, on node 0", control=True)
+def test_memory_elsewhere_that_another_process_pins(movable_dimm, pin_hold, map_on_node):
+    pin = pin_hold.pin_by_child(map_on_node(0, 32 * MIB))
+    movable_dimm.eject().expect(REMOVED)
+    pin.expect_unmoved()
+
+
+@pytest.mark.notices("no-migration", "mixed-zones")
+@pytest.mark.scenario(77, "pinned pages of two zones")
+@pytest.mark.pins("rdma", "vfio", "pin_hold")
+def test_pages_of_two_zones_leave(movable_dimm, pinner):
+    buffer = movable_dimm.map(32 * MIB)
+    movable_dimm.move_every_other(buffer, to_node=0, size=64 * PAGE)
+    pin = pinner.pin(buffer)
+    movable_dimm.eject().expect(REMOVED)
+    pin.expect_outside(movable_dimm.frames)
+
+
+@pytest.mark.scenario(77, "pages of two zones, not pinned", control=True)
+def test_pages_of_two_zones_that_nobody_pins_leave(movable_dimm):
+    buffer = movable_dimm.map(32 * MIB)
+    movable_dimm.move_every_other(buffer, to_node=0, size=64 * PAGE)
+    movable_dimm.eject().expect(REMOVED)

@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Do pages leave that a driver pins only to read them? It waits for them as long as any other."""
+
+import pytest
+
+from hotremove.scenario import MIB, REMOVED
+
+
+@pytest.mark.hotremove
+@pytest.mark.notices("no-migration", "read-pins")
+@pytest.mark.scenario(46, "pinned for reading")
+@pytest.mark.pins("pin_hold", "vfio", "ib_umem")
+@pytest.mark.parametrize("kind", ["anon", "shmem", "thp"])
+def test_memory_pinned_for_reading_leaves(movable_dimm, pinner, kind):
+    pin = pinner.pin(movable_dimm.map(32 * MIB, kind=kind, read_only=True))
+    movable_dimm.eject().expect(REMOVED)
+    pin.expect_migrated_from(movable_dimm.frames)
+
+
+@pytest.mark.wide
+@pytest.mark.notices("no-migration", "read-pins", "hugetlb")
+@pytest.mark.scenario(46, "hugetlb pinned for reading")
+@pytest.mark.pins("pin_hold", "vfio")
+def test_hugetlb_pages_pinned_for_reading_leave(movable_dimm, pinner, huge_pages):
+    huge_pages(0, 16)
+    huge_pages(1, 16)
+    pin = pinner.pin(movable_dimm.map(32 * MIB, kind="hugetlb2m", read_only=True))
+    movable_dimm.eject().expect(REMOVED)
+    pin.expect_outside(movable_dimm.frames)
+
+
+@pytest.mark.hotremove
+@pytest.mark.scenario(46, "mapped for reading, not pinned", control=True)
+@pytest.mark.parametrize("kind", ["anon", "shmem", "thp"])
+def test_memory_that_nobody_pins_for_reading_leaves(movable_dimm, kind):
+    movable_dimm.map(32 * MIB, kind=kind, read_only=True)
+    movable_dimm.eject().expect(REMOVED)
