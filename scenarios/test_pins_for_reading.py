@@ -19,7 +19,7 @@ def test_memory_pinned_for_reading_leaves(movable_dimm, pinner, kind):
 
 @pytest.mark.wide
 @pytest.mark.notices("no-migration", "read-pins", "hugetlb")
-@pytest.mark.scenario(46, "hugetlb pinned for reading")
+@pytest.mark.scenario(11, "hugetlb, pinned for reading")
 @pytest.mark.pins("pin_hold", "vfio")
 def test_hugetlb_pages_pinned_for_reading_leave(movable_dimm, pinner, huge_pages):
     huge_pages(0, 16)

@@ -20,12 +20,12 @@ def test_a_page_of_a_pageblock_is_enough():
 
 
 def test_a_block_of_which_few_pageblocks_are_kept_back_can_be_allocated():
-    require_allocatable([BLOCK], used(60))
+    require_allocatable([BLOCK], used(48))
 
 
 def test_a_block_that_gives_no_page_is_told():
     told = r"^32768 pages of memory32 \(64 of 64 pageblocks\) cannot be allocated"
     with pytest.raises(NotAllocatable, match=told):
         require_allocatable([BLOCK], used(0))
-    with pytest.raises(NotAllocatable, match="5 of 64 pageblocks"):
-        require_allocatable([BLOCK], used(59))
+    with pytest.raises(NotAllocatable, match="17 of 64 pageblocks"):
+        require_allocatable([BLOCK], used(47))

@@ -19,7 +19,7 @@ from hotremove.guest.memory_blocks import (
     read_zones,
     require_hot_remove,
 )
-from hotremove.memory.allocatable import require_allocatable
+from hotremove.memory.allocatable import PAGEBLOCK, require_allocatable
 from hotremove.memory.arrival import (
     ONLINE_DEADLINE,
     Misplaced,
@@ -222,8 +222,8 @@ class Removable:
         """
         __tracebackhide__ = True
         zone = find_zone(read_zones(self.guest.control), self.node, self.zone)
-        rest = Buffer(self.guest, zone.free * PAGE_BYTES, self.node)
-        rest.fault()
+        size = zone.free // PAGEBLOCK * PAGEBLOCK * PAGE_BYTES
+        rest = Buffer(self.guest, size, self.node, "thp", prefer=True)
         mapped = [buffer for buffer in (*self.buffers, rest) if buffer.running]
         used = PfnRuns.of(run for buffer in mapped for run in buffer.frames().runs)
         rest.close()

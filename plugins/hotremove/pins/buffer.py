@@ -129,8 +129,13 @@ class Buffer:
 
     def frames(self, offset: int = 0, size: int = 0) -> PfnRuns:
         """The page frames of `size` bytes (0: to the end) as they are now, from pagemap."""
+        return self.look_up(offset, size)[0]
+
+    def look_up(self, offset: int = 0, size: int = 0) -> tuple[PfnRuns, int]:
+        """As `frames`, and how many pages are not in the page table."""
         part = f" offset={offset}" + (f" bytes={size}" if size else "")
-        return PfnRuns.of(self.holder.ask(f"pages{part}")["runs"])
+        answer = self.holder.ask(f"pages{part}")
+        return PfnRuns.of(answer["runs"]), int(answer["absent"])
 
     def touch(self) -> None:
         """Read each page."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from hotremove.guest.memory_blocks import read_counters
 from hotremove.observe.counters import delta
-from hotremove.observe.pagemap import PAGE_BYTES, PfnRuns
+from hotremove.observe.pagemap import PfnRuns
 from hotremove.pins.buffer import Buffer
 from hotremove.pins.pin import Pin
 from hotremove.virt.polling import wait_until
@@ -87,15 +87,13 @@ def _frames_of(buffer: Buffer, size: int, offset: int) -> PfnRuns:
     was unmapped after it was pinned. Reading a page waits for the one and maps the other.
     """
     found = PfnRuns()
-    wanted = 0 if buffer.read_only else size  # there one zero page may stand for many
 
     def all_there() -> bool:
         nonlocal found
-        found = buffer.frames(offset, size)
-        complete = found.pages * PAGE_BYTES >= wanted
-        if not complete:
+        found, absent = buffer.look_up(offset, size)
+        if absent:
             buffer.touch()
-        return complete
+        return not absent
 
     wait_until(all_there, _ABSENT)
     return found
