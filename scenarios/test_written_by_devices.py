@@ -18,7 +18,7 @@ def test_what_a_device_wrote_to_a_file_is_kept(movable_dimm, ext4, pin_hold):
     buffer.device_fill(78)
     buffer.close()
     ext4.remount()
-    assert movable_dimm.map(4 * MIB, kind="file", file=path, read_only=True).mismatches(78) == 0
+    movable_dimm.map(4 * MIB, kind="file", file=path, read_only=True).expect_written(78)
 
 
 @pytest.mark.scenario(78, "the processor writes to them", control=True)
@@ -29,4 +29,4 @@ def test_what_the_processor_wrote_to_a_file_is_kept(movable_dimm, ext4):
     buffer.fill(78)
     buffer.close()
     ext4.remount()
-    assert movable_dimm.map(4 * MIB, kind="file", file=path, read_only=True).mismatches(78) == 0
+    movable_dimm.map(4 * MIB, kind="file", file=path, read_only=True).expect_written(78)

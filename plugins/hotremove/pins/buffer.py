@@ -16,7 +16,7 @@ from hotremove.observe.pageflags import (
     count_zero_pages,
 )
 from hotremove.observe.pagemap import PAGE_BYTES, PfnRuns
-from hotremove.pins.data import require_exchanged, require_marks
+from hotremove.pins.data import DataLost, require_exchanged, require_marks
 from hotremove.pins.holder import Holder
 from hotremove.pins.pin import Pin
 
@@ -175,6 +175,16 @@ class Buffer:
     def mismatches(self, seed: int, offset: int = 0, size: int = 0) -> int:
         """Bytes that the processor finds different from the pattern `seed`."""
         return int(self.holder.ask(_about("verify", seed, offset, size))["mismatches"])
+
+    def expect_written(self, seed: int) -> None:
+        """Require that all of it is the pattern `seed`, by what the processor finds.
+
+        Raises:
+            DataLost: with how many bytes are not.
+        """
+        __tracebackhide__ = True
+        if wrong := self.mismatches(seed):
+            raise DataLost(f"{wrong} of {self.size} bytes of {self} are not as written")
 
     def device_fill(self, seed: int, offset: int = 0, size: int = 0) -> None:
         """As `fill`, by the device that holds the last pin.
