@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Calls that pin one page, pages of two zones, or pages of another process."""
+"""Calls that pin one page, pages of two zones or of another process, or fail midway."""
+
+import errno
 
 import pytest
 
-from hotremove.scenario import MIB, PAGE, REMOVED
+from hotremove.scenario import MIB, PAGE, PINNED, REMOVED
 
 pytestmark = pytest.mark.hotremove
 
@@ -56,4 +58,22 @@ def test_pages_of_two_zones_leave(movable_dimm, pinner):
 def test_pages_of_two_zones_that_nobody_pins_leave(movable_dimm):
     buffer = movable_dimm.map(32 * MIB)
     movable_dimm.move_every_other(buffer, to_node=0, size=64 * PAGE)
+    movable_dimm.eject().expect(REMOVED)
+
+
+@pytest.mark.notices("failed-call")
+@pytest.mark.scenario(79, "the end of the range cannot be pinned")
+@pytest.mark.pins("rdma", "vfio", "uring", "pin_hold", "ib_umem", "mdev")
+def test_a_pin_that_fails_midway_keeps_nothing(movable_dimm, pinner):
+    buffer = movable_dimm.map(8 * MIB)
+    buffer.forbid(offset=6 * MIB + PAGE)
+    assert pinner.try_to_pin(buffer) == errno.EFAULT
+    movable_dimm.eject().expect(REMOVED)
+
+
+@pytest.mark.scenario(79, "all of the range can be pinned", control=True)
+def test_a_pin_that_does_not_fail_is_released(movable_dimm, rdma):
+    buffer = movable_dimm.map(8 * MIB)
+    assert rdma.try_to_pin(buffer) == PINNED
+    buffer.unpin()
     movable_dimm.eject().expect(REMOVED)

@@ -76,6 +76,19 @@ static void command_advise(void)
 		answer_failure();
 }
 
+static void command_forbid(void)
+{
+	struct part part = {0};
+	const char *wrong = part_take_place(&part, memory.bytes);
+
+	if (wrong)
+		return answer_misunderstood(wrong);
+	if (memory_forbid(&memory, part.offset, part.bytes))
+		answer("{\"event\": \"forbidden\"}");
+	else
+		answer_failure();
+}
+
 /* The part's seed is the node. */
 static void command_move(void)
 {
@@ -142,6 +155,7 @@ static const struct command {
 	{"lock", command_lock},
 	{"cpu", command_cpu},
 	{"move", command_move},
+	{"forbid", command_forbid},
 	{"fill", command_fill},
 	{"verify", command_verify},
 	{"dma-fill", command_dma_fill},

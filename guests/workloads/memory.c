@@ -146,6 +146,12 @@ bool memory_move(const struct memory *memory, int node, size_t offset, size_t by
 	       failed("mbind");
 }
 
+bool memory_forbid(struct memory *memory, size_t offset, size_t bytes)
+{
+	memory->marked = false;
+	return !mprotect(memory->address + offset, bytes, PROT_NONE) || failed("mprotect");
+}
+
 static int advice_number(const char *name)
 {
 	static const struct {

@@ -49,6 +49,9 @@ bool memory_advise(struct memory *memory, const char *advice);
 /* Move the pages of a part of it to a node, whatever else they prefer; new ones come from there. */
 bool memory_move(const struct memory *memory, int node, size_t offset, size_t bytes);
 
+/* Take every access to a part of it away, so that a pin of that is refused; the marks are gone. */
+bool memory_forbid(struct memory *memory, size_t offset, size_t bytes);
+
 /* Fault every page in by writing its mark to it. */
 void memory_fault(struct memory *memory);
 

@@ -222,7 +222,7 @@ class Removable:
         """
         __tracebackhide__ = True
         zone = find_zone(read_zones(self.guest.control), self.node, self.zone)
-        size = zone.free // PAGEBLOCK * PAGEBLOCK * PAGE_BYTES
+        size = max(1, zone.free // PAGEBLOCK) * PAGEBLOCK * PAGE_BYTES
         rest = Buffer(self.guest, size, self.node, "thp", prefer=True)
         mapped = [buffer for buffer in (*self.buffers, rest) if buffer.running]
         used = PfnRuns.of(run for buffer in mapped for run in buffer.frames().runs)

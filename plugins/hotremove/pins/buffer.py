@@ -168,6 +168,10 @@ class Buffer:
         """
         self.holder.ask(_about("move", node, offset, size))
 
+    def forbid(self, offset: int) -> None:
+        """Take all access to the end of it away, so that a pin of the whole fails midway."""
+        self.holder.ask(f"forbid offset={offset}")
+
     def fill(self, seed: int, offset: int = 0, size: int = 0) -> None:
         """Write the pattern `seed`, by the processor, to `size` bytes (0: to the end)."""
         self.holder.ask(_about("fill", seed, offset, size))
