@@ -12,7 +12,7 @@ from hotremove.scenario import MIB, REMOVED
 pytestmark = pytest.mark.hotremove
 
 
-@pytest.mark.notices("no-migration", "caller-umem", "fast-path")
+@pytest.mark.notices("no-migration", "caller-umem", "fast-path", "freed-pinned")
 @pytest.mark.scenario(1, "rxe memory region held")
 def test_dimm_leaves_under_an_rdma_memory_region(movable_dimm, rdma):
     region = rdma.pin(movable_dimm.map(128 * MIB))
@@ -51,7 +51,9 @@ def test_dimm_leaves_under_memory_first_touched_by_the_pin(movable_dimm, pinner)
     pin.expect_unmoved()
 
 
-@pytest.mark.notices("no-migration", "present-pages", "block-left", "eject-early")
+@pytest.mark.notices(
+    "no-migration", "present-pages", "managed-pages", "spanned-pages", "block-left", "eject-early"
+)
 @pytest.mark.scenario(8, "the whole DIMM leaves its node")
 def test_nothing_of_the_dimm_stays_on_its_node(movable_dimm, rdma):
     rdma.pin(movable_dimm.map(128 * MIB))

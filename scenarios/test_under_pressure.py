@@ -32,7 +32,7 @@ def test_memory_that_is_not_locked_can_be_pinned(movable_dimm, rdma):
     movable_dimm.eject().expect(REMOVED)
 
 
-@pytest.mark.notices("no-migration", "failed-call", "wait-under-pressure")
+@pytest.mark.notices("no-migration", "wait-under-pressure")
 @pytest.mark.scenario(25, "no memory outside ZONE_MOVABLE")
 @pytest.mark.allow_splat("oom", reason="more memory is wanted than there is", expires="2099-12-31")
 def test_a_pin_without_room_elsewhere_is_refused(memory_pressure, movable_dimm, rdma, record):
