@@ -88,6 +88,7 @@ def test_an_online_that_the_kernel_refuses_fails_it(movable_dimm, notifier_veto)
         movable_dimm.online()
 
 
+@pytest.mark.open_books("the offline goes on")
 def test_an_offline_that_no_signal_ends_fails_the_kernel(movable_dimm, vmsplice, farm, kernel):
     load_module(movable_dimm.guest, farm.kmods(kernel).find("splat"))
     movable_dimm.guest.control.write("/sys/kernel/debug/splat/provoke", "deaf_offline 60")
@@ -99,6 +100,7 @@ def test_an_offline_that_no_signal_ends_fails_the_kernel(movable_dimm, vmsplice,
         offline.terminate()
 
 
+@pytest.mark.open_books("its holder waits in the kernel")
 def test_a_pin_that_no_signal_reaches_fails_the_kernel(map_on_node, rdma, ext4, monkeypatch):
     buffer = map_on_node(0, 16 * PAGE, kind="file", file=ext4.path("data"), read_only=True)
     buffer.read_only = False
