@@ -69,7 +69,8 @@ bool exchange_words(const struct exchange *exchange, struct exchanged *seen)
 
 		if (!read_one(exchange, offset, seen))
 			return false;
-		if (exchange->writable && !write_one(exchange, offset, seen))
+		if (exchange->writable && !exchange->path->only_reads &&
+		    !write_one(exchange, offset, seen))
 			return false;
 	}
 	return true;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The module pin_rdma: ib_umem_get as the drivers of RDMA devices call it, one file a call. */
+#include <errno.h>
 #include <fcntl.h>
 #include <infiniband/verbs.h>
 #include <pin_rdma.h>
@@ -12,6 +13,7 @@
 #include "pins.h"
 
 struct ranges {
+	size_t batch; /* bytes of each but the last */
 	size_t count;
 	int files[];
 };
@@ -53,10 +55,34 @@ static void *pin(const struct pin_request *request, struct pin_result *result)
 		failed("calloc");
 		return NULL;
 	}
+	ranges->batch = request->batch ? request->batch : request->bytes;
 	if (pin_parts(ranges, request, 0, pin_range, result))
 		return ranges;
 	unpin(ranges);
 	return NULL;
 }
 
-const struct pin_path pin_ib_umem = {.name = "ib_umem", .pin = pin, .unpin = unpin};
+static bool read_word(const struct ranges *ranges, size_t offset, void *word)
+{
+	struct pin_rdma_read asked = {.offset = offset % ranges->batch};
+
+	if (ioctl(ranges->files[offset / ranges->batch], PIN_RDMA_DO_READ, &asked))
+		return failed("PIN_RDMA_DO_READ");
+	memcpy(word, &asked.word, sizeof(asked.word));
+	return true;
+}
+
+static bool transfer(void *pin, size_t offset, void *bytes, size_t length,
+		     enum dma_direction direction)
+{
+	if (direction == TO_MEMORY)
+		return failed_with("pin_rdma only reads", EACCES);
+	for (size_t done = 0; done < length; done += sizeof(uint64_t))
+		if (!read_word(pin, offset + done, (char *)bytes + done))
+			return false;
+	return true;
+}
+
+const struct pin_path pin_ib_umem = {
+	.name = "ib_umem", .pin = pin, .unpin = unpin, .transfer = transfer,
+	.places = pin_many_places, .only_reads = true};

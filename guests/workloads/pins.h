@@ -57,6 +57,7 @@ struct pin_path {
 	bool (*transfer)(void *pin, size_t offset, void *bytes, size_t length,
 			 enum dma_direction direction);
 	size_t (*places)(void *pin);
+	bool only_reads; /* `transfer` goes FROM_MEMORY alone */
 };
 
 /* Of paths whose transfers take less than a millisecond. */

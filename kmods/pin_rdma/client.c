@@ -71,6 +71,19 @@ int range_pin(struct pinned_range *range, struct pin_rdma_pin *request)
 	return error;
 }
 
+int range_read(struct pinned_range *range, struct pin_rdma_read *request)
+{
+	int error = -ENOENT;
+
+	if (mutex_lock_killable(&lock))
+		return -EINTR;
+	if (range->umem)
+		error = ib_umem_copy_from(&request->word, range->umem, request->offset,
+					  sizeof(request->word));
+	mutex_unlock(&lock);
+	return error;
+}
+
 static void let_go(struct pinned_range *range)
 {
 	list_del(&range->link);

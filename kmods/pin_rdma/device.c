@@ -51,6 +51,19 @@ static long ask_pin(struct pinned_range *range, void __user *argument)
 	return -EFAULT;
 }
 
+static long ask_read(struct pinned_range *range, void __user *argument)
+{
+	struct pin_rdma_read request;
+	int error;
+
+	if (copy_from_user(&request, argument, sizeof(request)))
+		return -EFAULT;
+	error = range_read(range, &request);
+	if (error)
+		return error;
+	return copy_to_user(argument, &request, sizeof(request)) ? -EFAULT : 0;
+}
+
 static long device_ioctl(struct file *file, unsigned int command, unsigned long argument)
 {
 	void __user *pointer = (void __user *)argument;
@@ -62,6 +75,8 @@ static long device_ioctl(struct file *file, unsigned int command, unsigned long 
 		return ask_pin(file->private_data, pointer);
 	case PIN_RDMA_DO_RELEASE:
 		return range_release(file->private_data);
+	case PIN_RDMA_DO_READ:
+		return ask_read(file->private_data, pointer);
 	}
 	return -ENOTTY;
 }

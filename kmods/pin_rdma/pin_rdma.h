@@ -9,7 +9,7 @@
 #include <linux/ioctl.h>
 #include <linux/types.h>
 
-#define PIN_RDMA_VERSION 1
+#define PIN_RDMA_VERSION 2
 
 struct pin_rdma_pin {
 	__u64 address; /* bytes */
@@ -20,8 +20,15 @@ struct pin_rdma_pin {
 	__u64 nanoseconds; /* out: spent in ib_umem_get */
 };
 
+/* Read a word through the pages that are pinned, not by the addresses they had. */
+struct pin_rdma_read {
+	__u64 offset; /* in the range, bytes */
+	__u64 word;   /* out */
+};
+
 #define PIN_RDMA_GET_VERSION _IOR('p', 0xe8, __u32)
 #define PIN_RDMA_DO_PIN _IOWR('p', 0xe9, struct pin_rdma_pin)
 #define PIN_RDMA_DO_RELEASE _IO('p', 0xea)
+#define PIN_RDMA_DO_READ _IOWR('p', 0xeb, struct pin_rdma_read)
 
 #endif

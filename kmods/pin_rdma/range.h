@@ -21,6 +21,9 @@ void client_unregister(void);
 /* Pin what is asked for; -EBUSY when the range holds something already. */
 int range_pin(struct pinned_range *range, struct pin_rdma_pin *request);
 
+/* Read a word of it; -ENOENT when nothing is held, -EINVAL behind its end. */
+int range_read(struct pinned_range *range, struct pin_rdma_read *request);
+
 /* Let go; -ENOENT when nothing is held, or the device took it along. */
 int range_release(struct pinned_range *range);
 

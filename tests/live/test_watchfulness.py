@@ -102,7 +102,7 @@ def test_blocks_that_stay_isolated_are_in_the_books(guest, movable_dimm, vmsplic
     assert told.startswith("node 1's ZONE_MOVABLE: 64 pageblocks stay isolated")
 
 
-@pytest.mark.pins("rdma", "uring", "pin_hold")
+@pytest.mark.pins("rdma", "uring", "pin_hold", "ib_umem")
 def test_data_that_a_pin_shares_no_more_are_noticed_as_it_is_released(pinner, map_on_node):
     buffer = map_on_node(0, MIB)
     pinner.pin(buffer)
