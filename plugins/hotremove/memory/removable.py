@@ -186,11 +186,15 @@ class Removable:
     def renew(self, *buffers: Buffer) -> None:
         """Have buffers that were pinned made of new pages, which lie in this memory again.
 
-        Where holders share the memory, each takes it from the others; so all look at it at the end.
+        Where holders share the memory, each takes it from the others; so none has it pinned by
+        then, and all look at it at the end.
 
         Raises:
             HotremoveError: pages came from elsewhere.
         """
+        for buffer in buffers:
+            if buffer.pins:
+                buffer.unpin()
         for buffer in buffers:
             buffer.renew()
         for buffer in buffers:
