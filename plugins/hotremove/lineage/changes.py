@@ -10,9 +10,9 @@ from pathlib import Path
 
 from hotremove import shapes
 from hotremove.errors import UsageProblem
+from hotremove.lineage.release import Version, parse
 
 _FILE = Path(__file__).with_name("lineage.toml")
-Version = tuple[int, int, int]
 
 
 @dataclass(frozen=True)
@@ -27,12 +27,14 @@ class Change:
         stable: first stable point releases that have it.
         mends: rows of docs/scenarios.md that fail without it.
         breaks: rows that fail with it.
+        shows: rows that end otherwise with it, and pass or are absent either way.
         until: hash of the change that mends what it breaks.
         mended: first releases of series whose own change mends what it breaks; a mainline
             release among them stands for all from there on. Without either nothing mends it yet.
         tells: how it shows from inside a guest.
         stays: its bug shows by long-term pins that stay in ZONE_MOVABLE, and by nothing else.
         report: pattern of what the kernel itself reports of its bug; empty where it is silent.
+        read: where the versions were read, beside mainline's log.
     """
 
     hash: str
@@ -42,22 +44,29 @@ class Change:
     stable: tuple[str, ...] = ()
     mends: tuple[int, ...] = ()
     breaks: tuple[int, ...] = ()
+    shows: tuple[int, ...] = ()
     until: str = ""
     mended: tuple[str, ...] = ()
     tells: str = ""
     stays: bool = False
     report: str = ""
+    read: str = ""
 
     def __str__(self) -> str:
         return f"{self.hash} ({self.mainline})"
 
     def is_in(self, version: Version) -> bool:
-        """Whether an upstream or stable release has it, by its number."""
+        """Whether an upstream or stable release has it, by its number.
+
+        A series that branched off before mainline had it, and is not in `stable`, never got it,
+        however high its last point release is: 6.16.12 lacks what came with 6.17.
+        """
         return _reached(version, self.stable, self.mainline)
 
     def is_mended_in(self, version: Version) -> bool:
         """Whether what it breaks is whole again in a release, by its number alone."""
-        return bool(self.mended) and _reached(version, self.mended, self.mended[-1])
+        whole = [release for release in self.mended if release.count(".") == 1]
+        return bool(self.mended) and _reached(version, self.mended, whole[-1] if whole else "")
 
     def shows_as(self, pins_stayed: bool, reports: tuple[str, ...]) -> bool:
         """Whether a failure is of the kind that its bug makes.
@@ -91,13 +100,17 @@ class Lineage:
 
     def known_bug(self, row: int) -> Change | None:
         """The change whose absence, or presence, makes a row fail on this kernel."""
-        for change in changes():
-            present = self.includes(change)
-            if row in change.mends and not present:
-                return change
-            if row in change.breaks and present and not self.has_mended(change):
-                return change
-        return None
+        return next(iter(self.known_bugs(row)), None)
+
+    def known_bugs(self, row: int) -> tuple[Change, ...]:
+        """All such changes, oldest first."""
+        return tuple(change for change in changes() if self._fails_by(change, row))
+
+    def _fails_by(self, change: Change, row: int) -> bool:
+        present = self.includes(change)
+        if row in change.mends and not present:
+            return True
+        return row in change.breaks and present and not self.has_mended(change)
 
     def has_mended(self, change: Change) -> bool:
         """Whether the kernel should have what mends a change."""
@@ -131,14 +144,8 @@ def find_change(commit: str) -> Change:
 
 
 def _reached(version: Version, stable: tuple[str, ...], mainline: str) -> bool:
-    """Whether a release is as new as the first of its series, or else as mainline's."""
-    for release in map(_parse, stable):
+    """Whether a release is as new as the first of its series, or else as mainline's, if any."""
+    for release in map(parse, stable):
         if release[:2] == version[:2]:
             return version >= release
-    return version >= _parse(mainline)
-
-
-def _parse(text: str) -> Version:
-    numbers = [int(part) for part in text.split(".")]
-    major, minor, point = (*numbers, 0, 0)[:3]
-    return major, minor, point
+    return bool(mainline) and version >= parse(mainline)
