@@ -44,7 +44,7 @@ def test_versions_are_sorted_as_they_came():
         "7.3~rc7-1~exp1",
         "7.3.1-1",
     ]
-    assert sorted(wanted[::-1], key=release.order) == wanted
+    assert sorted(wanted[4:] + wanted[:4], key=release.order) == wanted
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ import hotremove.cli.faults
 import hotremove.cli.guests
 import hotremove.cli.history
 import hotremove.cli.kernels
+import hotremove.cli.nightly
 import hotremove.cli.qualify
 import hotremove.cli.report
 from hotremove.errors import DataProblem, HotremoveError
@@ -36,6 +37,7 @@ COMMANDS = (
     hotremove.cli.history,
     hotremove.cli.faults,
     hotremove.cli.qualify,
+    hotremove.cli.nightly,
 )
 
 

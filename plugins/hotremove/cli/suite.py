@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from hotremove.errors import UsageProblem
@@ -48,12 +48,22 @@ def split_words(text: str) -> list[str]:
         raise UsageProblem(f"--pytest {text!r}: {error}") from error
 
 
-def run_suite(command: Sequence[str], deadline: float | None = None) -> int | None:
+def run_suite(
+    command: Sequence[str], deadline: float | None = None, log: Path | None = None
+) -> int | None:
     """The exit code of pytest; None if it had to be broken off after `deadline` seconds.
 
-    Ctrl-C and SIGTERM are for pytest to handle, which ends its guests.
+    Ctrl-C and SIGTERM are for pytest to handle, which ends its guests. What it prints goes into
+    the file `log`, if there is one.
+
+    Raises:
+        OSError: the file cannot be written.
     """
-    with subprocess.Popen(command) as child, _passing_on(child):
+    with ExitStack() as stack:
+        out = stack.enter_context(log.open("wb")) if log else None
+        error = subprocess.STDOUT if log else None
+        child = stack.enter_context(subprocess.Popen(command, stdout=out, stderr=error))
+        stack.enter_context(_passing_on(child))
         while True:
             try:
                 return child.wait(deadline)

@@ -123,7 +123,13 @@ def choose(stanzas: Sequence[Stanza], request: Request) -> Choice | None:
     if not fitting:
         return None
     stanza, release = max(fitting, key=lambda item: sort_key(item[0]["Version"]))
-    return Choice(release, stanza["Version"], _parts(stanza))
+    return Choice(release, stanza["Version"], parts_of(stanza))
+
+
+def release_of(package: str) -> str | None:
+    """The kernel release of an image package of the ordinary flavour; None of any other."""
+    found = _IMAGE.fullmatch(package)
+    return None if found is None or _SPECIAL.search(found[1]) else found[1]
 
 
 def unknown_version(request: Request, stanzas: Sequence[Stanza]) -> NotOnMirror:
@@ -187,7 +193,7 @@ def _candidates(apt: PrivateApt, request: Request) -> list[str]:
     return _IMAGE_NAME.findall(newest.get("Depends", ""))
 
 
-def _parts(image: Stanza) -> tuple[tuple[str, str], ...]:
+def parts_of(image: Stanza) -> tuple[tuple[str, str], ...]:
     """The package itself and, in the split layout, those that hold its contents."""
     others = _PART.findall(image.get("Depends", ""))
     return ((image["Package"], image["Version"]), *others)

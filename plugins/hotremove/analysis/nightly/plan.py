@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a night runs, and in which order: what is new, the newest first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from hotremove.analysis.coverage import coverage_of
+from hotremove.analysis.history import Night
+from hotremove.kernels.offers.offer import Offer
+from hotremove.lineage import release
+
+
+def newest_of_each(offers: Iterable[Offer], newest: int) -> list[Offer]:
+    """Only so many of each stable series; all where `newest` is 0."""
+    ranked = _ranked(offers)
+    return [offer for rank, offer in ranked if not newest or rank < newest]
+
+
+def fresh(offers: Iterable[Offer], nights: Sequence[Night]) -> list[Offer]:
+    """What the history has no run of.
+
+    A kernel is known by its spec, or by its version where a run over the whole suite had it; one
+    that is offered twice is run once.
+    """
+    known = _known(nights)
+    new = [one for one in offers if one.spec not in known and one.version not in known]
+    return list({offer.version: offer for offer in reversed(new)}.values())[::-1]
+
+
+def in_order(offers: Iterable[Offer]) -> list[Offer]:
+    """The newest of each series first, then the next of each: what comes late is what is old."""
+    ranked = _ranked(offers)
+    ranked.sort(key=lambda pair: pair[0])
+    return [offer for _, offer in ranked]
+
+
+def predecessor(offer: Offer, nights: Sequence[Night]) -> tuple[str, Night] | None:
+    """The kernel before it in its series that was filed, by version, and the run that had it.
+
+    One from the same source, if there is any: other builds differ in more than in their version.
+    """
+    before = list(_before(offer, nights))
+    same = [one for one in before if Offer(one[0], "").source == offer.source]
+    if not before:
+        return None
+    _, version, night = max(same or before, key=lambda one: (_key(one[1]), one[2].number))
+    return version, night
+
+
+def _known(nights: Sequence[Night]) -> set[str]:
+    specs = {result.kernel for night in nights for result in night.record.results}
+    whole = {
+        looked.kernel: night
+        for night in nights
+        for looked in coverage_of(night.record)
+        if not looked.missing
+    }
+    versions = {
+        result.kernel_version
+        for spec, night in whole.items()
+        for result in night.record.results
+        if result.kernel == spec
+    }
+    return specs | versions
+
+
+def _before(offer: Offer, nights: Sequence[Night]) -> Iterable[tuple[str, str, Night]]:
+    for night in nights:
+        filed = {(result.kernel, result.kernel_version) for result in night.record.results}
+        for spec, version in filed:
+            same_series = release.series(version) == release.series(offer.version)
+            if same_series and _key(version) < _key(offer.version):
+                yield spec, version, night
+
+
+def _ranked(offers: Iterable[Offer]) -> list[tuple[int, Offer]]:
+    """Each with its rank in its series, the newest being 0; newer kernels first."""
+    seen: dict[str, int] = {}
+    ranked = []
+    for offer in sorted(offers, key=lambda one: _key(one.version), reverse=True):
+        rank = seen.setdefault(release.series(offer.version), 0)
+        seen[release.series(offer.version)] += 1
+        ranked.append((rank, offer))
+    return ranked
+
+
+_key = release.order
