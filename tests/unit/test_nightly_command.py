@@ -88,7 +88,7 @@ def settle(tmp_path: Path, mirror: Mirror) -> Callable[..., Path]:
 
 def filed(folder: Path) -> list[tuple[str, str]]:
     with History(str(folder / "h.sqlite")) as history:
-        results = [one for night in history.nights() for one in night.record.results]
+        results = [one for night in history.runs() for one in night.record.results]
     return sorted((one.kernel_version, one.verdict) for one in results)
 
 

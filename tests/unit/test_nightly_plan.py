@@ -12,7 +12,7 @@ import pytest
 from lxml import html
 from report_samples import EVIL, make_result, whole_run
 
-from hotremove.analysis.history import Night
+from hotremove.analysis.history import FiledRun
 from hotremove.analysis.nightly.plan import fresh, in_order, newest_of_each, predecessor
 from hotremove.analysis.nightly.settings import Mail, Settings, Watch, read_settings
 from hotremove.analysis.nightly.state import Ran, State, read_state, unfinished, write_state
@@ -43,8 +43,10 @@ def result(version: str, suite: str = "trixie", **changed) -> Result:
     return make_result(**{**facts, **changed})
 
 
-def night(number: int, *results: Result) -> Night:
-    return Night(number, f"night {number}", Record(results, f"2026-01-{number:02}T03:00:00+00:00"))
+def night(number: int, *results: Result) -> FiledRun:
+    return FiledRun(
+        number, f"night {number}", Record(results, f"2026-01-{number:02}T03:00:00+00:00")
+    )
 
 
 def write(tmp_path: Path, text: str) -> Path:

@@ -31,7 +31,7 @@ from hotremove.results.source import read
 if TYPE_CHECKING:
     from argparse import _SubParsersAction
 
-    from hotremove.analysis.history import History, Night
+    from hotremove.analysis.history import FiledRun, History
 
 # What pytest ends with when somebody has interrupted it: the night is over, and goes on later.
 _INTERRUPTED = 2
@@ -64,7 +64,7 @@ def run(options: Namespace) -> int:
 
     with History(settings.history or None) as history:
         if options.dry_run:
-            _show(_begin(settings, history.nights()))
+            _show(_begin(settings, history.runs()))
             return 0
         with _alone(Path(settings.output)):
             return _night(settings, history)
@@ -95,14 +95,14 @@ def _night(settings: Settings, history: History) -> int:
         state = read_state(folder)
         say(f"{folder.name}: broken off with {len(state.left)} kernels left: going on")
     else:
-        state = _begin(settings, history.nights())
+        state = _begin(settings, history.runs())
         folder = _new_folder(nights, state.started)
         write_state(folder, state)
     state = _run_all(settings, history, folder, state)
     return _tell(settings, history, folder, state)
 
 
-def _begin(settings: Settings, filed: list[Night]) -> State:
+def _begin(settings: Settings, filed: list[FiledRun]) -> State:
     """What a new night is to do."""
     from hotremove.analysis.nightly.plan import fresh, in_order
 
@@ -180,7 +180,7 @@ def _tell(settings: Settings, history: History, folder: Path, state: State) -> i
         if (folder / ran.folder / FILE).is_file()
     }
     records = {name: source.record for name, source in sources.items()}
-    found = summarise(state, history.nights(), lambda ran: records.get(ran.folder))
+    found = summarise(state, history.runs(), lambda ran: records.get(ran.folder))
     write_reports(found, settings, folder, list(sources.values()))
     write_state(folder, replace(state, finished=True))
     print(f"{found.sentence}\n{folder}/night.html")

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from hotremove.analysis.coverage import coverage_of
-from hotremove.analysis.history import Night
+from hotremove.analysis.history import FiledRun
 from hotremove.kernels.offers.offer import Offer
 from hotremove.lineage import release
 
@@ -17,13 +17,13 @@ def newest_of_each(offers: Iterable[Offer], newest: int) -> list[Offer]:
     return [offer for rank, offer in ranked if not newest or rank < newest]
 
 
-def fresh(offers: Iterable[Offer], nights: Sequence[Night]) -> list[Offer]:
+def fresh(offers: Iterable[Offer], runs: Sequence[FiledRun]) -> list[Offer]:
     """What the history has no run of.
 
     A kernel is known by its spec, or by its version where a run over the whole suite had it; one
     that is offered twice is run once.
     """
-    known = _known(nights)
+    known = _known(runs)
     new = [one for one in offers if one.spec not in known and one.version not in known]
     return list({offer.version: offer for offer in reversed(new)}.values())[::-1]
 
@@ -35,43 +35,43 @@ def in_order(offers: Iterable[Offer]) -> list[Offer]:
     return [offer for _, offer in ranked]
 
 
-def predecessor(offer: Offer, nights: Sequence[Night]) -> tuple[str, Night] | None:
+def predecessor(offer: Offer, runs: Sequence[FiledRun]) -> tuple[str, FiledRun] | None:
     """The kernel before it in its series that was filed, by version, and the run that had it.
 
     One from the same source, if there is any: other builds differ in more than in their version.
     """
-    before = list(_before(offer, nights))
+    before = list(_before(offer, runs))
     same = [one for one in before if Offer(one[0], "").source == offer.source]
     if not before:
         return None
-    _, version, night = max(same or before, key=lambda one: (_key(one[1]), one[2].number))
-    return version, night
+    _, version, run = max(same or before, key=lambda one: (_key(one[1]), one[2].number))
+    return version, run
 
 
-def _known(nights: Sequence[Night]) -> set[str]:
-    specs = {result.kernel for night in nights for result in night.record.results}
+def _known(runs: Sequence[FiledRun]) -> set[str]:
+    specs = {result.kernel for run in runs for result in run.record.results}
     whole = {
-        looked.kernel: night
-        for night in nights
-        for looked in coverage_of(night.record)
+        looked.kernel: run
+        for run in runs
+        for looked in coverage_of(run.record)
         if not looked.missing
     }
     versions = {
         result.kernel_version
-        for spec, night in whole.items()
-        for result in night.record.results
+        for spec, run in whole.items()
+        for result in run.record.results
         if result.kernel == spec
     }
     return specs | versions
 
 
-def _before(offer: Offer, nights: Sequence[Night]) -> Iterable[tuple[str, str, Night]]:
-    for night in nights:
-        filed = {(result.kernel, result.kernel_version) for result in night.record.results}
+def _before(offer: Offer, runs: Sequence[FiledRun]) -> Iterable[tuple[str, str, FiledRun]]:
+    for run in runs:
+        filed = {(result.kernel, result.kernel_version) for result in run.record.results}
         for spec, version in filed:
             same_series = release.series(version) == release.series(offer.version)
             if same_series and _key(version) < _key(offer.version):
-                yield spec, version, night
+                yield spec, version, run
 
 
 def _ranked(offers: Iterable[Offer]) -> list[tuple[int, Offer]]:

@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from hotremove.analysis import coverage
 from hotremove.analysis.compare import Comparison, Difference, compare
-from hotremove.analysis.history import Night
+from hotremove.analysis.history import FiledRun
 from hotremove.analysis.nightly.plan import predecessor
 from hotremove.analysis.nightly.state import Ran, State
 from hotremove.analysis.summary import highlights, tally
@@ -102,16 +102,16 @@ class Summary:
         return tuple(sorted(bad, key=lambda one: _GRAVITY.index(one.light)))
 
 
-def summarise(state: State, nights: Sequence[Night], record_of: RecordOf) -> Summary:
+def summarise(state: State, runs: Sequence[FiledRun], record_of: RecordOf) -> Summary:
     """Judge a night.
 
     Args:
         state: how far it came.
-        nights: the history, with the night's own runs.
+        runs: the history, with the night's own runs.
         record_of: the record that a run left; None where it left none.
     """
     by_spec = {offer.spec: offer for offer in state.offers}
-    kernels = (_judged(by_spec[ran.spec], ran, record_of(ran), nights) for ran in state.ran)
+    kernels = (_judged(by_spec[ran.spec], ran, record_of(ran), runs) for ran in state.ran)
     return Summary(state.started, tuple(kernels), state.left, state.gone, state.problems)
 
 
@@ -126,10 +126,10 @@ def judge(record: Record, change: Comparison | None) -> Light:
     return Light.OPEN if verdicts & BAD or not record.results else Light.GREEN
 
 
-def _judged(offer: Offer, ran: Ran, record: Record | None, nights: Sequence[Night]) -> Judged:
+def _judged(offer: Offer, ran: Ran, record: Record | None, runs: Sequence[FiledRun]) -> Judged:
     if record is None or ran.ended not in WHOLE:
         return Judged(offer, ran.folder, ran.seconds, Light.OPEN, _why_not(ran))
-    found = predecessor(offer, nights)
+    found = predecessor(offer, runs)
     change = compare(_of_version(*found), record) if found else None
     return Judged(
         offer=offer,
@@ -144,9 +144,9 @@ def _judged(offer: Offer, ran: Ran, record: Record | None, nights: Sequence[Nigh
     )
 
 
-def _of_version(version: str, night: Night) -> Record:
+def _of_version(version: str, run: FiledRun) -> Record:
     """The part of a run that is of one kernel, so that it is held against the night's."""
-    results = night.record.results
+    results = run.record.results
     return Record(tuple(result for result in results if result.kernel_version == version))
 
 
