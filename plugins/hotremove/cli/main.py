@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Sequence
 
+import hotremove.cli.atlas
 import hotremove.cli.bisect
 import hotremove.cli.compare
 import hotremove.cli.dmesg
@@ -38,6 +39,7 @@ COMMANDS = (
     hotremove.cli.faults,
     hotremove.cli.qualify,
     hotremove.cli.nightly,
+    hotremove.cli.atlas,
 )
 
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import shlex
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
@@ -282,7 +283,8 @@ def write(config: pytest.Config) -> None:
 
 def _record(config: pytest.Config) -> Record:
     farm, results = farm_of(config), config.stash[RESULTS]
-    environment = {**describe(farm), **results.environment}
+    command = shlex.join(("pytest", *map(str, config.invocation_params.args)))
+    environment = {**describe(farm), "command": command, **results.environment}
     if results.moved:
         environment["moved"] = "; ".join(moves(results.moved))
     if farm.options.without:

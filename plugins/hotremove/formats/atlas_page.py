@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The atlas for people: Markdown for docs/, and an HTML page that needs nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from hotremove.analysis.atlas.atlas import Atlas, AtlasRow, Turn
+from hotremove.formats.markdown import escaped, rows_of
+from hotremove.formats.pages import template
+
+_LICENCE = "<!-- SPDX-License-Identifier: Apache-2.0 -->"
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What an atlas was made of.
+
+    Attributes:
+        command: what made it.
+        day: when, as a date.
+        runs: how many runs are in it.
+    """
+
+    command: str
+    day: str
+    runs: int
+
+    def __str__(self) -> str:
+        runs = f"{self.runs} run{'' if self.runs == 1 else 's'}"
+        return f"Made by `{self.command}` on {self.day} from {runs}."
+
+
+@dataclass(frozen=True)
+class Square:
+    """A cell of the page's table.
+
+    Attributes:
+        told: how the row came out; or why nobody looked.
+        verdict: how it is coloured; empty where there is no result.
+        turn: what changed here; None where it is as on the kernel before.
+        place: the anchor of that change.
+    """
+
+    told: str = ""
+    verdict: str = ""
+    turn: Turn | None = None
+    place: str = ""
+
+
+def render_markdown(atlas: Atlas, origin: Origin) -> str:
+    """The atlas as Markdown."""
+    return "\n".join(_lines(atlas, origin)) + "\n"
+
+
+def render_html(atlas: Atlas, origin: Origin) -> str:
+    """The atlas as a page: a table of rows by kernels, and each change explained below it."""
+    numbers = {id(turn): n for n, turn in enumerate(_turns(atlas), start=1)}
+    rows = [(row, squares(row, atlas.kernels, numbers)) for row in atlas.rows]
+    return template("atlas.html").render(
+        atlas=atlas, origin=origin, rows=rows, turns=list(enumerate(_turns(atlas), start=1))
+    )
+
+
+def squares(row: AtlasRow, kernels: Sequence[str], numbers: Mapping[int, int]) -> list[Square]:
+    """The cells of a row, one of each kernel."""
+    turns = {turn.kernels[1]: turn for turn in row.turns}
+    return [_square(row, kernel, turns.get(kernel), numbers) for kernel in kernels]
+
+
+def _square(row: AtlasRow, kernel: str, turn: Turn | None, numbers: Mapping[int, int]) -> Square:
+    sight = row.seen.get(kernel)
+    if sight is None:
+        return Square()
+    told = "no headers" if sight.lacks_headers else sight.told
+    place = f"c{numbers[id(turn)]}" if turn else ""
+    return Square(told, sight.verdict, turn, place)
+
+
+def _turns(atlas: Atlas) -> Iterator[Turn]:
+    return (turn for row in atlas.rows for turn in row.turns)
+
+
+def _lines(atlas: Atlas, origin: Origin) -> Iterator[str]:
+    yield _LICENCE
+    yield "# Atlas: what each kernel does\n"
+    yield f"{origin}\n"
+    yield f"{len(atlas.kernels)} kernels: {escaped(', '.join(atlas.kernels))}.\n"
+    yield from _findings(atlas)
+    yield "## Rows that change\n"
+    yield from _changing(atlas)
+    yield "\n## Rows that come out alike on all of them\n"
+    yield from (f"- {escaped(row.row)}: {row.stretches[0].told}" for row in atlas.steady)
+    yield from _by_kernel("Not looked at for want of headers", atlas.no_headers)
+    yield from _by_kernel("Not looked at for another reason", atlas.unlooked)
+    if atlas.gone:
+        yield "\n## Kernels that cannot be run from packages\n"
+        gone = [[offer.version, ", ".join(offer.lacks)] for offer in atlas.gone]
+        yield from rows_of([["kernel", "gone from the archive"], *gone])
+
+
+def _findings(atlas: Atlas) -> Iterator[str]:
+    if not atlas.findings:
+        yield "Each change is explained.\n"
+        return
+    yield f"## Findings: {len(atlas.findings)} changes that nothing explains\n"
+    for turn in atlas.findings:
+        pair = f"{turn.kernels[0]}: {turn.seen[0].told}; {turn.kernels[1]}: {turn.seen[1].told}"
+        why = turn.seen[1].message or turn.seen[0].message
+        yield f"- {escaped(turn.row)}: {escaped(pair)}. {escaped(why)}"
+    yield ""
+
+
+def _changing(atlas: Atlas) -> Iterator[str]:
+    cells = [["row", "kernels", "comes out", "because"]]
+    for row in atlas.turning:
+        reasons = ["", *(str(turn.why) for turn in row.turns)]
+        for number, (stretch, why) in enumerate(zip(row.stretches, reasons, strict=True)):
+            ends = dict.fromkeys((stretch.first, stretch.last))
+            cells.append(["" if number else row.row, " to ".join(ends), stretch.told, why])
+    yield from rows_of(cells)
+
+
+def _by_kernel(heading: str, rows: Mapping[str, Sequence[str]]) -> Iterator[str]:
+    """Kernels of which the same rows are missing share a line."""
+    alike: dict[Sequence[str], list[str]] = {}
+    for kernel, names in rows.items():
+        alike.setdefault(names, []).append(kernel)
+    if alike:
+        yield f"\n## {heading}\n"
+    for names, kernels in alike.items():
+        yield f"- {escaped(', '.join(kernels))}: {escaped('; '.join(names))}"

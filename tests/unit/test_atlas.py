@@ -1,0 +1,290 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The atlas: which rows change between kernels, what explains it, and what nothing explains."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from lxml import html
+from report_samples import EVIL, make_result
+
+from hotremove.analysis.atlas.atlas import Atlas, chart
+from hotremove.analysis.atlas.shown import showings
+from hotremove.analysis.atlas.sight import sights
+from hotremove.analysis.history import FiledRun, History
+from hotremove.cli.main import main
+from hotremove.formats.atlas_page import Origin, render_html, render_markdown
+from hotremove.formats.lineage_page import render_table
+from hotremove.kernels.offers.offer import Offer
+from hotremove.results.record import Record, Result
+
+ORIGIN = Origin("hotremove atlas h.sqlite", "2026-02-01", 2)
+ROW_21 = "21 locked on fault on one CPU, pinned on another"
+ROW_22 = "22 two pin the same memory at once"
+REFUSED = "[Errno 12] Cannot allocate memory"
+NO_HEADERS = (
+    "linux-headers-6.12.43+deb12-amd64 is not in bookworm-backports any more: --without modules"
+)
+
+
+def result(version: str, scenario: str = ROW_21, **changed) -> Result:
+    """A row of a kernel, as a run by the lineage's expectations records it."""
+    label = version.partition("-")[0]
+    facts = {
+        "kernel": f"debian:trixie-backports/{version}",
+        "kernel_version": version,
+        "kernel_label": label,
+        "scenario": scenario,
+        "test": f"s.py::test_{scenario.partition(' ')[0]}[{label}]",
+    }
+    return make_result(**{**facts, **changed})
+
+
+def run(number: int, *results: Result) -> FiledRun:
+    environment = {"command": f"pytest -m hotremove --run {number}"}
+    started = f"2026-01-{number:02}T03:00:00+00:00"
+    return FiledRun(number, f"run {number}", Record(results, started, environment))
+
+
+def atlas(*results: Result, gone: tuple[Offer, ...] = ()) -> Atlas:
+    return chart(sights([run(1, *results)]), gone)
+
+
+def explained(found: Atlas) -> list[tuple[str, str, str]]:
+    """Kernels and reasons of each change; hashes stand for the reasons they are."""
+    return [
+        (*turn.kernels, " ".join(one.hash for one in turn.why.changes) or str(turn.why))
+        for row in found.turning
+        for turn in row.turns
+    ]
+
+
+def known(version: str, scenario: str = ROW_21, **changed) -> Result:
+    return result(version, scenario, verdict="known-bug", outcome="", message=REFUSED, **changed)
+
+
+def test_a_failure_that_goes_is_explained_by_what_mends_it():
+    """As it was seen: 6.12.43 and 6.16.3 fail row 21, 6.12.57 and 6.16.12 pass it."""
+    found = atlas(
+        known("6.12.43-1~bpo12+1"),
+        result("6.12.57-1~bpo12+1"),
+        known("6.16.3-1~bpo13+1"),
+        result("6.16.12-1~bpo13+1"),
+        result("6.17.13-1~bpo13+1"),
+    )
+    assert explained(found) == [
+        ("6.12.43-1~bpo12+1", "6.12.57-1~bpo12+1", "98c6d259319e"),
+        ("6.12.57-1~bpo12+1", "6.16.3-1~bpo13+1", "98c6d259319e"),
+        ("6.16.3-1~bpo13+1", "6.16.12-1~bpo13+1", "98c6d259319e"),
+    ]
+    assert not found.findings
+
+
+def test_a_failure_that_comes_is_explained_by_what_broke_it():
+    stuck = {"verdict": "known-bug", "outcome": "stuck"}
+    found = atlas(
+        result("6.12.13-1", ROW_22),
+        result("6.12.35-1", ROW_22, **stuck),
+        result("6.12.36-1", ROW_22),
+    )
+    assert explained(found) == [
+        ("6.12.13-1", "6.12.35-1", "1aaf8c122918"),
+        ("6.12.35-1", "6.12.36-1", "517f496e1e61"),
+    ]
+
+
+def test_the_fix_explains_what_an_unfixed_kernel_fails():
+    old = result("5.10.262-1", "1 rxe memory region held", verdict="known-bug", outcome="stuck")
+    found = atlas(old, result("6.1.192-2", "1 rxe memory region held"))
+    assert explained(found) == [("5.10.262-1", "6.1.192-2", "d1e153fea2a8")]
+
+
+@pytest.mark.parametrize("verdict", ["fail", "known-bug"])
+def test_a_failure_that_the_lineage_does_not_know_is_a_finding(verdict: str):
+    """6.17.8 has the mend of row 21, and so has 6.17.13."""
+    found = atlas(
+        result("6.17.8-1"), result("6.17.13-1", verdict=verdict, outcome="stuck", message="stuck")
+    )
+    assert explained(found) == [("6.17.8-1", "6.17.13-1", "unexplained: a finding")]
+    assert len(found.findings) == 1
+
+
+def test_a_pass_where_the_lineage_knows_of_a_bug_is_a_finding():
+    """6.16.3 should fail row 21 as 6.12.43 does."""
+    found = atlas(known("6.12.43-1"), result("6.16.3-1"))
+    assert [turn.why.is_finding for turn in found.findings] == [True]
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "the known bug did not show: 6.16.3 has 2fbb0c10d1e8, yet the scenario passes",
+        "stuck; not as the known bug shows: 6.16.3 has 2fbb0c10d1e8",
+    ],
+)
+def test_what_is_otherwise_than_the_lineage_foretells_is_a_finding(message: str):
+    found = atlas(result("6.12.57-1"), result("6.16.3-1", verdict="fail", message=message))
+    assert len(found.findings) == 1
+
+
+def test_another_ending_of_a_pass_is_explained_by_what_shows_it():
+    row = "16 file (ext4) pinned for writing"
+    found = atlas(result("6.1.192-2", row), result("6.12.57-1", row, outcome="refused"))
+    assert explained(found) == [("6.1.192-2", "6.12.57-1", "8ac268436e6d a6e79df92e4a")]
+
+
+def test_a_control_is_touched_by_no_bug():
+    row = "21 control: not locked"
+    found = atlas(known("6.12.43-1", row), result("6.12.57-1", row))
+    assert len(found.findings) == 1
+
+
+def test_what_a_configuration_lacks_is_its_own_proof():
+    row = "28 control: the memfd is on node 0"
+    absent = {"verdict": "absent", "outcome": "", "message": "CONFIG_UDMABUF is not set"}
+    found = atlas(result("6.1.192-2", row, **absent), result("6.12.57-1", row))
+    assert explained(found) == [("6.1.192-2", "6.12.57-1", "absent: CONFIG_UDMABUF is not set")]
+    assert not found.findings
+
+
+def test_that_nothing_was_there_before_excuses_no_failure():
+    row = "29 on-demand memory region held"
+    absent = {"verdict": "absent", "outcome": "", "message": "no IBV_ODP_SUPPORT"}
+    found = atlas(result("6.12.57-1", row, **absent), result("6.16.3-1", row, verdict="fail"))
+    assert len(found.findings) == 1
+
+
+@pytest.mark.parametrize("verdict", ["blocked", "lost", "error", "not-run", "waived", "skip"])
+def test_where_nobody_looked_nothing_changes(verdict: str):
+    """The neighbours of such a kernel are held against each other."""
+    found = atlas(
+        known("6.12.43-1"),
+        result("6.12.48-1", verdict=verdict, message="gone"),
+        result("6.12.57-1"),
+    )
+    assert explained(found) == [("6.12.43-1", "6.12.57-1", "98c6d259319e")]
+    assert found.unlooked == {"6.12.48-1": (f"{ROW_21}: {verdict}",)}
+
+
+@pytest.mark.parametrize(
+    ("verdict", "message"), [("blocked", NO_HEADERS), ("waived", "--hotremove-without modules")]
+)
+def test_a_row_that_needed_modules_and_had_no_headers_is_told_as_that(verdict, message):
+    found = atlas(result("6.12.43-1", verdict=verdict, message=message), result("6.12.57-1"))
+    assert found.no_headers == {"6.12.43-1": (ROW_21,)}
+    assert found.unlooked == {}
+    text = render_markdown(found, ORIGIN)
+    assert f"## Not looked at for want of headers\n\n- 6.12.43-1: {ROW_21}" in text
+
+
+def test_the_latest_look_counts_and_no_blindness_takes_its_place():
+    runs = [
+        run(1, result("6.12.57-1", verdict="fail")),
+        run(2, result("6.12.57-1")),
+        run(3, result("6.12.57-1", verdict="lost", outcome="")),
+    ]
+    (row,) = sights(runs).rows.values()
+    assert (row["6.12.57-1"].told, row["6.12.57-1"].run) == ("pass (removed)", 2)
+
+
+def test_runs_with_a_fault_are_not_of_the_kernel():
+    assert not sights([run(1, result("6.12.57-1", fault="no-migration"))]).rows
+
+
+def test_a_kernel_that_was_built_otherwise_is_another_one():
+    built = result("6.12.118-1", kernel="debian-source:trixie")
+    seen = sights([run(1, result("6.12.118-1"), built)])
+    assert seen.kernels == ("6.12.118-1", "6.12.118-1 (debian-source:trixie)")
+    assert sights([run(1, result("6.12.118-1"), built)], ["debian"]).kernels == ("6.12.118-1",)
+
+
+def test_kernels_are_in_the_order_of_their_versions():
+    versions = ["6.1.192-2", "6.12.9-1", "6.12.43-1", "6.12.118-1", "6.16.3-1", "7.3.4-1"]
+    seen = sights([run(1, *(result(one) for one in reversed(versions)))])
+    assert list(seen.kernels) == versions
+
+
+def test_rows_are_told_by_the_stretches_in_which_they_end_alike():
+    found = atlas(*(result(one) for one in ("6.12.57-1", "6.12.63-1")), known("6.12.43-1"))
+    (row,) = found.rows
+    assert [(one.first, one.last, one.told) for one in row.stretches] == [
+        ("6.12.43-1", "6.12.43-1", "known-bug"),
+        ("6.12.57-1", "6.12.63-1", "pass (removed)"),
+    ]
+    assert "| 6.12.57-1 to 6.12.63-1 | pass (removed) | 98c6d259319e (6.17): mm/gup" in (
+        render_markdown(found, ORIGIN)
+    )
+
+
+@pytest.fixture
+def whole() -> Atlas:
+    return atlas(
+        known("6.12.43-1"),
+        result("6.12.57-1"),
+        result("6.12.43-1", ROW_22),
+        result("6.12.57-1", ROW_22),
+        result("6.12.57-1", "23 pins race with offlining", verdict="fail", message=EVIL),
+        result("6.12.43-1", "23 pins race with offlining"),
+        gone=(Offer("debian:x/7.0.4-1", "7.0.4-1", lacks=("linux-modules-7.0.4",)),),
+    )
+
+
+def test_the_page_has_changes_findings_and_kernels_that_are_gone(whole: Atlas):
+    text = render_html(whole, ORIGIN)
+    document = html.document_fromstring(text)
+    assert not document.xpath("//script | //b")
+    places = document.xpath("//@id")
+    assert len(places) == len(set(places))
+    assert all(link[1:] in places for link in document.xpath("//a/@href"))
+    assert document.xpath('count(//tr[@class="same"])') == 1
+    told = document.text_content()
+    for wanted in ("unexplained: a finding", "98c6d259319e", "7.0.4-1: linux-modules-7.0.4"):
+        assert wanted in told
+
+
+def test_markdown_has_them_too_and_escapes(whole: Atlas):
+    text = render_markdown(whole, ORIGIN)
+    assert "## Findings: 1 changes" in text
+    assert "<script>" not in text
+    assert "| 7.0.4-1 | linux-modules-7.0.4 |" in text
+    assert f"- {ROW_22}: pass (removed)" in text
+
+
+def test_the_lineages_table_has_a_kernel_on_each_side_or_the_reason(whole: Atlas):
+    told = {(one.change.hash, one.row): one for one in showings(whole)}
+    assert told["2fbb0c10d1e8", 21].turns[0].kernels == ("6.12.43-1", "6.12.57-1")
+    assert told["1aaf8c122918", 22].reason == "all kernels that were looked at are without the bug"
+    assert told["d1e153fea2a8", 22].reason == "all kernels that were looked at are with it"
+    assert told["d1e153fea2a8", 1].reason == "no kernel was looked at"
+    text = render_table(whole, ORIGIN, [run(1)])
+    wanted = (
+        "| 2fbb0c10d1e8 (5.18) | 21 | 6.12.43-1: known-bug | 6.12.57-1: pass (removed)"
+        " | 2026-01-01 | pytest -m hotremove --run 1 |"
+    )
+    assert wanted in text
+    table = text.partition("## Kernels on each side")[2].partition("##")[0]
+    assert "|  |" not in table
+
+
+def test_the_command_writes_all_of_it(tmp_path: Path, capsys):
+    place = str(tmp_path / "h.sqlite")
+    with History(place) as history:
+        history.add(run(1, known("6.12.43-1"), result("6.12.57-1")).record, "a")
+    files = {name: tmp_path / f"{name}.out" for name in ("markdown", "html", "lineage")}
+    words = [word for name, path in files.items() for word in (f"--{name}", str(path))]
+    assert main(["atlas", place, *words]) == 0
+    assert "2 kernels, 1 rows change, 0 changes are unexplained" in capsys.readouterr().out
+    assert "98c6d259319e" in files["markdown"].read_text()
+    assert "Made by `hotremove atlas h.sqlite`" in files["lineage"].read_text()
+    with History(place) as history:
+        history.add(run(2, result("6.12.63-1", verdict="fail")).record, "b")
+    assert main(["atlas", place]) == 1
+
+
+def test_a_history_that_is_none_is_one_line(tmp_path: Path, capsys):
+    (tmp_path / "x").write_bytes(b"not a database " * 100)
+    assert main(["atlas", str(tmp_path / "x")]) == 2
+    assert main(["atlas", str(tmp_path / "none")]) == 2
+    assert not (tmp_path / "none").exists()
+    assert len(capsys.readouterr().err.splitlines()) == 2
