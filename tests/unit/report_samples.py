@@ -143,3 +143,39 @@ def write_run(directory: Path, record: Record | None = None) -> Path:
     (evidence / "timeline.json").write_text(json.dumps(TIMELINE))
     (evidence / "repro.sh").write_text("#!/bin/sh\nexit 0\n")
     return directory
+
+
+GOLDEN = Path(__file__).resolve().parents[1] / "golden"
+# As many point releases as an archive has, and as many rows as the suite.
+KERNELS = tuple(f"6.{12 + n // 20}.{n % 20 * 5 + 3}" for n in range(60))
+ROWS = 90
+
+
+def make_many(directory: Path, kernels: tuple[str, ...] = KERNELS) -> Record:
+    """A run of many kernels by ninety rows on disk, with the evidence of real guests.
+
+    Rows below 60 pass everywhere, the others are known to fail on the older half; one fails.
+    """
+    results = tuple(_one_of_many(version, row) for version in kernels for row in range(ROWS))
+    record = Record(results, "2026-01-31T03:00:00+00:00", {"accelerator": "tcg"})
+    write_run(directory, record)
+    log = (GOLDEN / "real-vmsplice-anon-6.12.117.log").read_text()
+    (directory / "stuck" / "dmesg.log").write_text(log)
+    return record
+
+
+def _one_of_many(version: str, row: int) -> Result:
+    facts = {"verdict": "pass", "outcome": "removed", "message": ""}
+    if row >= 60 and version in KERNELS[:30]:
+        facts = {"verdict": "known-bug", "outcome": "stuck", "message": "stuck: 1 pin [known: x]"}
+    if row == 70 and version == KERNELS[-1]:
+        facts = {"verdict": "fail", "outcome": "stuck", "message": EVIL}
+    return make_result(
+        kernel=f"debian:trixie/{version}-1",
+        kernel_version=f"{version}-1",
+        kernel_label=version,
+        scenario=f"{row} a row whose name is as long as names of rows are",
+        test=f"scenarios/test_x.py::test_{row}[{version}]",
+        evidence="stuck",
+        **facts,
+    )

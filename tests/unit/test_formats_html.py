@@ -84,7 +84,7 @@ def test_the_proof_of_sensitivity_has_a_column(tmp_path: Path):
     run_dir = write_run(tmp_path / "run", make_record(proof))
     document = html.document_fromstring(render(run_dir))
     assert document.xpath('//table[@class="matrix"]//th')[3].text == "faults noticed"
-    assert document.xpath('//table[@class="matrix"]//span/text()') == ["1 of 1"]
+    assert document.xpath('//table[@class="matrix"]//td/span/text()') == ["1 of 1"]
 
 
 def test_plots_are_part_of_the_page(run_dir: Path):

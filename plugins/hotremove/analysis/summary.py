@@ -58,12 +58,17 @@ def cell(results: Sequence[Result]) -> tuple[str, str]:
 
 def table(results: Sequence[Result]) -> list[list[tuple[str, str]]]:
     """Rows of (text, colour): a header of kernels, then a row for each scenario."""
-    plain = [result for result in results if not result.fault]
     proofs = [result for result in results if result.fault]
+    plain: dict[tuple[str, str], list[Result]] = {}
+    for result in results:
+        if not result.fault:
+            plain.setdefault((result.row, result.kernel), []).append(result)
     kernels = kernel_names(results)
     rows = sorted(dict.fromkeys(result.row for result in results), key=row_order)
     header = [("scenario", "bold"), *((name, "bold") for name in kernels.values())]
-    body = [[(row, ""), *(cell(_of(plain, row, kernel)) for kernel in kernels)] for row in rows]
+    body = [
+        [(row, ""), *(cell(plain.get((row, kernel), ())) for kernel in kernels)] for row in rows
+    ]
     if proofs:
         header.append((_FAULTS, "bold"))
         for line in body:
@@ -82,10 +87,6 @@ def noticed(proofs: Sequence[Result]) -> tuple[str, str]:
         return "", ""
     seen = sum(proof.verdict == Verdict.PASS for proof in tried)
     return f"{seen} of {len(tried)}", "green" if seen == len(tried) else "red"
-
-
-def _of(results: Sequence[Result], row: str, kernel: str) -> list[Result]:
-    return [result for result in results if (result.row, result.kernel) == (row, kernel)]
 
 
 def widths(rows: Sequence[Sequence[tuple[str, str]]]) -> list[int]:

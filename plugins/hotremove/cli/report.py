@@ -14,7 +14,7 @@ from rich.text import Text
 from hotremove.analysis import coverage
 from hotremove.analysis.summary import highlights, table, tally
 from hotremove.errors import DataProblem
-from hotremove.formats.outputs import FORMATS
+from hotremove.formats.outputs import FORMATS, files_of
 from hotremove.formats.tables import plain_table
 from hotremove.results import bundle
 from hotremove.results.files import write_all
@@ -57,7 +57,8 @@ def run_report(options: Namespace) -> int:
     """Run `hotremove report`; nothing is written unless everything can be."""
     wanted = {name: path for name in FORMATS if (path := getattr(options, name))}
     with opened(options.run) as source:
-        write_all({path: FORMATS[name](source) for name, path in wanted.items()})
+        made = [files_of(name, source, path) for name, path in wanted.items()]
+        write_all({path: content for some in made for path, content in some.items()})
         if not wanted:
             _show(source.record)
     return 0

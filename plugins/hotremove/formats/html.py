@@ -1,21 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The run as one HTML file that needs nothing else: no network, no script, no other file.
+"""The run as HTML that needs nothing else: no network, no script; of many results, in some files.
 
 The template escapes everything (a guest can print `<script>`), and the page's own policy forbids
-whatever would slip through to load or run anything.
+whatever would slip through to load or run anything. Details of many tests would make one page too
+large to open: then each kernel's are in a file of their own, beside the page that leads to them.
 """
 
 from __future__ import annotations
 
 import base64
+import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
+from urllib.parse import quote
 
 from hotremove.analysis import coverage
-from hotremove.analysis.summary import GRAVITY, cell, noticed, tally, things_to_see, verdicts
+from hotremove.analysis.summary import tally, things_to_see, verdicts
 from hotremove.formats.excerpt import Line, excerpt
+from hotremove.formats.matrix import Test, matrix
 from hotremove.formats.pages import template
 from hotremove.formats.picture import Bar, draw
 from hotremove.observe.kernellog.report import Report
@@ -23,10 +27,13 @@ from hotremove.observe.pagedump import PageDump
 from hotremove.pincost import figures
 from hotremove.pincost.plot import draw as draw_costs
 from hotremove.results.case import Attempt, Case
-from hotremove.results.naming import costs_by_kernel, kernel_names, row_order, title
+from hotremove.results.naming import costs_by_kernel, kernel_names, title
 from hotremove.results.record import Result
 from hotremove.results.source import Source
 from hotremove.verdict.verdict import BAD, Verdict
+
+MOST_INSIDE = 500
+"""Results whose details are on the page itself; with more, each kernel has a file of its own."""
 
 _MOST_DUMPS = 5
 _PICTURE_BYTES = 2 << 20
@@ -41,24 +48,6 @@ _TELLING = (
     "thp_migration_fail",
     "thp_migration_split",
 )
-
-
-@dataclass(frozen=True)
-class Cell:
-    """A cell of the matrix: what it says, how it is coloured, and where it leads."""
-
-    text: str
-    verdict: str
-    anchor: str
-
-
-@dataclass(frozen=True)
-class Row:
-    """A scenario over all kernels; `proof` says how many of its runs with a fault noticed it."""
-
-    name: str
-    cells: tuple[Cell | None, ...]
-    proof: tuple[str, str]
 
 
 @dataclass(frozen=True)
@@ -81,10 +70,16 @@ class Held:
 
 @dataclass(frozen=True)
 class View:
-    """One test as it is shown; `anchor` is its place on the page."""
+    """One test as it is shown; `anchor` is its place on the page, or in the `file` beside it."""
 
     anchor: str
     case: Case
+    file: str = ""
+
+    @property
+    def link(self) -> str:
+        """Where the page leads to for it."""
+        return f"{quote(self.file)}#{self.anchor}"
 
     @property
     def result(self) -> Result:
@@ -138,22 +133,60 @@ class View:
 
 
 def render(source: Source) -> str:
-    """The whole page.
+    """All of it in one page, however large.
 
     Raises:
         DataProblem: evidence is not what the farm writes.
     """
-    views = [View(f"t{number}", case) for number, case in enumerate(source.cases, start=1)]
+    return _page(source, _views(source))
+
+
+def render_apart(source: Source, name: str) -> dict[str, str]:
+    """The page by the name it is written to, and what it leads to, by paths from its folder.
+
+    Raises:
+        DataProblem: evidence is not what the farm writes.
+    """
+    results = source.record.results
+    if len(results) <= MOST_INSIDE:
+        return {name: render(source)}
+    folder = f"{name.removesuffix('.html')}-tests"
+    files = _files(results, folder)
+    views = _views(source, files)
+    pages = {
+        path: _kernel_page([view for view in views if view.result.kernel == spec], name)
+        for spec, path in files.items()
+    }
+    return {name: _page(source, views), **pages}
+
+
+def _views(source: Source, files: Mapping[str, str] | None = None) -> list[View]:
+    """The tests; those whose details are in other files know in which."""
+    where = files or {}
+    return [
+        View(f"t{number}", case, where.get(case.result.kernel, ""))
+        for number, case in enumerate(source.cases, start=1)
+    ]
+
+
+def _files(results: Iterable[Result], folder: str) -> dict[str, str]:
+    """A file for each kernel, by its spec."""
+    names = enumerate(kernel_names(results).items(), start=1)
+    return {
+        spec: f"{folder}/{number}-{re.sub(r'[^A-Za-z0-9.+~-]+', '-', name)[:60]}.html"
+        for number, (spec, name) in names
+    }
+
+
+def _page(source: Source, views: Sequence[View]) -> str:
     results = [view.result for view in views]
     return template("report.html").render(
         record=source.record,
         tally=tally(results),
-        kernels=list(kernel_names(results).values()),
         coverage=coverage.lines(source.record),
-        rows=matrix(views),
-        proved=any(result.fault for result in results),
+        matrix=matrix([Test(view.result, view.link) for view in views]),
         first=first_to_see(views),
-        views=views,
+        views=[view for view in views if not view.file],
         costs=figures.table(costs_by_kernel(results)),
         cost_plot=_cost_plot(results),
         telling=telling,
@@ -162,14 +195,17 @@ def render(source: Source) -> str:
     )
 
 
-def matrix(views: Sequence[View]) -> list[Row]:
-    """Kernels by scenarios; each cell leads to its gravest test."""
-    rows = sorted(dict.fromkeys(view.result.row for view in views), key=row_order)
-    kernels = kernel_names(view.result for view in views)
-    return [
-        Row(name, tuple(_cell(views, name, kernel) for kernel in kernels), _proof(views, name))
-        for name in rows
-    ]
+def _kernel_page(views: Sequence[View], back: str) -> str:
+    """The details of one kernel's tests."""
+    results = [view.result for view in views]
+    return template("kernel.html").render(
+        kernel=next(iter(kernel_names(results).values())),
+        tally=tally(results),
+        views=views,
+        back=back,
+        telling=telling,
+        others=others,
+    )
 
 
 def first_to_see(views: Sequence[View]) -> list[tuple[View, int]]:
@@ -192,26 +228,6 @@ def others(attempt: Attempt) -> list[Any]:
     """The other counters that changed."""
     known = (*_ALWAYS, *_TELLING)
     return [one for one in attempt.counted if one.change and one.name not in known]
-
-
-def _cell(views: Sequence[View], row: str, kernel: str) -> Cell | None:
-    here = [
-        view
-        for view in views
-        if (view.result.row, view.result.kernel) == (row, kernel) and not view.result.fault
-    ]
-    if not here:
-        return None
-    worst = min(here, key=_gravity)
-    return Cell(cell([view.result for view in here])[0], worst.result.verdict, worst.anchor)
-
-
-def _proof(views: Sequence[View], row: str) -> tuple[str, str]:
-    return noticed([v.result for v in views if v.result.fault and v.result.row == row])
-
-
-def _gravity(view: View) -> int:
-    return GRAVITY.index(Verdict(view.result.verdict))
 
 
 def _cost_plot(results: Sequence[Result]) -> str:

@@ -11,7 +11,7 @@ from hotremove.formats import html, junit, ktap, markdown
 from hotremove.hosttools import from_reports
 from hotremove.pincost.figures import series_of
 from hotremove.pincost.plot import draw
-from hotremove.results.files import write_all
+from hotremove.results.files import STDOUT, make_folder, write_all
 from hotremove.results.naming import costs_by_kernel
 from hotremove.results.source import Source, read
 
@@ -36,6 +36,22 @@ FORMATS: Mapping[str, Render] = {
 _BESIDE = {"ktap": "results.ktap", "markdown": "report.md", "html": "report.html"}
 
 
+def files_of(form: str, source: Source, path: Path) -> dict[Path, str | bytes]:
+    """What a run is in a format, by the files it goes into: `path`, and what it leads to.
+
+    Raises:
+        UsageProblem: there is no room for a folder beside it.
+    """
+    if form != "html" or path == STDOUT:
+        return {path: FORMATS[form](source)}
+    made: dict[Path, str | bytes] = {
+        path.parent / name: text for name, text in html.render_apart(source, path.name).items()
+    }
+    for folder in {file.parent for file in made} - {path.parent}:
+        make_folder(folder)
+    return made
+
+
 def write_beside(record: Path) -> None:
     """Write the reports that people open, into the directory of a record.
 
@@ -43,6 +59,7 @@ def write_beside(record: Path) -> None:
         UsageProblem: they cannot be written.
     """
     source = read(record, str(record))
-    texts = {record.with_name(name): FORMATS[form](source) for form, name in _BESIDE.items()}
+    made = [files_of(form, source, record.with_name(name)) for form, name in _BESIDE.items()]
+    files = {path: content for some in made for path, content in some.items()}
     plot = draw(series_of(costs_by_kernel(source.record.results)), "png")
-    write_all({**texts, record.with_name("pin-cost.png"): plot} if plot else texts)
+    write_all({**files, record.with_name("pin-cost.png"): plot} if plot else files)

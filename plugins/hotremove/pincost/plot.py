@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from matplotlib.lines import Line2D
 
 Form = Literal["png", "svg"]
+# Of matplotlib's own cycle.
+_COLOURS = 10
 # A kernel's name is text whatever is in it.
 _STYLE: dict[Any, Any] = {"svg.hashsalt": "hotremove", "font.size": 9, "text.parse_math": False}
 
@@ -28,10 +30,11 @@ _STYLE: dict[Any, Any] = {"svg.hashsalt": "hotremove", "font.size": 9, "text.par
 def draw(series: Sequence[Series], form: Form) -> bytes | None:
     """The plot, always the same of the same figures; None when no pin has several sizes.
 
-    None too, and said, where matplotlib is not installed: the figures are in the tables.
+    None too for more kernels than there are colours, and, said, where matplotlib is not
+    installed: the figures are in the tables.
     """
     grown = [one for one in series if len(one.costs) > 1]
-    if not grown:
+    if not grown or len({one.kernel for one in grown}) > _COLOURS:
         return None
     try:
         with from_reports("a plot of what pins cost"):
@@ -65,7 +68,7 @@ def _draw_panels(figure: Figure, series: Sequence[Series]) -> None:
     for axes, kind in zip(panels, kinds, strict=False):
         _scale(axes, kind)
         for one in (one for one in series if _panel(one) == kind):
-            line = _draw_line(axes, one, f"C{kernels.index(one.kernel) % 10}")
+            line = _draw_line(axes, one, f"C{kernels.index(one.kernel) % _COLOURS}")
             lines.setdefault(str(line.get_label()), line)
     for axes in panels[len(kinds) :]:
         axes.remove()

@@ -31,6 +31,18 @@ def written_aside(path: Path) -> Iterator[Path]:
         aside.unlink(missing_ok=True)
 
 
+def make_folder(path: Path) -> None:
+    """Make a folder, if it is not there.
+
+    Raises:
+        UsageProblem: it cannot be made.
+    """
+    try:
+        path.mkdir(exist_ok=True)
+    except OSError as error:
+        raise UsageProblem(f"cannot write {path}: {error.strerror}") from error
+
+
 def write_whole(path: Path, content: str | bytes) -> None:
     """Write a file; `-` is standard output.
 
