@@ -148,6 +148,21 @@ def test_what_a_configuration_lacks_is_its_own_proof():
     assert not found.findings
 
 
+def test_a_kernel_without_it_says_nothing_of_the_bug_that_the_next_one_lacks():
+    """udmabuf: 6.1 is built without it, and would have the bug that 89c1905d9c14 mends."""
+    row = "28 udmabuf of a memfd held"
+    absent = {"verdict": "absent", "outcome": "", "message": "CONFIG_UDMABUF is not set"}
+    found = atlas(result("6.1.192-2", row, **absent), result("6.12.57-1", row))
+    assert explained(found) == [("6.1.192-2", "6.12.57-1", "absent: CONFIG_UDMABUF is not set")]
+
+
+def test_what_came_with_a_change_is_explained_by_it():
+    row = "29 on-demand memory region held"
+    absent = {"verdict": "absent", "outcome": "", "message": "no IBV_ODP_SUPPORT"}
+    found = atlas(result("6.12.57-1", row, **absent), result("6.16.3-1", row))
+    assert explained(found) == [("6.12.57-1", "6.16.3-1", "d03fb5c6599e")]
+
+
 def test_that_nothing_was_there_before_excuses_no_failure():
     row = "29 on-demand memory region held"
     absent = {"verdict": "absent", "outcome": "", "message": "no IBV_ODP_SUPPORT"}
@@ -255,7 +270,7 @@ def test_the_lineages_table_has_a_kernel_on_each_side_or_the_reason(whole: Atlas
     told = {(one.change.hash, one.row): one for one in showings(whole)}
     assert told["2fbb0c10d1e8", 21].turns[0].kernels == ("6.12.43-1", "6.12.57-1")
     assert told["1aaf8c122918", 22].reason == "all kernels that were looked at are without the bug"
-    assert told["d1e153fea2a8", 22].reason == "all kernels that were looked at are with it"
+    assert told["d1e153fea2a8", 22].reason == "all kernels that were looked at are without the bug"
     assert told["d1e153fea2a8", 1].reason == "no kernel was looked at"
     text = render_table(whole, ORIGIN, [run(1)])
     wanted = (
@@ -265,6 +280,18 @@ def test_the_lineages_table_has_a_kernel_on_each_side_or_the_reason(whole: Atlas
     assert wanted in text
     table = text.partition("## Kernels on each side")[2].partition("##")[0]
     assert "|  |" not in table
+
+
+def test_a_row_that_fails_for_two_reasons_names_the_other():
+    """5.10 and 6.1 both fail row 11, and only one of them for want of the fix."""
+    row = "11 hugetlb, with a free pool on node 0"
+    found = atlas(
+        result("5.10.262-1", row, verdict="known-bug", outcome="stuck"),
+        result("6.1.192-2", row, verdict="known-bug", outcome="stuck"),
+    )
+    told = {(one.change.hash, one.row): one for one in showings(found)}
+    wanted = "where it is whole the row fails for 4849807114b8"
+    assert told["d1e153fea2a8", 11].reason == wanted
 
 
 def test_the_command_writes_all_of_it(tmp_path: Path, capsys):

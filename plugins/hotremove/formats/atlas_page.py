@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from hotremove.analysis.atlas.atlas import Atlas, AtlasRow, Turn
 from hotremove.formats.markdown import escaped, rows_of
+from hotremove.formats.matrix import MARKS, MOST_WORDS
 from hotremove.formats.pages import template
 
 _LICENCE = "<!-- SPDX-License-Identifier: Apache-2.0 -->"
@@ -37,13 +38,15 @@ class Square:
     """A cell of the page's table.
 
     Attributes:
-        told: how the row came out; or why nobody looked.
+        text: how the row came out, in words or by a mark; or why nobody looked.
+        title: all of it in words.
         verdict: how it is coloured; empty where there is no result.
         turn: what changed here; None where it is as on the kernel before.
         place: the anchor of that change.
     """
 
-    told: str = ""
+    text: str = ""
+    title: str = ""
     verdict: str = ""
     turn: Turn | None = None
     place: str = ""
@@ -59,23 +62,31 @@ def render_html(atlas: Atlas, origin: Origin) -> str:
     numbers = {id(turn): n for n, turn in enumerate(_turns(atlas), start=1)}
     rows = [(row, squares(row, atlas.kernels, numbers)) for row in atlas.rows]
     return template("atlas.html").render(
-        atlas=atlas, origin=origin, rows=rows, turns=list(enumerate(_turns(atlas), start=1))
+        atlas=atlas,
+        origin=origin,
+        rows=rows,
+        turns=list(enumerate(_turns(atlas), start=1)),
+        wide=len(atlas.kernels) > MOST_WORDS,
     )
 
 
 def squares(row: AtlasRow, kernels: Sequence[str], numbers: Mapping[int, int]) -> list[Square]:
     """The cells of a row, one of each kernel."""
     turns = {turn.kernels[1]: turn for turn in row.turns}
-    return [_square(row, kernel, turns.get(kernel), numbers) for kernel in kernels]
+    wide = len(kernels) > MOST_WORDS
+    return [_square(row, kernel, turns.get(kernel), numbers, wide) for kernel in kernels]
 
 
-def _square(row: AtlasRow, kernel: str, turn: Turn | None, numbers: Mapping[int, int]) -> Square:
+def _square(
+    row: AtlasRow, kernel: str, turn: Turn | None, numbers: Mapping[int, int], wide: bool
+) -> Square:
     sight = row.seen.get(kernel)
     if sight is None:
         return Square()
     told = "no headers" if sight.lacks_headers else sight.told
+    text = MARKS[sight.verdict] if wide else told
     place = f"c{numbers[id(turn)]}" if turn else ""
-    return Square(told, sight.verdict, turn, place)
+    return Square(text, f"{kernel}: {told}", sight.verdict, turn, place)
 
 
 def _turns(atlas: Atlas) -> Iterator[Turn]:

@@ -12,6 +12,7 @@ from hotremove.analysis.runs import Trend, trends, wavering
 from hotremove.analysis.summary import GRAVITY, tally
 from hotremove.formats.matrix import entries_of
 from hotremove.formats.pages import template
+from hotremove.lineage import release
 from hotremove.lineage.changes import Change
 from hotremove.results.naming import row_order
 from hotremove.results.record import Result
@@ -91,12 +92,18 @@ def _tables(newest_first: Sequence[FiledRun]) -> Iterator[Table]:
     for trend in everything:
         by_kernel.setdefault(trend.kernel, []).append(trend)
     is_open = len(by_kernel) <= _MOST_OPEN
-    for kernel, rows in by_kernel.items():
+    for kernel, rows in sorted(by_kernel.items(), key=_version, reverse=True):
         there = [n for n in range(len(newest_first)) if any(row.results[n] for row in rows)]
         some = tuple(replace(row, results=tuple(row.results[n] for n in there)) for row in rows)
         latest = [one for row in some if (one := row.results[0])]
         runs = tuple(newest_first[n] for n in there)
         yield Table(kernel, runs, some, tally(latest), is_open)
+
+
+def _version(table: tuple[str, Sequence[Trend]]) -> tuple[object, ...]:
+    """What tables are sorted by: the kernel of a spec's latest run."""
+    latest = next((one for row in table[1] for one in row.results if one), None)
+    return release.order(latest.kernel_version if latest else "")
 
 
 def _explained(tables: Iterable[Table]) -> Mapping[str, tuple[str, tuple[Change, ...]]]:

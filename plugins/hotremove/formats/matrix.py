@@ -13,9 +13,9 @@ from hotremove.results.naming import kernel_names, row_order
 from hotremove.results.record import Result
 from hotremove.verdict.verdict import BAD, Verdict
 
-# With more kernels than this, cells hold marks instead of words, and heads stand upright.
-_MOST_WORDS = 8
-_MARKS = {
+MOST_WORDS = 8
+"""With more kernels than this, cells hold marks instead of words, and heads stand upright."""
+MARKS = {
     Verdict.PASS: "✓",
     Verdict.FAIL: "fail",
     Verdict.KNOWN_BUG: "bug",
@@ -28,6 +28,7 @@ _MARKS = {
     Verdict.WAIVED: "w",
     Verdict.SKIP: "s",
 }
+"""A verdict where there is no room for its name."""
 _CONTROL = "control: "
 
 
@@ -129,7 +130,7 @@ def matrix(tests: Sequence[Test]) -> Matrix:
             proofs.setdefault(test.result.row, []).append(test.result)
         else:
             row.setdefault(test.result.kernel, []).append(test)
-    wide = len(names) > _MOST_WORDS
+    wide = len(names) > MOST_WORDS
     order = enumerate(sorted(plain, key=row_order), start=1)
     rows = tuple(
         _row(name, f"r{number}", plain[name], proofs.get(name, []), names, wide)
@@ -172,7 +173,7 @@ def _cell(tests: Sequence[Test], kernel: str, wide: bool) -> Cell | None:
     worst = min(tests, key=lambda test: GRAVITY.index(Verdict(test.result.verdict)))
     words, _ = cell([test.result for test in tests])
     verdict = Verdict(worst.result.verdict)
-    text = _MARKS[verdict] if wide else words
+    text = MARKS[verdict] if wide else words
     return Cell(text, verdict, worst.link, f"{kernel}: {words}")
 
 

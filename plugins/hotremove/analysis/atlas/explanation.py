@@ -44,7 +44,8 @@ def explain(row: str, versions: tuple[Version, Version], seen: tuple[Sight, Sigh
     """Why a row ends otherwise on the second kernel than on the first.
 
     A failure that comes or goes needs a bug that comes or goes, by the entry's `is_in` on both
-    sides; what only ends otherwise, any entry about the row that one side has. Nothing explains
+    sides; what only ends otherwise, any entry about the row that one side has. Where there is
+    nothing to see on one side, entries that bring it, or the kernel's own word. Nothing explains
     what a run has found to be otherwise than the lineage foretells.
     """
     if any(word in sight.message for sight in seen for word in _CONTRADICTIONS):
@@ -52,14 +53,19 @@ def explain(row: str, versions: tuple[Version, Version], seen: tuple[Sight, Sigh
     before, after = (Lineage(version) for version in versions)
     failed = [sight.verdict in FAILED for sight in seen]
     number = row_order(row)[0]
-    if _CONTROL in row:
+    if _CONTROL in row or _has_nothing(seen):
         found = _about(number, before, after, bugs=False)
     elif failed[0] != failed[1]:
-        pair = (before, after) if failed[0] else (after, before)
-        found = _only_in_first(number, *pair)
+        found = _only_in_first(number, *((before, after) if failed[0] else (after, before)))
     else:
         found = _about(number, before, after)
     return Explanation(found) if found else Explanation(proof=_proof(seen))
+
+
+def _has_nothing(seen: tuple[Sight, Sight]) -> bool:
+    """Whether there is nothing to see on one side, and no failure that this could not excuse."""
+    verdicts = {sight.verdict for sight in seen}
+    return bool(verdicts & NOT_ALLOWED) and Verdict.FAIL not in verdicts
 
 
 def _only_in_first(row: int, failing: Lineage, whole: Lineage) -> tuple[Change, ...]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from hotremove.analysis.atlas.atlas import Atlas, Turn
 from hotremove.lineage import release
-from hotremove.lineage.changes import Change, changes
+from hotremove.lineage.changes import Change, Lineage, changes
 from hotremove.results.naming import row_order
 
 
@@ -52,33 +52,33 @@ def _tells(turn: Turn, change: Change) -> bool:
 
 def _reason(atlas: Atlas, change: Change, row: int) -> str:
     """Why no pair of kernels shows it."""
-    looked = [
-        kernel
-        for kernel in atlas.kernels
-        if any(
-            kernel in one.seen and one.seen[kernel].says_something
-            for one in atlas.rows
-            if row_order(one.row)[0] == row
-        )
-    ]
+    looked = [kernel for kernel in atlas.kernels if _is_looked_at(atlas, kernel, row)]
     if not looked:
         return "no kernel was looked at"
-    sides = {_affected(change, kernel) for kernel in looked}
-    if len(sides) == 2:
-        return "the kernels of both sides come out alike"
-    word = "with" if True in sides else "without"
-    what = "the bug" if change.breaks else "it"
+    sides = {kernel: _is_affected(change, release.parse(kernel)) for kernel in looked}
+    if len(set(sides.values())) == 2:
+        return _why_alike(change, row, [kernel for kernel in looked if not sides[kernel]])
+    word = "with" if sides[looked[0]] else "without"
+    what = "it" if row in change.shows else "the bug"
     return f"all kernels that were looked at are {word} {what}"
 
 
-def _affected(change: Change, kernel: str) -> bool:
-    """Whether a kernel has what an entry brings: the change, or the bug that it brought."""
-    version = release.parse(kernel)
-    if not change.breaks:
-        return change.is_in(version)
-    return change.is_in(version) and not _is_mended(change, version)
+def _why_alike(change: Change, row: int, whole: list[str]) -> str:
+    """Why a row does not come out otherwise on kernels on which this entry does not spoil it."""
+    bugs = [Lineage(release.parse(kernel)).known_bugs(row) for kernel in whole]
+    others = {bug.hash for found in bugs for bug in found if bug is not change}
+    if others:
+        return f"where it is whole the row fails for {', '.join(sorted(others))}"
+    return "the kernels of both sides come out alike"
 
 
-def _is_mended(change: Change, version: release.Version) -> bool:
-    mends = (one for one in changes() if one.hash == change.until)
-    return change.is_mended_in(version) or any(one.is_in(version) for one in mends)
+def _is_looked_at(atlas: Atlas, kernel: str, row: int) -> bool:
+    sights = (one.seen.get(kernel) for one in atlas.rows if row_order(one.row)[0] == row)
+    return any(sight.says_something for sight in sights if sight)
+
+
+def _is_affected(change: Change, version: release.Version) -> bool:
+    """Whether a kernel has the bug that an entry is about; or, of others, the change itself."""
+    if change.mends:
+        return not change.is_in(version)
+    return change.is_in(version) and not (change.breaks and Lineage(version).has_mended(change))
