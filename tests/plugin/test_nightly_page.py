@@ -8,10 +8,12 @@ import shlex
 import shutil
 import subprocess
 from configparser import ConfigParser
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
+from hotremove.analysis.nightly.settings import Mail, Settings, Watch, read_settings
 from hotremove.cli.main import make_parser
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -33,11 +35,26 @@ def test_systemd_takes_the_units(tmp_path: Path) -> None:
 
 def test_the_commands_are_there() -> None:
     told = re.findall(
-        r"(?:lab run |`|\.venv/bin/)hotremove ((?:history|bundle|report|reap)[^`\n]*)", PAGE
+        r"(?:lab run |`|\.venv/bin/)hotremove ((?:history|bundle|report|reap|nightly|atlas)[^`\n]*)",
+        PAGE,
     )
     assert len(told) >= 5
+    assert any(words.startswith("nightly /etc") for words in told)
     for words in told:
         make_parser().parse_args(shlex.split(words.partition(",")[0]))
+
+
+def test_the_settings_are_read(tmp_path: Path) -> None:
+    """Those of the page, and each key that it tells of."""
+    (text,) = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
+    (tmp_path / "nightly.toml").write_text(text)
+    assert len(read_settings(tmp_path / "nightly.toml").watch) == 3
+    cells = re.findall(r"^\| (`[a-z.]+`(?:, `[a-z.]+`)*) \|", PAGE, re.MULTILINE)
+    told = {key for cell in cells for key in re.findall(r"`([a-z.]+)`", cell)}
+    known = {name.name for name in fields(Settings)} - {"mail"}
+    known |= {f"watch.{one.name}" for one in fields(Watch)} - {"watch.suite", "watch.git"}
+    known |= {f"mail.{one.name}" for one in fields(Mail)}
+    assert known <= told
 
 
 def test_the_chain_of_the_night_is_run_bundle_history() -> None:

@@ -83,9 +83,16 @@ def _listed(repository: str) -> str:
 def _described(repository: str, ref: Ref) -> tuple[str, str]:
     """Version and date of a commit: as a repository at hand has them, else by the ref's name."""
     if not Path(repository).is_dir():
-        return (ref.name if ref.kind == "tags" else f"{ref.name}-{ref.commit[:12]}"), ""
-    version = _asked(repository, "describe", "--tags", "--always", "--abbrev=12", ref.commit)
-    return version, _asked(repository, "show", "-s", "--format=%cI", ref.commit)
+        name = ref.name if ref.kind == "tags" else f"{ref.name}-{ref.commit[:12]}"
+        return version_of(name), ""
+    told = _asked(repository, "describe", "--tags", "--always", "--abbrev=12", ref.commit)
+    return version_of(told), _asked(repository, "show", "-s", "--format=%cI", ref.commit)
+
+
+def version_of(described: str) -> str:
+    """What results call a commit: `6.12.50-3-g0123456789ab`, without the tag's `v`."""
+    told = described.removeprefix("v")
+    return told if re.match(r"\d+\.\d+", told) else described
 
 
 def _asked(repository: str, *words: str) -> str:
