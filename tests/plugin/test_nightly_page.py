@@ -34,10 +34,8 @@ def test_systemd_takes_the_units(tmp_path: Path) -> None:
 
 
 def test_the_commands_are_there() -> None:
-    told = re.findall(
-        r"(?:lab run |`|\.venv/bin/)hotremove ((?:history|bundle|report|reap|nightly|atlas)[^`\n]*)",
-        PAGE,
-    )
+    commands = "history|bundle|report|reap|nightly|atlas|qualify"
+    told = re.findall(rf"(?:lab run |`|\.venv/bin/)hotremove ((?:{commands})[^`\n]*)", PAGE)
     assert len(told) >= 5
     assert any(words.startswith("nightly /etc") for words in told)
     for words in told:
