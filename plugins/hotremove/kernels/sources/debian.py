@@ -31,6 +31,8 @@ _IMAGE_PREFIX = "linux-image-"
 _IMAGE = re.compile(rf"linux-image-(\d\S*-{_FLAVOUR})")
 _IMAGE_NAME = re.compile(rf"(linux-image-\d\S*-{_FLAVOUR}) \(=")
 _SPECIAL = re.compile(rf"-(?:cloud|rt)-{_FLAVOUR}$")
+# linux-image-6.12-amd64 only depends on the newest of its series.
+_META = re.compile(rf"\d+\.\d+-{_FLAVOUR}")
 _PART = re.compile(r"(linux-(?:binary|modules|base)-\d\S*) \(= (\S+)\)")
 _LISTED_VERSIONS = 12
 _CHOICES = "choices.json"
@@ -129,7 +131,8 @@ def choose(stanzas: Sequence[Stanza], request: Request) -> Choice | None:
 def release_of(package: str) -> str | None:
     """The kernel release of an image package of the ordinary flavour; None of any other."""
     found = _IMAGE.fullmatch(package)
-    return None if found is None or _SPECIAL.search(found[1]) else found[1]
+    is_other = found is None or _SPECIAL.search(found[1]) or _META.fullmatch(found[1])
+    return None if is_other or found is None else found[1]
 
 
 def unknown_version(request: Request, stanzas: Sequence[Stanza]) -> NotOnMirror:
