@@ -13,7 +13,13 @@ from lxml import html
 from report_samples import EVIL, make_result, whole_run
 
 from hotremove.analysis.history import FiledRun
-from hotremove.analysis.nightly.plan import fresh, in_order, newest_of_each, predecessor
+from hotremove.analysis.nightly.plan import (
+    divide,
+    fresh,
+    in_order,
+    newest_of_each,
+    predecessor,
+)
 from hotremove.analysis.nightly.settings import Mail, Settings, Watch, read_settings
 from hotremove.analysis.nightly.state import Ran, State, read_state, unfinished, write_state
 from hotremove.analysis.nightly.summary import Light, Summary, summarise
@@ -164,6 +170,21 @@ def test_a_version_is_known_only_by_a_run_over_the_whole_suite():
 def test_what_two_watches_offer_is_run_once():
     offers = [offer("6.12.118-1"), offer("6.12.118-1", "trixie-security")]
     assert fresh(offers, []) == offers[:1]
+
+
+def test_what_is_gone_is_told_by_one_night():
+    gone = offer("7.0.4-1", lacks=("linux-modules-7.0.4",))
+    assert divide([gone], []) == ([], [gone], [])
+    assert divide([gone], [State(STARTED, gone=(gone,))]) == ([], [], [])
+
+
+def test_what_could_not_be_run_in_three_nights_is_given_up():
+    """A commit that does not compile; a night whose time was up says nothing of it."""
+    one = offer("6.12.118-1")
+    bad = State(STARTED, (one,)).with_run(Ran(one.spec, "x", 4, 9.0))
+    late = State(STARTED, (one,)).with_run(Ran(one.spec, "x", None, 9.0))
+    assert divide([one], [bad, bad, late, late]) == ([one], [], [])
+    assert divide([one], [bad, bad, bad]) == ([], [], [one])
 
 
 def test_the_predecessor_is_the_one_before_in_its_series():

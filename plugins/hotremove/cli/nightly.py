@@ -16,7 +16,15 @@ from filelock import FileLock, Timeout
 from rich.console import Console
 
 from hotremove.analysis.nightly.settings import Settings, Watch, read_settings
-from hotremove.analysis.nightly.state import Ran, State, read_state, unfinished, write_state
+from hotremove.analysis.nightly.state import (
+    WHOLE,
+    Ran,
+    State,
+    earlier,
+    read_state,
+    unfinished,
+    write_state,
+)
 from hotremove.cache import Cache
 from hotremove.cli.night_run import run_offer
 from hotremove.errors import HostProblem, HotremoveError, UsageProblem
@@ -104,7 +112,7 @@ def _night(settings: Settings, history: History) -> int:
 
 def _begin(settings: Settings, filed: list[FiledRun]) -> State:
     """What a new night is to do."""
-    from hotremove.analysis.nightly.plan import fresh, in_order
+    from hotremove.analysis.nightly.plan import divide, fresh, in_order
 
     offers: list[Offer] = []
     problems = []
@@ -114,12 +122,9 @@ def _begin(settings: Settings, filed: list[FiledRun]) -> State:
         except HotremoveError as error:
             problems.append(f"{watch}: {error}")
     new = in_order(fresh(offers, filed))
-    return State(
-        started=datetime.now(UTC).isoformat(timespec="seconds"),
-        offers=tuple(offer for offer in new if not offer.lacks),
-        gone=tuple(offer for offer in new if offer.lacks),
-        problems=tuple(problems),
-    )
+    fit, gone, given_up = map(tuple, divide(new, earlier(Path(settings.output))))
+    started = datetime.now(UTC).isoformat(timespec="seconds")
+    return State(started, fit, gone, given_up, tuple(problems))
 
 
 def _offered(watch: Watch) -> list[Offer]:
@@ -163,8 +168,6 @@ def _run_all(settings: Settings, history: History, folder: Path, state: State) -
 
 def _file(history: History, folder: Path, ran: Ran) -> None:
     """File a whole run; a history takes each once."""
-    from hotremove.analysis.nightly.summary import WHOLE
-
     if ran.ended in WHOLE and (folder / ran.folder / FILE).is_file():
         record = read(folder / ran.folder, ran.folder).record
         history.add(record, f"{folder.name}/{ran.folder}")
@@ -195,6 +198,7 @@ def _show(state: State) -> None:
         for offer in state.offers
     ]
     rows += [(one.version, one.spec, f"gone: {', '.join(one.lacks)}") for one in state.gone]
+    rows += [(one.version, one.spec, "given up") for one in state.given_up]
     if rows:
         table = plain_table(("version", "kernel", ""), rows, overflow="fold")
         Console(highlight=False, soft_wrap=True).print(table)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from hotremove.analysis.nightly.settings import Mail
 from hotremove.analysis.nightly.summary import Judged, Light, Summary
-from hotremove.formats.night_page import changed, why_left
+from hotremove.formats.night_page import changed, versions
 from hotremove.results.text import one_line
 
 _WIDTH = 72
@@ -48,9 +48,11 @@ def _text(found: Summary, folder: Path) -> Iterator[str]:
         yield from _of_kernel(one)
     yield ""
     if found.left:
-        yield f"Did not fit into the night's time: {why_left(found.left)}"
+        yield f"Did not fit into the night's time: {versions(found.left)}"
     for offer in found.gone:
         yield f"Cannot be run: {offer.version}: {', '.join(offer.lacks)} is gone"
+    if found.given_up:
+        yield f"Given up after several nights: {versions(found.given_up)}"
     yield from (f"Not watched: {one_line(problem)}" for problem in found.problems)
     yield f"All of it: {folder / 'night.html'}"
 

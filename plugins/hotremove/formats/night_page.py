@@ -19,7 +19,7 @@ _HEADINGS = ("worse", "better", "different")
 def render_html(found: Summary) -> str:
     """The page; it leads to the page of each run beside it."""
     return template("night.html").render(
-        found=found, colours=_COLOURS, changed=changed, quote=quote, why_left=why_left
+        found=found, colours=_COLOURS, changed=changed, quote=quote, versions=versions
     )
 
 
@@ -36,8 +36,8 @@ def changed(change: Comparison | None) -> list[tuple[str, tuple[Difference, ...]
     return [pair for pair in zip(_HEADINGS, groups, strict=True) if pair[1]]
 
 
-def why_left(offers: Sequence[Offer]) -> str:
-    """The versions that did not fit, in words."""
+def versions(offers: Sequence[Offer]) -> str:
+    """Their versions, in words."""
     return ", ".join(offer.version for offer in offers)
 
 
@@ -49,10 +49,12 @@ def _lines(found: Summary) -> Iterator[str]:
     for one in found.kernels:
         yield from _of_kernel(one)
     if found.left:
-        yield f"\nDid not fit into the night's time: {escaped(why_left(found.left))}."
+        yield f"\nDid not fit into the night's time: {escaped(versions(found.left))}."
     for offer in found.gone:
         parts = escaped(", ".join(offer.lacks))
         yield f"\n{escaped(offer.version)} cannot be run: {parts} is gone."
+    if found.given_up:
+        yield f"\nGiven up after several nights: {escaped(versions(found.given_up))}."
     yield from (f"\nNot watched: {escaped(problem)}" for problem in found.problems)
 
 

@@ -3,12 +3,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from hotremove.analysis.coverage import coverage_of
 from hotremove.analysis.history import FiledRun
+from hotremove.analysis.nightly.state import WHOLE, Ran, State
 from hotremove.kernels.offers.offer import Offer
 from hotremove.lineage import release
+
+# Nights in which a kernel could not be run, before nobody tries any more.
+_MOST_TRIES = 3
 
 
 def newest_of_each(offers: Iterable[Offer], newest: int) -> list[Offer]:
@@ -35,6 +40,25 @@ def in_order(offers: Iterable[Offer]) -> list[Offer]:
     return [offer for _, offer in ranked]
 
 
+def divide(new: Iterable[Offer], earlier: Sequence[State]) -> tuple[list[Offer], ...]:
+    """What is to be run, what of the rest was not told before, and what is given up.
+
+    What could not be run in so many nights will not be in the next either: a commit that does not
+    compile. What the archive lacks a part of is told by one night.
+    """
+    told = {offer.spec for state in earlier for offer in state.gone}
+    tries = Counter(ran.spec for state in earlier for ran in state.ran if _is_failed(ran))
+    fit: list[Offer] = []
+    gone: list[Offer] = []
+    given_up: list[Offer] = []
+    for offer in new:
+        if offer.lacks:
+            gone += [offer] if offer.spec not in told else []
+        else:
+            (given_up if tries[offer.spec] >= _MOST_TRIES else fit).append(offer)
+    return fit, gone, given_up
+
+
 def predecessor(offer: Offer, runs: Sequence[FiledRun]) -> tuple[str, FiledRun] | None:
     """The kernel before it in its series that was filed, by version, and the run that had it.
 
@@ -46,6 +70,11 @@ def predecessor(offer: Offer, runs: Sequence[FiledRun]) -> tuple[str, FiledRun] 
         return None
     _, version, run = max(same or before, key=lambda one: (_key(one[1]), one[2].number))
     return version, run
+
+
+def _is_failed(ran: Ran) -> bool:
+    """Whether pytest ended by itself and yet did not run every test."""
+    return ran.ended is not None and ran.ended not in WHOLE
 
 
 def _known(runs: Sequence[FiledRun]) -> set[str]:

@@ -125,7 +125,7 @@ def read_settings(path: Path) -> Settings:
     return replace(
         found,
         watch=watch,
-        output=str(folder / found.output),
+        output=_from(folder, found.output),
         history=_from(folder, found.history),
         scenarios=_from(folder, found.scenarios),
     )
@@ -134,4 +134,4 @@ def read_settings(path: Path) -> Settings:
 def _from(folder: Path, place: str) -> str:
     """A path from the folder; URLs, and what git takes for a host and a path, stay as they are."""
     is_elsewhere = not place or "://" in place or ":" in place.partition("/")[0]
-    return place if is_elsewhere else str(folder / place)
+    return place if is_elsewhere else str(folder / Path(place).expanduser())

@@ -13,6 +13,8 @@ from hotremove.kernels.offers.offer import Offer
 from hotremove.results.files import write_whole
 
 FILE = "night.json"
+WHOLE = (0, 1)
+"""What pytest ends with when it has run every test."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,8 @@ class State:
     Attributes:
         started: when it began, ISO 8601 in UTC.
         offers: what is to be run, in this order.
-        gone: what is new and cannot be run.
+        gone: what is new and cannot be run, and was not told before.
+        given_up: what could not be run in several nights.
         problems: why something could not be watched, a line each.
         ran: what has been run.
         spent: seconds of earlier processes that worked on it.
@@ -49,6 +52,7 @@ class State:
     started: str
     offers: tuple[Offer, ...] = ()
     gone: tuple[Offer, ...] = ()
+    given_up: tuple[Offer, ...] = ()
     problems: tuple[str, ...] = ()
     ran: tuple[Ran, ...] = ()
     spent: float = 0.0
@@ -94,7 +98,19 @@ def read_state(folder: Path) -> State:
 
 
 def unfinished(nights: Path) -> Path | None:
-    """The folder of the night that was broken off; the latest, should there be several."""
-    found = [file.parent for file in sorted(nights.glob(f"*/{FILE}"))]
-    latest = found[-1:]
+    """The folder of the latest night, if it was broken off."""
+    latest = _folders(nights)[-1:]
     return next((folder for folder in latest if not read_state(folder).finished), None)
+
+
+def earlier(nights: Path) -> list[State]:
+    """The states of all nights, oldest first.
+
+    Raises:
+        DataProblem: one is not what a night writes.
+    """
+    return [read_state(folder) for folder in _folders(nights)]
+
+
+def _folders(nights: Path) -> list[Path]:
+    return [file.parent for file in sorted(nights.glob(f"*/{FILE}"))]

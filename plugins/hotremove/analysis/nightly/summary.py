@@ -11,14 +11,11 @@ from hotremove.analysis import coverage
 from hotremove.analysis.compare import Comparison, Difference, compare
 from hotremove.analysis.history import FiledRun
 from hotremove.analysis.nightly.plan import predecessor
-from hotremove.analysis.nightly.state import Ran, State
+from hotremove.analysis.nightly.state import WHOLE, Ran, State
 from hotremove.analysis.summary import highlights, tally
 from hotremove.kernels.offers.offer import Offer
 from hotremove.results.record import Record
 from hotremove.verdict.verdict import BAD, Verdict
-
-# What pytest ends with when it has run every test.
-WHOLE = (0, 1)
 
 
 class Light(StrEnum):
@@ -68,6 +65,7 @@ class Summary:
         kernels: what was run, in this order.
         left: what is new and did not fit into the night's time.
         gone: what is new and cannot be run, because the archive lacks a part of it.
+        given_up: what could not be run in several nights, and is tried no more.
         problems: why something could not be watched.
     """
 
@@ -75,6 +73,7 @@ class Summary:
     kernels: tuple[Judged, ...]
     left: tuple[Offer, ...]
     gone: tuple[Offer, ...]
+    given_up: tuple[Offer, ...]
     problems: tuple[str, ...]
 
     @property
@@ -112,7 +111,8 @@ def summarise(state: State, runs: Sequence[FiledRun], record_of: RecordOf) -> Su
     """
     by_spec = {offer.spec: offer for offer in state.offers}
     kernels = (_judged(by_spec[ran.spec], ran, record_of(ran), runs) for ran in state.ran)
-    return Summary(state.started, tuple(kernels), state.left, state.gone, state.problems)
+    rest = (state.left, state.gone, state.given_up, state.problems)
+    return Summary(state.started, tuple(kernels), *rest)
 
 
 RecordOf = Callable[[Ran], Record | None]

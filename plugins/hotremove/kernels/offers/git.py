@@ -11,6 +11,7 @@ from pathlib import Path
 
 from hotremove import processes
 from hotremove.errors import HostProblem, UsageProblem
+from hotremove.hosttools import tool
 from hotremove.kernels.offers.offer import Offer
 
 _REF = re.compile(r"([0-9a-f]{40,64})\trefs/(heads|tags)/(\S+)")
@@ -70,7 +71,7 @@ def parse_refs(text: str) -> Iterator[Ref]:
 
 
 def _listed(repository: str) -> str:
-    command = ["git", "ls-remote", "--heads", "--tags", repository]
+    command = [tool("git", "git"), "ls-remote", "--heads", "--tags", "--", repository]
     what = f"asking {repository} for its branches and tags"
     done = processes.run(command, what, _PATIENCE)
     if done.returncode == 0:
@@ -96,5 +97,5 @@ def version_of(described: str) -> str:
 
 
 def _asked(repository: str, *words: str) -> str:
-    command = ["git", "-C", repository, *words]
+    command = [tool("git", "git"), "-C", repository, *words]
     return processes.run(command, f"asking {repository} for a commit", _PATIENCE).stdout.strip()
