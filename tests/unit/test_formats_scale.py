@@ -25,7 +25,8 @@ pytestmark = chromium.needed
 LARGEST = 15 << 20
 # Enough that their details are not on the page itself.
 SOME = KERNELS[-6:]
-SLOWEST = 2000  # milliseconds
+# Seconds. A quiet machine opens each in less than one; this one may have others at work.
+SLOWEST = 2.0
 
 
 @pytest.fixture(scope="module")
@@ -59,6 +60,19 @@ def browser(started: webdriver.Chrome, folder: Path) -> webdriver.Chrome:
     return started
 
 
+def seconds_of_work(browser: webdriver.Chrome, page: Path) -> float:
+    """What the page's own thread works until the page stands, without what it waits for others.
+
+    It is counted from the thread's beginning, so that it is never less.
+    """
+    open_page(browser, page)
+    browser.execute_script("return document.documentElement.getBoundingClientRect().height")
+    expect_quiet(browser, page)
+    browser.execute_cdp_cmd("Performance.enable", {"timeDomain": "threadTicks"})
+    metrics = browser.execute_cdp_cmd("Performance.getMetrics", {})["metrics"]
+    return next(one["value"] for one in metrics if one["name"] == "TaskDuration")
+
+
 def shown(browser: webdriver.Chrome) -> list[str]:
     """Heads of the rows that can be seen."""
     heads = browser.find_elements(By.CSS_SELECTOR, ".matrix tbody th")
@@ -69,13 +83,8 @@ def shown(browser: webdriver.Chrome) -> list[str]:
 def test_it_is_small_and_opens_at_once(started, folder: Path, name: str):
     page = folder / name
     assert page.stat().st_size <= LARGEST
-    took = []
-    for _ in range(3):
-        open_page(started, page)
-        expect_quiet(started, page)
-        timing = "const t = performance.timing; return t.loadEventEnd - t.navigationStart"
-        took.append(started.execute_script(timing))
-    assert min(took) <= SLOWEST, took
+    worked = max(seconds_of_work(started, page) for _ in range(3))
+    assert 0.01 < worked <= SLOWEST
 
 
 @pytest.mark.parametrize("name", ["report.html", "history.html", "atlas.html"])
