@@ -52,7 +52,11 @@ def headers_deb(number: int, version: str) -> Deb:
 
 
 OLD = (image_deb(8, "6.1.98-1"), image_deb(9, "6.1.99-1"), headers_deb(9, "6.1.99-1"))
-PARTED = image_deb(10, "6.1.99-2", depends="linux-modules-6.1.0-10-amd64 (= 6.1.99-2)")
+PARTS = ("linux-binary-6.1.0-10-amd64", "linux-modules-6.1.0-10-amd64")
+PARTED = image_deb(10, "6.1.99-2", depends=", ".join(f"{name} (= 6.1.99-2)" for name in PARTS))
+# As 6.18: whole, whatever it depends on.
+WHOLE = image_deb(12, "6.1.99-3", depends="linux-base-6.1.0-12-amd64 (= 6.1.99-3)")
+META = Deb("linux-image-6.1-amd64", {}, "6.1.99-3", depends="linux-image-6.1.0-12-amd64")
 NEW = image_deb(11, "6.1.100-1")
 
 
@@ -116,7 +120,7 @@ def test_only_what_is_new_is_run_and_held_against_the_one_before(
     assert "worse: 1 a pin is held: pass, now fail" in told
     assert "stuck: pfn 0x100009 holds 1 long-term pin" in told
     assert "against 6.1.99-1: 1 regression" in told
-    assert "Cannot be run: 6.1.99-2: linux-modules-6.1.0-10-amd64 is gone" in told
+    assert f"Cannot be run: 6.1.99-2: {', '.join(PARTS)} is gone" in told
     assert json.loads((last / "kcidb.json").read_text())["tests"][0]["status"] == "FAIL"
     assert (last / "6.1.100-1" / "report.html").is_file()
     assert "night.html" in capsys.readouterr().out
@@ -232,13 +236,14 @@ def test_a_mail_that_nobody_takes_is_told_and_the_night_is_whole(
 
 
 def test_a_suite_offers_each_kernel_and_what_is_gone_of_it(mirror: Mirror, tmp_path: Path):
-    mirror.publish("bookworm-backports", *OLD, PARTED)
+    mirror.publish("bookworm-backports", *OLD, PARTED, WHOLE, META)
     found = debian.offered("bookworm-backports", Cache(tmp_path / "cache"))
     told = [(one.version, one.modules, one.lacks) for one in found]
     assert told == [
         ("6.1.98-1", False, ()),
         ("6.1.99-1", True, ()),
-        ("6.1.99-2", False, ("linux-modules-6.1.0-10-amd64",)),
+        ("6.1.99-2", False, PARTS),
+        ("6.1.99-3", False, ()),
     ]
 
 

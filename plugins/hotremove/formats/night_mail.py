@@ -38,7 +38,7 @@ def compose(found: Summary, mail: Mail, folder: Path) -> bytes:
     if mail.to:
         message["To"] = ", ".join(mail.to)
     message["Auto-Submitted"] = "auto-generated"
-    message.set_content("\n".join(_text(found, folder)) + "\n")
+    message.set_content("\n".join(_text(found, folder)) + "\n", cte="8bit")
     return message.as_bytes()
 
 

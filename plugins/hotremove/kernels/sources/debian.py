@@ -31,8 +31,6 @@ _IMAGE_PREFIX = "linux-image-"
 _IMAGE = re.compile(rf"linux-image-(\d\S*-{_FLAVOUR})")
 _IMAGE_NAME = re.compile(rf"(linux-image-\d\S*-{_FLAVOUR}) \(=")
 _SPECIAL = re.compile(rf"-(?:cloud|rt)-{_FLAVOUR}$")
-# linux-image-6.12-amd64 only depends on the newest of its series.
-_META = re.compile(rf"\d+\.\d+-{_FLAVOUR}")
 _PART = re.compile(r"(linux-(?:binary|modules|base)-\d\S*) \(= (\S+)\)")
 _LISTED_VERSIONS = 12
 _CHOICES = "choices.json"
@@ -125,14 +123,7 @@ def choose(stanzas: Sequence[Stanza], request: Request) -> Choice | None:
     if not fitting:
         return None
     stanza, release = max(fitting, key=lambda item: sort_key(item[0]["Version"]))
-    return Choice(release, stanza["Version"], parts_of(stanza))
-
-
-def release_of(package: str) -> str | None:
-    """The kernel release of an image package of the ordinary flavour; None of any other."""
-    found = _IMAGE.fullmatch(package)
-    is_other = found is None or _SPECIAL.search(found[1]) or _META.fullmatch(found[1])
-    return None if is_other or found is None else found[1]
+    return Choice(release, stanza["Version"], _parts(stanza))
 
 
 def unknown_version(request: Request, stanzas: Sequence[Stanza]) -> NotOnMirror:
@@ -196,7 +187,7 @@ def _candidates(apt: PrivateApt, request: Request) -> list[str]:
     return _IMAGE_NAME.findall(newest.get("Depends", ""))
 
 
-def parts_of(image: Stanza) -> tuple[tuple[str, str], ...]:
+def _parts(image: Stanza) -> tuple[tuple[str, str], ...]:
     """The package itself and, in the split layout, those that hold its contents."""
     others = _PART.findall(image.get("Depends", ""))
     return ((image["Package"], image["Version"]), *others)
