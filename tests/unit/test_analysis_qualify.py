@@ -103,6 +103,12 @@ def test_a_change_that_breaks_until_it_is_reverted():
     assert (status(before, LOOP), status(before, REVERT)) == (Status.HARMLESS, Status.UNTESTED)
 
 
+def test_a_kernel_is_known_by_what_git_says_of_its_commit():
+    """By no number at all it would be said to lack what does not work in it."""
+    found = judge(row(1, kernel_label="v6.1.140-3-g0123456789ab", verdict="fail"))
+    assert status(found, "d1e153fea2a8") is Status.BROKEN
+
+
 def test_controls_skips_and_lost_guests_show_no_change():
     found = judge(
         make_result(scenario="1 control: nothing pinned"),

@@ -8,7 +8,6 @@ there and does not work.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -16,6 +15,7 @@ from enum import StrEnum
 from hotremove.analysis.compare import Comparison, compare
 from hotremove.analysis.coverage import Coverage, coverage_of, rows_in_words
 from hotremove.analysis.summary import noticed
+from hotremove.lineage import release
 from hotremove.lineage.changes import Change, Lineage, changes
 from hotremove.results.naming import row_order, title, variant
 from hotremove.results.record import Record, Result
@@ -138,11 +138,9 @@ def _of(record: Record, kernel: str) -> list[Result]:
     return [result for result in record.results if result.kernel == kernel]
 
 
-def _version(result: Result | None) -> tuple[int, int, int]:
+def _version(result: Result | None) -> release.Version:
     """The upstream release, with which every label begins."""
-    found = re.match(r"(\d+)\.(\d+)(?:\.(\d+))?", result.kernel_label) if result else None
-    major, minor, point = map(int, found.groups("0") if found else (0, 0, 0))
-    return major, minor, point
+    return release.parse(result.kernel_label if result else "")
 
 
 def _coverage(record: Record, kernel: str) -> Coverage:
