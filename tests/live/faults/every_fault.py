@@ -214,7 +214,7 @@ def test_a_call_with_pages_of_both_zones_loses_pins(held_after, pin_hold, movabl
 
     for name, left in {"": 0, "mixed-zones": 256}.items():
         buffer = movable_dimm.map(2 * MIB)
-        take_pin(buffer, "kmod", "pin", entry="fast", bytes=MIB)
+        take_pin(buffer, "kmod", "pin", entry="fast", offset=MIB, bytes=MIB)
         buffer.unpin()
         assert held_after(name, buffer, pin) == left
 
