@@ -292,10 +292,31 @@ def test_no_event_tells_of_the_migration(guest, switch, pin_hold, movable_dimm):
         assert not told()
 
 
-@pytest.mark.parametrize("name", ["drain-each-page", "quadratic-scan"])
-def test_pins_take_long(switch, pin_hold, movable_dimm, name):
+@pytest.fixture
+def drains(guest, switch, pin_hold, movable_dimm):
+    """How often a pin of 4 MiB has all CPUs work off their batches, with a fault."""
+    names = ("set_ftrace_filter", "function_profile_enabled")
+
+    def drains(name):
+        for file, text in zip(names, ("lru_add_drain_all", "1"), strict=True):
+            guest.control.write(f"{EVENTS}/{file}", text)
+        with switch(name):
+            pin_hold.pin(movable_dimm.map(4 * MIB))
+        guest.control.write(f"{EVENTS}/function_profile_enabled", "0")
+        told = guest.control.check(f"cat {EVENTS}/trace_stat/function*")
+        return sum(map(int, re.findall(r"lru_add_drain_all +(\d+)", told)))
+
+    return drains
+
+
+def test_every_page_drains(drains):
+    assert drains("") < 10
+    assert drains("drain-each-page") >= 1024
+
+
+def test_a_scan_is_quadratic(switch, pin_hold, movable_dimm):
     whole = pin_hold.pin(movable_dimm.map(64 * MIB)).seconds
-    with switch(name):
+    with switch("quadratic-scan"):
         slow = pin_hold.pin(movable_dimm.map(64 * MIB)).seconds
     assert slow > 1.5 * whole
 
