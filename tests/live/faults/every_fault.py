@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass, field
 
 import pytest
+from scenarios.test_races import test_two_pin_the_same_memory_at_once as two_pin_at_once
 
 from hotremove.errors import CapabilityAbsent
 from hotremove.guest.memory_blocks import count_pins, read_counters
@@ -23,6 +24,7 @@ from hotremove.pins.take import take_pin
 from hotremove.pins.udmabuf import Udmabuf
 from hotremove.pins.uring import Uring
 from hotremove.pins.vfio import Vfio
+from hotremove.plugin.rounds import Rounds
 from hotremove.scenario import MIB, PAGE, REFUSED, REMOVED, PinRefused
 
 pytestmark = pytest.mark.hotremove
@@ -173,6 +175,21 @@ def test_folios_smaller_than_a_huge_page(has, switch, guest, pin_hold, movable_d
     assert buffer.largest_order() == 4
     with pytest.raises(PinnedInMovable):
         held.expect_outside(movable_dimm.frames)
+
+
+def test_pages_of_a_file(has, switch, pin_hold, movable_dimm, ext4):
+    has("file")
+    buffer = movable_dimm.map(4 * MIB, kind="file", file=ext4.path("data"), read_only=True)
+    with switch("file"):
+        held = pin_hold.pin(buffer)
+    with pytest.raises(PinnedInMovable):
+        held.expect_outside(movable_dimm.frames)
+
+
+def test_pages_that_another_took_off_the_lru(switch, movable_dimm, rdma):
+    rounds = Rounds(seed=22, count=40, name="two pinners")
+    with switch("off-lru"), pytest.raises(PinnedInMovable):
+        two_pin_at_once(movable_dimm, rdma, rounds, print)
 
 
 def test_pages_that_the_pin_faults_in(has, switch, pin_hold, movable_dimm):
