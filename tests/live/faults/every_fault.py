@@ -343,11 +343,12 @@ def endless(switch, monkeypatch):
     """Require that a pin by pin_hold goes on in the kernel for as long as a fault is on."""
     monkeypatch.setattr(holder, "DEADLINE", ENDLESS)
 
-    def endless(name, buffer):
+    def endless(name, buffer, ends=lambda: None):
         with switch(name):
             buffer.holder.send("pin kmod entry=fast")
             with pytest.raises(PinHangs, match="in the kernel all the time"):
                 buffer.holder.answer("pin kmod")
+            ends()
         monkeypatch.undo()
         with contextlib.suppress(PinRefused):
             buffer.holder.answer("pin kmod")
@@ -363,7 +364,7 @@ def test_a_pin_tries_for_ever(endless, pin_hold, movable_dimm):
 def test_a_pin_waits_for_ever(endless, pin_hold, movable_dimm, memory_pressure):
     buffer = movable_dimm.map(128 * MIB)
     memory_pressure.leave(32 * MIB)
-    endless("wait-under-pressure", buffer)
+    endless("wait-under-pressure", buffer, memory_pressure.end)
 
 
 def zone_sizes(guest, node):
