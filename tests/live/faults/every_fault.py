@@ -177,6 +177,13 @@ def test_folios_smaller_than_a_huge_page(has, switch, guest, pin_hold, movable_d
         held.expect_outside(movable_dimm.frames)
 
 
+def test_pages_of_another_process(switch, pin_hold, movable_dimm):
+    with switch("remote-mm"):
+        held = pin_hold.pin_by_child(movable_dimm.map(4 * MIB))
+    with pytest.raises(PinnedInMovable):
+        held.expect_outside(movable_dimm.frames)
+
+
 def test_pages_of_a_file(has, switch, pin_hold, movable_dimm, ext4):
     has("file")
     buffer = movable_dimm.map(4 * MIB, kind="file", file=ext4.path("data"), read_only=True)
