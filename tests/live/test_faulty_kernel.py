@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from hotremove.faults.fault import catalogue
+
 pytestmark = [pytest.mark.live, pytest.mark.nightly]
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -43,4 +45,5 @@ def test_a_fault_of_the_command_line(laboratory, faulty, tmp_path):
         *("--hotremove-kernel", faulty, "--hotremove-topology", str(broken), "-k", "rdma_memory"),
         seconds=WITH_A_BUILD,
     )
-    assert run.wait() == 1, run.text
+    assert [row.verdict for row in run.rows] == ["fail"], run.text
+    assert catalogue()["no-migration"].shows_in(run.text), run.text
