@@ -55,6 +55,10 @@ class GuestLost(HotremoveError):
     """The harness lost the guest and there is no evidence against the kernel: verdict `lost`."""
 
 
+class EmulatorFault(GuestLost):
+    """The emulator broke the guest, as what the kernel said proves: verdict `lost`."""
+
+
 class GuestDied(HotremoveError):
     """The guest kernel died with evidence on its console: outcome `guest-died`, verdict `fail`."""
 

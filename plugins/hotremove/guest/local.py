@@ -10,7 +10,7 @@ from pathlib import Path
 from hotremove.bootimage.initramfs import BootImage
 from hotremove.bootimage.vmlinux import boot_file
 from hotremove.cache import Cache, digest
-from hotremove.errors import GuestDied, GuestLost, HotremoveError
+from hotremove.errors import EmulatorFault, GuestDied, GuestLost, HotremoveError
 from hotremove.guest import snapshot
 from hotremove.guest.deadlines import BOOT_DEADLINE, RESTORE_DEADLINE, RESTORES
 from hotremove.guest.machine import Guest
@@ -154,7 +154,15 @@ class LocalGuests:
         return self.pool.lend(lambda: self.fresh(plan), look, keep)
 
     def boot(self, plan: GuestPlan, gdb: int | None = None) -> Guest:
-        """A guest booted from power-on."""
+        """A guest booted from power-on; once more, as is said, if the emulator broke the first."""
+        try:
+            return self._boot(plan, gdb)
+        except EmulatorFault as fault:
+            why, _, _ = str(fault).partition("\n")
+            say(f"{plan.image.kernel.release} is booted once more: {why}")
+            return self._boot(plan, gdb)
+
+    def _boot(self, plan: GuestPlan, gdb: int | None) -> Guest:
         guest = self.pool.add(plan, self.pool.new_name(), self.hypervisor, "booted")
         try:
             remember(self.pool.directory.path, plan.devices)

@@ -11,10 +11,11 @@ from itertools import count
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from hotremove.errors import GuestDied, GuestLost, HotremoveError
+from hotremove.errors import EmulatorFault, GuestDied, GuestLost, HotremoveError
 from hotremove.guest.console import GuestLog
 from hotremove.guest.control import Control
 from hotremove.guest.plan import BootTask, GuestPlan
+from hotremove.observe.kernellog.breakpoint import is_stale_breakpoint
 from hotremove.observe.kernellog.dmesg import find_reports
 from hotremove.observe.kernellog.report import Report
 from hotremove.observe.kernellog.wholeness import LogNotWhole, count_dropped, count_lost
@@ -191,10 +192,16 @@ class Guest:
     def _death_error(self, complaint: str) -> HotremoveError:
         """A dead or silent guest's error; its console tells whether the kernel is to blame."""
         deadly = [report for report in self.console_reports() if report.kind in _DEADLY]
+        if deadly and self._is_emulators(deadly[0]):
+            return _emulators_fault(deadly[0])
         if deadly:
             return GuestDied(f"the guest died: {deadly[0].title} ({complaint})\n{deadly[0].text}")
         said = self.console.last_line() or "nothing"
         return GuestLost(f"the guest was lost: {complaint}; last on its console: {said}")
+
+    def _is_emulators(self, report: Report) -> bool:
+        """Whether the emulator is to blame for what the kernel reports."""
+        return self.plan.accelerator == "tcg" and is_stale_breakpoint(report)
 
     def console_reports(self) -> list[Report]:
         """What the kernel reported on its console; works on a dead guest."""
@@ -214,13 +221,23 @@ class Guest:
         lines = self.evidence.text().splitlines()
         lost = count_lost(lines, first=0 if self.origin == "booted" else None)
         if not lost:
-            return find_reports(lines)
+            return self._of_the_kernel(find_reports(lines))
         missing = self._missing_on_console()
         if missing:
             everything = [*find_reports(lines), *self.console_reports()]
             told = f"the kernel's log is not whole: {lost} records lost, and {missing}"
             raise LogNotWhole(told, everything)
-        return self.console_reports()
+        return self._of_the_kernel(self.console_reports())
+
+    def _of_the_kernel(self, reports: list[Report]) -> list[Report]:
+        """The reports, if none is of something that the emulator did.
+
+        Raises:
+            EmulatorFault: one is; what the kernel did after it says nothing.
+        """
+        for report in filter(self._is_emulators, reports):
+            raise _emulators_fault(report)
+        return reports
 
     def _missing_on_console(self) -> str:
         """What speaks against the console's log as a whole one; nothing if it is whole.
@@ -373,3 +390,11 @@ class Guest:
         except HotremoveError:
             # It was gone already; libvirt may still be clearing up after it.
             wait_until(lambda: self.name not in self.hypervisor.domain_names(), 10)
+
+
+def _emulators_fault(report: Report) -> EmulatorFault:
+    """The error for a guest that its emulator broke."""
+    return EmulatorFault(
+        f"the guest was lost: {report.title}, by a breakpoint that the guest's memory no longer"
+        f" holds: QEMU's TCG ran an old translation, and the kernel is not to blame\n{report.text}"
+    )
