@@ -7,10 +7,12 @@
 
 #include "answers.h"
 #include "cpu.h"
+#include "lives.h"
 #include "marks.h"
 #include "pagemap.h"
 #include "part.h"
 #include "pattern.h"
+#include "protect.h"
 #include "words.h"
 
 struct memory memory;
@@ -27,9 +29,25 @@ static void command_pages(void)
 		answer_failure();
 }
 
+static void answer_done(bool good, const char *event)
+{
+	if (good)
+		answer("{\"event\": \"%s\"}", event);
+	else
+		answer_failure();
+}
+
 static void command_touch(void)
 {
-	memory_touch(&memory);
+	const char *word = strtok(NULL, " ");
+	unsigned long long pages;
+
+	if (!word)
+		memory_touch(&memory);
+	else if (parse_number(word, &pages) && pages)
+		memory_touch_some(&memory, pages);
+	else
+		return answer_misunderstood("touch takes a number of pages");
 	answer("{\"event\": \"touched\"}");
 }
 
@@ -47,8 +65,35 @@ static void command_flags(void)
 
 static void command_lock(void)
 {
-	if (memory_lock_on_fault(&memory))
-		answer("{\"event\": \"locked\"}");
+	answer_done(memory_lock_on_fault(&memory), "locked");
+}
+
+static void command_mlock(void)
+{
+	answer_done(memory_lock(&memory), "locked");
+}
+
+static void command_remap(void)
+{
+	answer_done(memory_remap(&memory), "remapped");
+}
+
+static void command_write_protect(void)
+{
+	answer_done(write_protect(memory.address, memory.bytes), "protected");
+}
+
+static void command_exec(void)
+{
+	answer_done(exec_again(), "");
+}
+
+static void command_share_mm(void)
+{
+	pid_t pid = share_mm();
+
+	if (pid > 0)
+		answer("{\"event\": \"shared\", \"pid\": %d}", pid);
 	else
 		answer_failure();
 }
@@ -69,11 +114,13 @@ static void command_cpu(void)
 static void command_advise(void)
 {
 	const char *advice = strtok(NULL, " ");
+	struct part part = {0};
+	const char *wrong = part_take_place(&part, memory.bytes);
 
-	if (memory_advise(&memory, advice ? advice : ""))
-		answer("{\"event\": \"advised\"}");
-	else
-		answer_failure();
+	if (wrong)
+		return answer_misunderstood(wrong);
+	answer_done(memory_advise(&memory, advice ? advice : "", part.offset, part.bytes),
+		    "advised");
 }
 
 static void command_forbid(void)
@@ -153,6 +200,11 @@ static const struct command {
 	{"fault", command_fault},
 	{"advise", command_advise},
 	{"lock", command_lock},
+	{"mlock", command_mlock},
+	{"remap", command_remap},
+	{"write-protect", command_write_protect},
+	{"exec", command_exec},
+	{"share-mm", command_share_mm},
 	{"cpu", command_cpu},
 	{"move", command_move},
 	{"forbid", command_forbid},

@@ -18,14 +18,13 @@
 #include "words.h"
 
 struct options {
-	int node;
-	bool prefer;
+	struct placement placement;
 	bool faulted;
 	int cpu;
 	const char *file;
 };
 
-static struct options options = {.node = -1, .cpu = -1};
+static struct options options = {.placement = {.node = -1}, .cpu = -1};
 
 static _Noreturn void wrong_option(const char *why)
 {
@@ -49,9 +48,13 @@ static void take_option(int option)
 	else if (option == 'b')
 		memory.bytes = option_number("--bytes is not a number");
 	else if (option == 'n')
-		options.node = option_number("--node is not a number");
+		options.placement.node = option_number("--node is not a number");
 	else if (option == 'p')
-		options.prefer = true;
+		options.placement.prefer = true;
+	else if (option == 'i')
+		options.placement.interleave = true;
+	else if (option == 'P')
+		options.placement.process = true;
 	else if (option == 'F')
 		options.faulted = true;
 	else if (option == 'r')
@@ -83,6 +86,7 @@ static void take_options(int argc, char **argv)
 		{"node", required_argument, NULL, 'n'},	  {"faulted", no_argument, NULL, 'F'},
 		{"read-only", no_argument, NULL, 'r'},	  {"file", required_argument, NULL, 'f'},
 		{"prefer", no_argument, NULL, 'p'},	  {"cpu", required_argument, NULL, 'c'},
+		{"interleave", no_argument, NULL, 'i'},	  {"process", no_argument, NULL, 'P'},
 		{NULL, 0, NULL, 0},
 	};
 	int option;
@@ -109,7 +113,7 @@ int main(int argc, char **argv)
 	take_options(argc, argv);
 	raise_limits();
 	if ((options.cpu >= 0 && !run_on_cpu(options.cpu)) ||
-	    !memory_map(&memory, options.node, options.prefer, options.file)) {
+	    !memory_map(&memory, &options.placement, options.file)) {
 		answer_failure();
 		return 1;
 	}

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <linux/mempolicy.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -21,16 +22,22 @@
 #define HUGE_2M (MAP_HUGETLB | (21 << MAP_HUGE_SHIFT))
 #define HUGE_1G (MAP_HUGETLB | (30 << MAP_HUGE_SHIFT))
 #define ANON (MAP_PRIVATE | MAP_ANONYMOUS)
+/* include/uapi/asm-generic/mman-common.h; glibc has it from 2.40 on */
+#ifndef MADV_SOFT_OFFLINE
+#define MADV_SOFT_OFFLINE 101
+#endif
 
-const char memory_kinds[] = "anon, thp, hugetlb2m, hugetlb1g, shmem, memfd, file";
+const char memory_kinds[] = "anon, thp, mthp, hugetlb2m, hugetlb1g, shmem, memfd, secret, file";
 
 static const struct memory_kind kinds[] = {
 	{"anon", SMALL_PAGE, ANON, MADV_NOHUGEPAGE, NO_FILE},
 	{"thp", 2 * MIB, ANON, MADV_HUGEPAGE, NO_FILE},
+	{"mthp", 2 * MIB, ANON, MADV_HUGEPAGE, NO_FILE},
 	{"hugetlb2m", 2 * MIB, ANON | HUGE_2M, -1, NO_FILE},
 	{"hugetlb1g", 1024 * MIB, ANON | HUGE_1G, -1, NO_FILE},
 	{"shmem", SMALL_PAGE, MAP_SHARED | MAP_ANONYMOUS, -1, NO_FILE},
 	{"memfd", SMALL_PAGE, MAP_SHARED, -1, MEMFD},
+	{"secret", SMALL_PAGE, MAP_SHARED, -1, SECRET},
 	{"file", SMALL_PAGE, MAP_SHARED, -1, NAMED_FILE},
 };
 
@@ -44,15 +51,20 @@ const struct memory_kind *memory_kind(const char *name)
 
 static bool open_file(struct memory *memory, const char *path)
 {
+	static const char *const calls[] = {
+		[MEMFD] = "memfd_create", [SECRET] = "memfd_secret", [NAMED_FILE] = "open"};
+
 	memory->fd = -1;
 	if (memory->kind->file == NO_FILE)
 		return true;
 	if (memory->kind->file == MEMFD)
 		memory->fd = memfd_create("holder", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	else if (memory->kind->file == SECRET)
+		memory->fd = syscall(SYS_memfd_secret, O_CLOEXEC);
 	else
 		memory->fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	if (memory->fd < 0)
-		return failed(memory->kind->file == MEMFD ? "memfd_create" : "open");
+		return failed(calls[memory->kind->file]);
 	if (ftruncate(memory->fd, memory->bytes))
 		return failed("ftruncate");
 	return true;
@@ -83,24 +95,38 @@ static bool goes_by_process(const struct memory *memory)
 	return fstatfs(memory->fd, &filesystem) || filesystem.f_type != TMPFS_MAGIC;
 }
 
-static bool place_on(const struct memory *memory, int node, bool prefer)
+static int policy_of(const struct placement *placement)
 {
-	const int policy = prefer ? MPOL_PREFERRED : MPOL_BIND;
+	if (placement->interleave)
+		return MPOL_INTERLEAVE;
+	return placement->prefer ? MPOL_PREFERRED : MPOL_BIND;
+}
+
+static void set_nodes(const struct placement *placement, unsigned long *mask)
+{
+	for (int node = placement->interleave ? 0 : placement->node; node <= placement->node; node++)
+		mask[node / NODE_BITS] |= 1ul << (node % NODE_BITS);
+}
+
+static bool place_on(const struct memory *memory, const struct placement *placement)
+{
+	const int policy = policy_of(placement);
 	unsigned long mask[NODES / NODE_BITS] = {0};
 
-	if (node < 0)
+	if (placement->node < 0)
 		return true;
-	if (node >= NODES)
+	if (placement->node >= NODES)
 		return failed_with("mbind", EINVAL);
-	mask[node / NODE_BITS] = 1ul << (node % NODE_BITS);
-	if (goes_by_process(memory) && syscall(SYS_set_mempolicy, policy, mask, NODES))
+	set_nodes(placement, mask);
+	if ((placement->process || goes_by_process(memory)) &&
+	    syscall(SYS_set_mempolicy, policy, mask, NODES))
 		return failed("set_mempolicy");
 	if (syscall(SYS_mbind, memory->address, memory->bytes, policy, mask, NODES, 0))
 		return failed("mbind");
 	return true;
 }
 
-bool memory_map(struct memory *memory, int node, bool prefer, const char *path)
+bool memory_map(struct memory *memory, const struct placement *placement, const char *path)
 {
 	const struct memory_kind *kind = memory->kind;
 	const int protection = PROT_READ | PROT_WRITE;
@@ -116,7 +142,7 @@ bool memory_map(struct memory *memory, int node, bool prefer, const char *path)
 		return failed("mmap");
 	if (kind->advice >= 0 && madvise(memory->address, memory->bytes, kind->advice))
 		return failed("madvise");
-	return place_on(memory, node, prefer);
+	return place_on(memory, placement);
 }
 
 bool memory_lock_on_fault(struct memory *memory)
@@ -152,6 +178,25 @@ bool memory_forbid(struct memory *memory, size_t offset, size_t bytes)
 	return !mprotect(memory->address + offset, bytes, PROT_NONE) || failed("mprotect");
 }
 
+bool memory_lock(const struct memory *memory)
+{
+	return !mlock(memory->address, memory->bytes) || failed("mlock");
+}
+
+bool memory_remap(struct memory *memory)
+{
+	char *address = aligned_address(memory);
+
+	if (!address)
+		return failed("mmap");
+	address = mremap(memory->address, memory->bytes, memory->bytes,
+			 MREMAP_MAYMOVE | MREMAP_FIXED, address);
+	if (address == MAP_FAILED)
+		return failed("mremap");
+	memory->address = address;
+	return true;
+}
+
 static int advice_number(const char *name)
 {
 	static const struct {
@@ -162,7 +207,9 @@ static int advice_number(const char *name)
 		{"dontneed", MADV_DONTNEED},   {"hugepage", MADV_HUGEPAGE},
 		{"nohugepage", MADV_NOHUGEPAGE}, {"mergeable", MADV_MERGEABLE},
 		{"cold", MADV_COLD},	       {"pageout", MADV_PAGEOUT},
-		{"remove", MADV_REMOVE},
+		{"remove", MADV_REMOVE},       {"free", MADV_FREE},
+		{"hwpoison", MADV_HWPOISON},   {"soft-offline", MADV_SOFT_OFFLINE},
+		{"unmergeable", MADV_UNMERGEABLE},
 	};
 
 	for (size_t index = 0; index < sizeof(known) / sizeof(known[0]); index++)
@@ -171,15 +218,31 @@ static int advice_number(const char *name)
 	return -1;
 }
 
-bool memory_advise(struct memory *memory, const char *advice)
+static void take_note(int number)
+{
+	(void)number;
+}
+
+/* Who poisons a page that it has mapped is sent SIGBUS for it, once; the next is for using it. */
+static void outlive_poison(void)
+{
+	const struct sigaction once = {.sa_handler = take_note, .sa_flags = SA_RESETHAND};
+
+	sigaction(SIGBUS, &once, NULL);
+}
+
+bool memory_advise(struct memory *memory, const char *advice, size_t offset, size_t bytes)
 {
 	int number = advice_number(advice);
 
 	if (number < 0)
 		return failed_with("no such advice", EINVAL);
-	if (number == MADV_DONTNEED || number == MADV_REMOVE)
+	if (number == MADV_HWPOISON)
+		outlive_poison();
+	if (number == MADV_DONTNEED || number == MADV_REMOVE || number == MADV_FREE ||
+	    number == MADV_HWPOISON)
 		memory->marked = false;
-	return !madvise(memory->address, memory->bytes, number) || failed("madvise");
+	return !madvise(memory->address + offset, bytes, number) || failed("madvise");
 }
 
 /* Reads of a megabyte, so that the kernel reads ahead in folios as large as it ever makes. */
@@ -193,14 +256,19 @@ static void read_file(const struct memory *memory)
 	madvise(memory->address, memory->bytes, MADV_WILLNEED);
 }
 
-void memory_touch(const struct memory *memory)
+void memory_touch_some(const struct memory *memory, size_t pages)
 {
 	volatile const char *byte = memory->address;
 
+	for (size_t offset = 0; offset < memory->bytes; offset += pages * SMALL_PAGE)
+		(void)byte[offset];
+}
+
+void memory_touch(const struct memory *memory)
+{
 	if (memory->kind->file == NAMED_FILE)
 		read_file(memory);
-	for (size_t offset = 0; offset < memory->bytes; offset += SMALL_PAGE)
-		(void)byte[offset];
+	memory_touch_some(memory, 1);
 }
 
 void memory_fault(struct memory *memory)

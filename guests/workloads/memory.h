@@ -13,7 +13,7 @@ struct memory_kind {
 	size_t page_bytes;
 	int map_flags;
 	int advice; /* for madvise, -1 for none */
-	enum { NO_FILE, MEMFD, NAMED_FILE } file;
+	enum { NO_FILE, MEMFD, SECRET, NAMED_FILE } file;
 };
 
 struct memory {
@@ -31,11 +31,22 @@ const struct memory_kind *memory_kind(const char *name);
 extern const char memory_kinds[];
 
 /*
- * Map memory->bytes of memory->kind, touching none of it: on `node` only, or if `prefer` there as
- * long as it has free pages (-1: anywhere). `path` is the file to map, for the kind `file`; as
- * most filesystems go by the process's policy, that is set too.
+ * Where a mapping's pages come from: from `node` only, or if `prefer` there as long as it has free
+ * pages (-1: anywhere); with `interleave` in turn from all nodes up to `node`. With `process` that
+ * is the process's policy too, which the kernel goes by for what it allocates on its behalf.
  */
-bool memory_map(struct memory *memory, int node, bool prefer, const char *path);
+struct placement {
+	int node;
+	bool prefer;
+	bool interleave;
+	bool process;
+};
+
+/*
+ * Map memory->bytes of memory->kind, touching none of it. `path` is the file to map, for the kind
+ * `file`; as most filesystems go by the process's policy, that is set too.
+ */
+bool memory_map(struct memory *memory, const struct placement *placement, const char *path);
 
 /*
  * Have each page locked as it is faulted in anew (mlock2, MLOCK_ONFAULT). A file's pages are those
@@ -43,8 +54,14 @@ bool memory_map(struct memory *memory, int node, bool prefer, const char *path);
  */
 bool memory_lock_on_fault(struct memory *memory);
 
-/* madvise(2) by the advice's name in small letters, `dontfork`. */
-bool memory_advise(struct memory *memory, const char *advice);
+/* Lock the pages that are there, and fault the others in (mlock). */
+bool memory_lock(const struct memory *memory);
+
+/* Map the pages at other addresses (mremap). */
+bool memory_remap(struct memory *memory);
+
+/* madvise(2) `bytes` from `offset` on, by the advice's name in small letters, `dontfork`. */
+bool memory_advise(struct memory *memory, const char *advice, size_t offset, size_t bytes);
 
 /* Move the pages of a part of it to a node, whatever else they prefer; new ones come from there. */
 bool memory_move(const struct memory *memory, int node, size_t offset, size_t bytes);
@@ -57,5 +74,8 @@ void memory_fault(struct memory *memory);
 
 /* Fault every page in by reading it, a file's pages in folios as large as the kernel makes them. */
 void memory_touch(const struct memory *memory);
+
+/* Read one page of each `pages`. */
+void memory_touch_some(const struct memory *memory, size_t pages);
 
 #endif

@@ -13,6 +13,8 @@
 #include "memory.h"
 
 #define PRESENT (1ull << 63)
+#define SWAPPED (1ull << 62)
+#define WRITE_PROTECTED (1ull << 57)
 #define PFN_MASK ((1ull << 55) - 1)
 
 /* Of a file of /proc that has eight bytes for each page. */
@@ -108,17 +110,27 @@ static void print_runs(const uint64_t *entries, size_t pages)
 	}
 }
 
+static size_t count(const uint64_t *entries, size_t pages, uint64_t bit)
+{
+	size_t found = 0;
+
+	for (size_t page = 0; page < pages; page++)
+		found += !!(entries[page] & bit);
+	return found;
+}
+
 bool pagemap_answer(const char *address, size_t bytes)
 {
-	size_t pages = bytes / SMALL_PAGE, present = 0;
+	size_t pages = bytes / SMALL_PAGE, present;
 	uint64_t *entries = read_entries(address, pages);
 
 	if (!entries)
 		return false;
-	for (size_t page = 0; page < pages; page++)
-		present += !!(entries[page] & PRESENT);
-	printf("{\"event\": \"pages\", \"present\": %zu, \"absent\": %zu, \"runs\": [", present,
-	       pages - present);
+	present = count(entries, pages, PRESENT);
+	printf("{\"event\": \"pages\", \"present\": %zu, \"absent\": %zu, \"swapped\": %zu, "
+	       "\"write_protected\": %zu, \"runs\": [",
+	       present, pages - present, count(entries, pages, SWAPPED),
+	       count(entries, pages, WRITE_PROTECTED));
 	print_runs(entries, pages);
 	answer("]}");
 	free(entries);

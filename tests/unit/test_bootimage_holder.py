@@ -3,6 +3,7 @@
 
 import json
 import os
+import signal
 import subprocess
 from pathlib import Path
 
@@ -56,7 +57,8 @@ def test_nothing_is_touched_before_it_is_asked_for(hold, kind):
     assert holder.mapped["event"] == "mapped"
     assert holder.mapped["bytes"] == 4 * MIB
     assert holder.mapped["address"] % holder.mapped["page_bytes"] == 0
-    assert holder.ask("pages") == {"event": "pages", "present": 0, "absent": 1024, "runs": []}
+    pages = holder.ask("pages")
+    assert (pages["present"], pages["absent"], pages["runs"]) == (0, 1024, [])
     assert holder.ask("fault") == {"event": "faulted"}
     assert holder.ask("pages")["present"] == 1024
 
@@ -109,6 +111,54 @@ def test_locked_pages_are_the_ones_that_were_there(hold):
     assert holder.ask("pages") == before
     status = Path(f"/proc/{holder.process.pid}/status").read_text()
     assert "VmLck:\t      32 kB" in status
+
+
+def test_pages_keep_their_frames_and_data_when_they_are_mapped_elsewhere(hold):
+    holder = hold("--bytes", str(MIB))
+    holder.ask("fill 7")
+    before = holder.ask("pages")
+    assert holder.ask("remap") == {"event": "remapped"}
+    assert holder.ask("pages") == before
+    assert holder.ask("verify 7")["mismatches"] == 0
+
+
+def test_locked_pages_stay_where_they_are(hold):
+    holder = hold("--bytes", str(8 * 4096), "--faulted")
+    before = holder.ask("pages")
+    assert holder.ask("mlock") == {"event": "locked"}
+    assert holder.ask("pages") == before
+    status = Path(f"/proc/{holder.process.pid}/status").read_text()
+    assert "VmLck:\t      32 kB" in status
+
+
+def test_one_page_of_so_many_is_read(hold, tmp_path):
+    holder = hold("--bytes", str(MIB))
+    assert holder.ask("touch 8") == {"event": "touched"}
+    assert holder.ask("pages")["present"] == 32
+    assert holder.ask("touch none")["call"] == "command"
+
+
+def test_a_part_is_given_back(hold):
+    holder = hold("--bytes", str(MIB), "--faulted")
+    assert holder.ask("advise dontneed offset=8192 bytes=4096") == {"event": "advised"}
+    assert holder.ask("pages")["absent"] == 1
+    assert holder.ask("advise dontneed offset=1048576")["call"] == "command"
+
+
+def test_a_program_that_begins_anew_has_other_memory(hold):
+    holder = hold("--bytes", str(MIB), "--faulted")
+    anew = holder.ask("exec")
+    assert (anew["event"], anew["pid"], anew["bytes"]) == ("mapped", holder.process.pid, 4096)
+    assert holder.ask("pages")["present"] == 0
+
+
+def test_memory_lives_on_in_another_process(hold):
+    holder = hold("--bytes", str(MIB), "--faulted")
+    other = holder.ask("share-mm")["pid"]
+    holder.process.kill()
+    holder.process.wait()
+    assert "VmRSS" in Path(f"/proc/{other}/status").read_text()
+    os.kill(other, signal.SIGKILL)
 
 
 def test_pattern(hold):

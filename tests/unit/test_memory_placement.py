@@ -6,7 +6,12 @@ import pytest
 from hotremove.errors import HotremoveError, NotApplicable
 from hotremove.guest.control import Completed
 from hotremove.memory.arrival import Misplaced, OnlineRefused, find_misplaced, why_not_there
-from hotremove.memory.placement import require_alike, require_placed, require_spilled
+from hotremove.memory.placement import (
+    require_alike,
+    require_in_part,
+    require_placed,
+    require_spilled,
+)
 from hotremove.observe.pagemap import MemoryBlock, PfnRuns
 from hotremove.verdict.judge import judge
 from hotremove.verdict.verdict import Verdict
@@ -54,6 +59,13 @@ def test_pages_that_are_there_too_early():
 def test_single_pages_in_the_place_of_huge_ones_are_no_premise():
     with pytest.raises(NotApplicable, match="in transparent huge pages"):
         require_placed(Mapped(kind="thp", huge=8 * 4096), MEMORY)
+
+
+def test_pages_that_lie_there_in_part():
+    require_in_part(Mapped(8, 8), MEMORY)
+    for mapped in (Mapped(16, 0), Mapped(0, 16), Mapped(3, 13), Mapped(13, 3)):
+        with pytest.raises(HotremoveError, match=r"of 16 pages of .* lie in the memory"):
+            require_in_part(mapped, MEMORY)
 
 
 def test_a_large_buffer_takes_half_of_the_memory():

@@ -4,6 +4,8 @@
 import pytest
 
 from hotremove.observe.pageflags import (
+    MLOCKED,
+    count_flagged,
     count_lock_pending,
     count_locked,
     count_off_list,
@@ -33,6 +35,10 @@ def test_only_pages_on_a_list_and_in_a_batch_wait(runs, pending, locked):
 
 def test_pages_that_are_on_no_list():
     assert count_off_list([(NEW, 8), (WAITING, 4), (DONE, 2), (UNLOCKED, 1)]) == 8
+
+
+def test_pages_with_a_flag():
+    assert count_flagged([(NEW, 8), (DONE, 2), (UNLOCKED, 1)], MLOCKED) == 10
 
 
 def test_the_zero_page():

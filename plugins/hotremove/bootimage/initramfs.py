@@ -46,6 +46,7 @@ SPARE_MODULES = (
     "nd_pmem",
     "dax_pmem",
     "loop",
+    "zram",
     "ext4",
     "crc32c_generic",  # ext4 up to 6.12 asks the crypto layer for "crc32c" without naming it
     "veth",

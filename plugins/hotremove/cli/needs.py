@@ -38,6 +38,15 @@ _FIXTURES = {
     "huge_pages": ("hugetlb pins",),
     "gigantic_pages": ("hugetlb pins",),
     "ext4": ("ext4 files",),
+    "movable_ext4": ("ext4 files",),
+    "swap": ("swap on a loop device",),
+    "zram_swap": ("swap on zram",),
+    "ksm": ("merged pages",),
+    "poison": ("poisoned pages",),
+    "cgroup": ("memory cgroups",),
+    "write_protection": ("write-protected memory",),
+    "secret_memory": ("secret memory",),
+    "large_folios": ("pins of huge pages",),
 }
 # What rows need that no fixture of theirs says.
 _ROWS = {14: ("pins of huge pages",)}

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from hotremove.guest.machine import Guest
+from hotremove.guest.memory_blocks import count_pins
 from hotremove.observe.counters import (
     ISOLATED_ERROR,
     parse_cached_pages,
@@ -55,6 +56,16 @@ class LeakCheck:
         now = parse_vmstat(self.guest.control.read("/proc/vmstat")).isolated
         left = now - self._before.isolated
         assert left < ISOLATED_ERROR, f"{left} pages are left isolated"
+
+    def expect_no_pins(self) -> None:
+        """Require that as many page references of pins are held as when this was made.
+
+        Raises:
+            AssertionError: with how many are left.
+        """
+        __tracebackhide__ = True
+        left = count_pins(self.guest.control) - self._before.pinned
+        assert not left, f"{left} page references of pins are left"
 
     def _account(self, charged: Mapping[str, int] | None = None) -> MemoryAccount:
         control = self.guest.control

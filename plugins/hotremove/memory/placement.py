@@ -41,6 +41,18 @@ def require_spilled(buffer: Buffer, memory: PfnRuns) -> None:
         raise HotremoveError(f"{inside} of the memory's {memory.pages} pages are of {buffer}")
 
 
+def require_in_part(buffer: Buffer, memory: PfnRuns) -> None:
+    """Make sure that a quarter of a buffer's pages at least lies in `memory`, and one elsewhere.
+
+    Raises:
+        HotremoveError: they do not.
+    """
+    found = buffer.frames()
+    inside, least = found.inside(memory), buffer.size // PAGE_BYTES // 4
+    if not least <= inside <= found.pages - least:
+        raise HotremoveError(f"{inside} of {found.pages} pages of {buffer} lie in the memory")
+
+
 def require_alike(buffers: tuple[Buffer, ...]) -> None:
     """Make sure that buffers are made of the same pages.
 

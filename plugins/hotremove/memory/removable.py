@@ -30,7 +30,12 @@ from hotremove.memory.arrival import (
 from hotremove.memory.offline import offline_command
 from hotremove.memory.outcome import Outcome
 from hotremove.memory.page import frames_of_dump
-from hotremove.memory.placement import require_alike, require_placed, require_spilled
+from hotremove.memory.placement import (
+    require_alike,
+    require_in_part,
+    require_placed,
+    require_spilled,
+)
 from hotremove.memory.race import Pace, choose_start, have_met, pace_of
 from hotremove.memory.removal import Removal
 from hotremove.memory.write import parse_write
@@ -135,12 +140,15 @@ class Removable:
         file: str | None = None,
         cpu: int | None = None,
         spill: bool = False,
+        policy: str = "",
+        by_process: bool = False,
     ) -> Buffer:
         """Map `size` bytes on its node, or with `spill` elsewhere too; see `Buffer` for the words.
 
         Pages that are `faulted` exist before any pin, and are bound to the node. Those that are not
         prefer it: a pin that must not use ZONE_MOVABLE has to find them elsewhere, and a bound
-        range would leave it only what little other memory the node has.
+        range would leave it only what little other memory the node has. The `policy` of the
+        mapping overrides that: `bind` to the node, or `interleave` between all nodes.
 
         Raises:
             HotremoveError: pages that were to be there lie elsewhere.
@@ -153,12 +161,16 @@ class Removable:
             kind,
             faulted,
             read_only,
-            prefer=spill or not faulted,
+            prefer=not policy and (spill or not faulted),
             file=file,
             cpu=cpu,
+            interleave=policy == "interleave",
+            by_process=by_process,
         )
         if spill:
             require_spilled(buffer, self.frames)
+        elif policy == "interleave" and faulted:
+            require_in_part(buffer, self.frames)
         else:
             require_placed(buffer, self.frames, faulted)
         self.buffers.append(buffer)

@@ -138,6 +138,15 @@ class Removal:
         told = ", ".join(self.reasons) or "no reason"
         assert wanted in self.reasons, f"offlining failed for {told} (expected: {wanted})"
 
+    def expect_page_named(self) -> None:
+        """Require that the kernel printed a page of the memory that did not leave.
+
+        Raises:
+            AssertionError: it printed none.
+        """
+        __tracebackhide__ = True
+        assert self.blocking, f"no page of the memory is named in the log: {self}"
+
     def __str__(self) -> str:
         """One line for a maintainer."""
         if self.outcome is Outcome.REMOVED:

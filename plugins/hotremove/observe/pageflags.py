@@ -7,6 +7,9 @@ from collections.abc import Iterable
 
 # include/uapi/linux/kernel-page-flags.h and include/linux/kernel-page-flags.h
 _LRU, _UNEVICTABLE, _ZERO_PAGE, _MLOCKED = 5, 18, 24, 33
+SWAP_CACHE, FOLIO_HEAD, POISONED, MERGED, PAGE_TABLE, MLOCKED, BUFFERS = 13, 15, 19, 21, 26, 33, 35
+"""Flags by their numbers: in the swap cache, the first page of a large folio, not to be used for a
+failure of the hardware, KSM's, a page table, locked, with data of a filesystem beside it."""
 
 FlagRun = tuple[int, int]
 """The flags of pages, and how many pages one after another have them."""
@@ -29,6 +32,11 @@ def count_locked(runs: Iterable[FlagRun]) -> int:
 def count_off_list(runs: Iterable[FlagRun]) -> int:
     """Pages that are marked as locked, and on no LRU list."""
     return sum(count for flags, count in runs if _state(flags)[:2] == (True, False))
+
+
+def count_flagged(runs: Iterable[FlagRun], flag: int) -> int:
+    """Pages that have a flag, by its number."""
+    return sum(count for flags, count in runs if flags >> flag & 1)
 
 
 def count_zero_pages(runs: Iterable[FlagRun]) -> int:

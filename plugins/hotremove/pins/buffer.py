@@ -10,6 +10,7 @@ from hotremove.guest.machine import Guest
 from hotremove.observe.counters import Counters, parse_meminfo
 from hotremove.observe.pageflags import (
     FlagRun,
+    count_flagged,
     count_lock_pending,
     count_locked,
     count_off_list,
@@ -17,7 +18,7 @@ from hotremove.observe.pageflags import (
 )
 from hotremove.observe.pagemap import PAGE_BYTES, PfnRuns
 from hotremove.pins.data import DataLost, require_exchanged, require_marks
-from hotremove.pins.holder import Holder
+from hotremove.pins.holder import Holder, HolderStuck
 from hotremove.pins.pin import Pin
 
 # How often pages are locked until some wait in a batch: whatever ends on the CPU works it off.
@@ -54,7 +55,7 @@ class Buffer:
         holder: the process that has it mapped, and keeps what pins it.
         node: the node it is bound to, if any.
         size: bytes mapped.
-        kind: `anon`, `thp`, `hugetlb2m`, `hugetlb1g`, `shmem`, `memfd` or `file`.
+        kind: `anon`, `thp`, `mthp`, `hugetlb2m`, `hugetlb1g`, `shmem`, `memfd`, `secret` or `file`.
         read_only: pins of it only read.
         file: what it maps, for the kind `file`.
         pins: pins taken and not released.
@@ -72,10 +73,14 @@ class Buffer:
         prefer: bool = False,
         file: str | None = None,
         cpu: int | None = None,
+        interleave: bool = False,
+        by_process: bool = False,
     ) -> None:
         """Map `size` bytes bound to `node`, or only preferring it.
 
-        `file` is what the kind `file` maps, `cpu` is the only CPU that the holder runs on.
+        `file` is what the kind `file` maps, `cpu` is the only CPU that the holder runs on. With
+        `interleave` pages come in turn from all nodes up to `node`; `by_process` has what the
+        kernel allocates for the holder come from `node` too.
 
         Raises:
             PinRefused: the kernel does not give the memory.
@@ -84,6 +89,8 @@ class Buffer:
         words += ["--node", str(node)] if node is not None else []
         words += ["--file", file] if file is not None else []
         words += ["--prefer"] if prefer else []
+        words += ["--interleave"] if interleave else []
+        words += ["--process"] if by_process else []
         words += ["--faulted"] if faulted else []
         words += ["--cpu", str(cpu)] if cpu is not None else []
         words += ["--read-only"] if read_only else []
@@ -137,21 +144,71 @@ class Buffer:
         answer = self.holder.ask(f"pages{part}")
         return PfnRuns.of(answer["runs"]), int(answer["absent"])
 
-    def touch(self) -> None:
-        """Read each page."""
-        self.holder.ask("touch")
+    def touch(self, every: int = 1) -> None:
+        """Read each page, or one page of `every` so many."""
+        self.holder.ask("touch" if every == 1 else f"touch {every}")
+
+    def flags(self) -> list[FlagRun]:
+        """The flags of its present pages, from /proc/kpageflags."""
+        return [(flags, count) for flags, count in self.holder.ask("flags")["runs"]]
+
+    def pages_with(self, flag: int) -> int:
+        """How many of its present pages have a flag, one of hotremove.observe.pageflags."""
+        return count_flagged(self.flags(), flag)
+
+    def write_protected_pages(self) -> int:
+        """How many of its pages userfaultfd write-protects, from pagemap."""
+        return int(self.holder.ask("pages")["write_protected"])
 
     def fault(self) -> None:
         """Write to each page."""
         self.holder.ask("fault")
 
-    def advise(self, advice: str) -> None:
-        """madvise(2) the range: `dontneed` and `remove` (of a file) give its pages back.
+    def advise(self, advice: str, offset: int = 0, size: int = 0) -> None:
+        """madvise(2) a part: `dontneed` and `remove` (of a file) give its pages back.
 
         Raises:
             PinRefused: madvise's errno.
         """
-        self.holder.ask(f"advise {advice}")
+        part = f" offset={offset}" + (f" bytes={size}" if size else "")
+        self.holder.ask(f"advise {advice}{part}")
+
+    def lock(self) -> None:
+        """Lock its pages, which are there (mlock)."""
+        self.holder.ask("mlock")
+        self.locked = self.size
+
+    def lock_on_fault(self) -> None:
+        """Give its pages back, and have new ones locked as they are faulted in (MLOCK_ONFAULT)."""
+        self.holder.ask("lock")
+        self.locked = self.size
+
+    def remap(self) -> None:
+        """Map its pages at other addresses (mremap)."""
+        self.holder.ask("remap")
+
+    def write_protect(self) -> None:
+        """Write-protect it by userfaultfd; who writes to it waits for ever.
+
+        Raises:
+            PinRefused: the kernel cannot.
+        """
+        self.holder.ask("write-protect")
+
+    def end(self, how: str) -> None:
+        """Have the holder end without an unpin: it `exits`, `is killed`, or `execs` a program."""
+        ends = {"exits": self.close, "is killed": self.holder.kill, "execs": self._exec}
+        ends[how]()
+        self.pins.clear()
+
+    def leave_to_another(self) -> Survivor:
+        """Kill the holder, whose memory and files another process has as well by then."""
+        survivor = Survivor(self.guest, int(self.holder.ask("share-mm")["pid"]))
+        self.end("is killed")
+        return survivor
+
+    def _exec(self) -> None:
+        self.holder.ask("exec")
 
     def renew(self) -> None:
         """Give its pages back, pins of this holder first, and have new ones in their place."""
@@ -324,6 +381,25 @@ class Buffer:
 def _about(command: str, seed: int, offset: int, size: int) -> str:
     """A command about a pattern in a part of the range; the holder takes no `bytes=0`."""
     return f"{command} {seed} offset={offset}" + (f" bytes={size}" if size else "")
+
+
+class Survivor:
+    """A process with the memory and the files of a holder that was killed."""
+
+    def __init__(self, guest: Guest, pid: int) -> None:
+        """Made by `Buffer.leave_to_another`."""
+        self.guest = guest
+        self.pid = pid
+
+    def end(self) -> None:
+        """Kill it too, and wait until it is gone.
+
+        Raises:
+            HolderStuck: it stays.
+        """
+        gone = f"kill -9 {self.pid} && while kill -0 {self.pid} 2>/dev/null; do sleep 0.05; done"
+        if not self.guest.control.run(gone, 30.0).ok:
+            raise HolderStuck(f"pid {self.pid}, which was killed, is there yet after 30 s")
 
 
 class Child:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import errno
 import json
+import signal
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -89,6 +90,15 @@ class Holder:
             raise self._stuck("the holder's end") or DeadlineExceeded(
                 f"the holder, pid {self.pid}, did not end in {DEADLINE:g} s"
             )
+
+    def kill(self) -> None:
+        """Kill it, which releases its memory and its pins.
+
+        Raises:
+            HolderStuck, DeadlineExceeded: as `close`.
+        """
+        self.guest.control.kill(self._job, signal.SIGKILL)
+        self.close()
 
     @property
     def running(self) -> bool:

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Pages that several have: of shared memory, since a fork, or because they are alike."""
+
+import pytest
+
+from hotremove.scenario import MIB, REMOVED
+
+pytestmark = pytest.mark.hotremove
+
+
+@pytest.mark.notices("no-migration", "shared-pages", "bytes-lost")
+@pytest.mark.scenario(51, "shared memory of three processes")
+def test_shared_memory_of_three_leaves(movable_dimm, rdma):
+    shared = movable_dimm.share(4 * MIB, holders=3)
+    shared[0].fill(1)
+    region = rdma.pin(shared[0])
+    movable_dimm.eject().expect(REMOVED)
+    region.expect_migrated_from(movable_dimm.frames)
+    for buffer in shared:
+        buffer.expect_written(1)
+    assert {buffer.frames() for buffer in shared} == {region.frames}
+
+
+@pytest.mark.notices("no-longterm", "unfaulted")
+@pytest.mark.scenario(51, "shared since fork, never written")
+@pytest.mark.parametrize("read_only", [False, True], ids=["writing", "reading"])
+def test_memory_shared_since_fork_leaves(movable_dimm, pin_hold, read_only):
+    buffer = movable_dimm.map(4 * MIB, read_only=read_only)
+    buffer.fill(1)
+    child = buffer.fork()
+    child.require_shared()
+    pin_hold.pin(buffer).expect_outside(movable_dimm.frames)
+    movable_dimm.eject().expect(REMOVED)
+    buffer.expect_written(1)
+    assert child.mismatches(1) == 0
+
+
+@pytest.mark.scenario(51, "shared by three, nothing pinned", control=True)
+def test_shared_memory_that_nobody_pins_leaves(movable_dimm):
+    shared = movable_dimm.share(4 * MIB, holders=3)
+    shared[0].fill(1)
+    movable_dimm.eject().expect(REMOVED)
+    for buffer in shared:
+        buffer.expect_written(1)
+
+
+@pytest.mark.notices("no-longterm", "unfaulted")
+@pytest.mark.scenario(50, "merged pages (KSM)")
+@pytest.mark.parametrize("read_only", [False, True], ids=["writing", "reading"])
+def test_merged_pages_leave(movable_dimm, pin_hold, ksm, read_only):
+    pinned, other = (movable_dimm.map(MIB, read_only=read_only) for _ in range(2))
+    ksm.merge(pinned, other)
+    pin_hold.pin(pinned).expect_outside(movable_dimm.frames)
+    movable_dimm.eject().expect(REMOVED)
+    pinned.expect_written(1)
+    pinned.fill(2)
+    other.expect_written(1)
+    assert pinned.stale_pages() == 0
+
+
+@pytest.mark.scenario(50, "merged pages, nothing pinned", control=True)
+def test_merged_pages_that_nobody_pins_leave(movable_dimm, ksm):
+    buffers = [movable_dimm.map(MIB) for _ in range(2)]
+    ksm.merge(*buffers)
+    movable_dimm.eject().expect(REMOVED)
+    for buffer in buffers:
+        buffer.expect_written(1)
