@@ -12,12 +12,9 @@ pytestmark = pytest.mark.hotremove
 @pytest.mark.scenario(51, "shared memory of three processes")
 def test_shared_memory_of_three_leaves(movable_dimm, rdma):
     shared = movable_dimm.share(4 * MIB, holders=3)
-    shared[0].fill(1)
     region = rdma.pin(shared[0])
     movable_dimm.eject().expect(REMOVED)
     region.expect_migrated_from(movable_dimm.frames)
-    for buffer in shared:
-        buffer.expect_written(1)
     assert {buffer.frames() for buffer in shared} == {region.frames}
 
 
@@ -38,10 +35,8 @@ def test_memory_shared_since_fork_leaves(movable_dimm, pin_hold, read_only):
 @pytest.mark.scenario(51, "shared by three, nothing pinned", control=True)
 def test_shared_memory_that_nobody_pins_leaves(movable_dimm):
     shared = movable_dimm.share(4 * MIB, holders=3)
-    shared[0].fill(1)
     movable_dimm.eject().expect(REMOVED)
-    for buffer in shared:
-        buffer.expect_written(1)
+    assert len({buffer.frames() for buffer in shared}) == 1
 
 
 @pytest.mark.notices("no-longterm", "unfaulted")
