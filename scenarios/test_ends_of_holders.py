@@ -24,6 +24,7 @@ def test_nothing_stays_of_a_holder_that_ends(movable_dimm, rdma, leak_check, how
 def test_a_pin_lives_on_in_another_process(movable_dimm, rdma, leak_check, pins_held):
     buffer = movable_dimm.map(4 * MIB)
     region = rdma.pin(buffer)
+    region.expect_outside(movable_dimm.frames)
     other = buffer.leave_to_another()
     assert pins_held() >= region.pages
     movable_dimm.eject().expect(REMOVED)

@@ -18,7 +18,7 @@ def test_shared_memory_of_three_leaves(movable_dimm, rdma):
     assert {buffer.frames() for buffer in shared} == {region.frames}
 
 
-@pytest.mark.notices("no-longterm", "unfaulted")
+@pytest.mark.notices("no-longterm")
 @pytest.mark.scenario(51, "shared since fork, never written")
 @pytest.mark.parametrize("read_only", [False, True], ids=["writing", "reading"])
 def test_memory_shared_since_fork_leaves(movable_dimm, pin_hold, read_only):
@@ -39,7 +39,7 @@ def test_shared_memory_that_nobody_pins_leaves(movable_dimm):
     assert len({buffer.frames() for buffer in shared}) == 1
 
 
-@pytest.mark.notices("no-longterm", "unfaulted")
+@pytest.mark.notices("no-longterm")
 @pytest.mark.scenario(50, "merged pages (KSM)")
 @pytest.mark.parametrize("read_only", [False, True], ids=["writing", "reading"])
 def test_merged_pages_leave(movable_dimm, pin_hold, ksm, read_only):

@@ -50,7 +50,7 @@ def test_compressed_memory_leaves(movable_dimm, zram_swap):
     buffer.expect_written(1)
 
 
-@pytest.mark.notices("no-longterm", "unfaulted")
+@pytest.mark.notices("no-longterm")
 @pytest.mark.scenario(53, "compressed memory, read back by a pin")
 def test_memory_leaves_that_a_pin_reads_back(movable_dimm, zram_swap, rdma):
     buffer = zram_swap.fill(movable_dimm, 4 * MIB)
