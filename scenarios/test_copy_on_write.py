@@ -36,7 +36,7 @@ def test_pinned_pages_that_no_child_sees(movable_dimm, rdma):
 
 
 @pytest.mark.wide
-@pytest.mark.notices("no-migration")
+@pytest.mark.notices("no-longterm")
 @pytest.mark.scenario(19, "pinned for reading, then written by the CPU")
 def test_a_pin_for_reading_sees_what_is_written_later(movable_dimm, pin_hold):
     untouched = movable_dimm.map(MIB, faulted=False, read_only=True)

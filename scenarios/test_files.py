@@ -29,7 +29,7 @@ def test_shared_memory_pinned_for_writing(movable_dimm, pinner):
     movable_dimm.eject().expect(REMOVED)
 
 
-@pytest.mark.notices("no-migration", "read-pins", "file")
+@pytest.mark.notices("no-migration", "read-pins", "file", "livelock")
 @pytest.mark.scenario(17, "file (ext4) pinned for reading, in large folios where there are any")
 def test_file_pinned_for_reading(movable_dimm, ext4, pin_hold, record):
     path = ext4.path("data")

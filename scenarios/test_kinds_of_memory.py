@@ -9,7 +9,7 @@ from hotremove.scenario import GIB, MIB, PINNED, REMOVED, errno_name
 
 
 @pytest.mark.hotremove
-@pytest.mark.notices("no-migration", whole=("thp", "large-folio-release"), part="tail-pages")
+@pytest.mark.notices("no-migration", whole="thp", part="tail-pages", rdma="large-folio-release")
 @pytest.mark.scenario(14, "transparent huge pages, all of them or a part")
 @pytest.mark.pins("rdma", "vfio")
 @pytest.mark.parametrize("part", [{}, {"offset": MIB, "size": 61 * MIB}], ids=["whole", "part"])

@@ -36,6 +36,7 @@ def test_hugetlb_pages_that_have_nowhere_to_go(movable_dimm, huge_pages, record)
     movable_dimm.eject().expect(REMOVED)
 
 
+@pytest.mark.notices("isolated-after-busy")
 @pytest.mark.scenario(56, "pages of the kernel in ZONE_NORMAL: refused, the page named")
 def test_pages_of_the_kernel_do_not_leave(normal_dimm, kernel_pages):
     kernel_pages.take_from(normal_dimm)

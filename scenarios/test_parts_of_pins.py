@@ -61,7 +61,9 @@ def test_pages_of_two_zones_that_nobody_pins_leave(movable_dimm):
     movable_dimm.eject().expect(REMOVED)
 
 
-@pytest.mark.notices("failed-call")
+@pytest.mark.notices(
+    rdma="failed-call", vfio="failed-call", uring="failed-call", ib_umem="failed-call"
+)
 @pytest.mark.scenario(79, "the end of the range cannot be pinned")
 @pytest.mark.pins("rdma", "vfio", "uring", "pin_hold", "ib_umem", "mdev")
 def test_a_pin_that_fails_midway_keeps_nothing(movable_dimm, pinner):

@@ -45,10 +45,12 @@ HUGETLB_GRID = tuple(
 
 
 @pytest.mark.hotremove
+@pytest.mark.notices("quadratic-scan", "drain-each-page")
 @pytest.mark.scenario(9, "cost of a pin, by its size")
 def test_cost_of_a_pin_grows_in_step_with_its_size(pin_cost):
-    costs = pin_cost.measure(GRID)
-    costs.of(path="rdma", zone=MOVABLE, batch=0).expect_linear(tolerance=0.1)
+    costs = pin_cost.measure(GRID).of(path="rdma", zone=MOVABLE, batch=0)
+    costs.expect_linear(tolerance=0.1)
+    costs.expect_drains(at_most=1024)
 
 
 @pytest.mark.hotremove

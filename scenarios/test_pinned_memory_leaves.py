@@ -26,7 +26,7 @@ def test_dimm_leaves_under_memory_that_nobody_pins(movable_dimm):
     movable_dimm.eject().expect(REMOVED)
 
 
-@pytest.mark.notices("no-migration", "caller-vfio")
+@pytest.mark.notices("no-migration", "caller-vfio", "wrong-zone")
 @pytest.mark.scenario(2, "vfio DMA mapping held")
 def test_dimm_leaves_under_a_vfio_mapping(movable_dimm, vfio):
     mapping = vfio.pin(movable_dimm.map(128 * MIB))

@@ -7,7 +7,7 @@ from hotremove.scenario import MIB, REMOVED
 
 
 @pytest.mark.hotremove
-@pytest.mark.notices("no-migration", "read-pins")
+@pytest.mark.notices("no-migration", "read-pins", anon="read-private", thp="read-private")
 @pytest.mark.scenario(46, "pinned for reading")
 @pytest.mark.pins("pin_hold", "vfio", "ib_umem")
 @pytest.mark.parametrize("kind", ["anon", "shmem", "thp"])

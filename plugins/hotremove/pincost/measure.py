@@ -96,6 +96,21 @@ class Costs:
             f"the cost grows as the {exponent:.3f}th power of the size; instructions a page: {told}"
         )
 
+    def expect_drains(self, at_most: int) -> None:
+        """Require at most so many calls of lru_add_drain_all() for each GiB, where they count.
+
+        Kernels that drain for each batch of 512 pages make 512 and one a pin (mm/gup.c, 6.1.155 to
+        6.12.110); one for each page would make 262,144.
+
+        Raises:
+            AssertionError: there were more.
+        """
+        __tracebackhide__ = True
+        for cost in self.all:
+            drains = cost.drains_per_gib or 0
+            told = f"{drains:,.0f} calls of lru_add_drain_all() for each GiB of {cost.mib} MiB"
+            assert drains <= at_most, f"{told}, at most {at_most:,}"
+
 
 class PinCost:
     """Measures pins on one kernel.
