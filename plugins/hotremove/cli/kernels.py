@@ -15,12 +15,14 @@ from hotremove.cache import Cache
 from hotremove.errors import UsageProblem
 from hotremove.kernels import capabilities, spec, store
 from hotremove.kernels.distro.debversion import sort_key
-from hotremove.kernels.sources import debian_source
+from hotremove.kernels.sources import debian_source, git
 
 if TYPE_CHECKING:
     from hotremove.kernels.kernel import Kernel
 
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
+
+_COMPILED = (debian_source.SCHEME, git.SCHEME)
 
 
 def register(subparsers: Subparsers) -> None:
@@ -64,8 +66,8 @@ def _fetch(arguments: argparse.Namespace) -> int:
 def _build(arguments: argparse.Namespace) -> int:
     """As fetch, for kernels of which there is something to build; all are checked first."""
     for text in arguments.spec:
-        if spec.parse(text).scheme != debian_source.SCHEME:
-            wanted = spec.SOURCES[debian_source.SCHEME].spelling
+        if spec.parse(text).scheme not in _COMPILED:
+            wanted = " and ".join(spec.SOURCES[scheme].spelling for scheme in _COMPILED)
             raise UsageProblem(f"{text} is built already: there is something to do for {wanted}")
     return _fetch(arguments)
 

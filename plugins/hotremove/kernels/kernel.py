@@ -38,6 +38,7 @@ class Kernel:
             empty when the source carries none. An option that is not set is absent.
         arch: `uname -m`, `x86_64`.
         headers: how to build modules for it, when known.
+        name: how its source calls it, `v6.12.50-3-g1f2e3d4c5b6a`, if that is not the version.
     """
 
     spec: str
@@ -48,6 +49,7 @@ class Kernel:
     config: Mapping[str, str] = field(default_factory=dict, hash=False)
     arch: str = "x86_64"
     headers: HeadersSource | None = None
+    name: str | None = None
 
     @property
     def point_release(self) -> tuple[int, int, int]:
@@ -60,5 +62,5 @@ class Kernel:
 
     @property
     def label(self) -> str:
-        """Short name for test ids and tables: the upstream point release, `6.12.117`."""
-        return ".".join(str(part) for part in self.point_release)
+        """Short name for test ids and tables: the source's, else the point release, `6.12.117`."""
+        return self.name or ".".join(str(part) for part in self.point_release)

@@ -163,12 +163,17 @@ def _pin_paths(item: pytest.Item) -> tuple[str, ...]:
 
 
 def kernel_id(kernel: Kernel, kernels: tuple[Kernel, ...]) -> str:
-    """The version, for the test's id; where two kernels share it, with what tells them apart."""
+    """The label, for the test's id; where two kernels share it, with what tells them apart."""
+    label = _plain(kernel.label)
     releases = [other.release for other in kernels if other.label == kernel.label]
     if len(releases) <= 1:
-        return kernel.label
-    spec = re.sub(r"[^A-Za-z0-9.+_-]+", "-", kernel.spec)
-    return f"{kernel.label}-{kernel.release if releases.count(kernel.release) == 1 else spec}"
+        return label
+    unique = releases.count(kernel.release) == 1
+    return f"{label}-{kernel.release if unique else _plain(kernel.spec)}"
+
+
+def _plain(text: str) -> str:
+    return re.sub(r"[^A-Za-z0-9.+_-]+", "-", text)
 
 
 def check_markers(items: Iterable[pytest.Item], allow_files: Sequence[Path]) -> None:
