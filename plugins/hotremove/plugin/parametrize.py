@@ -17,7 +17,7 @@ from hotremove.plugin.run import farm_of
 from hotremove.plugin.without import fixtures_by_word
 
 if TYPE_CHECKING:
-    from hotremove.kernels.kernel import Kernel
+    from hotremove.kernels.kernel import Candidate
     from hotremove.verdict.scenario_id import ScenarioId
 
 # The fixtures that carry what a test is run over: no other plugin or project has these names.
@@ -43,9 +43,9 @@ def _needs(item: pytest.Item, word: str) -> bool:
     return bool(fixtures & fixtures_by_word()[word])
 
 
-def kernel_of(item: pytest.Item) -> Kernel | None:
-    """The kernel under test that a test runs on."""
-    kernel: Kernel | None = _parameter(item, KERNEL, None)
+def kernel_of(item: pytest.Item) -> Candidate | None:
+    """The kernel under test that a test runs on, fetched or not."""
+    kernel: Candidate | None = _parameter(item, KERNEL, None)
     return kernel
 
 
@@ -162,7 +162,7 @@ def _pin_paths(item: pytest.Item) -> tuple[str, ...]:
     return paths
 
 
-def kernel_id(kernel: Kernel, kernels: tuple[Kernel, ...]) -> str:
+def kernel_id(kernel: Candidate, kernels: tuple[Candidate, ...]) -> str:
     """The label, for the test's id; where two kernels share it, with what tells them apart."""
     label = _plain(kernel.label)
     releases = [other.release for other in kernels if other.label == kernel.label]
