@@ -24,12 +24,11 @@ pytestmark = [pytest.mark.live, pytest.mark.nightly, pytest.mark.timeout(3 * 360
 RELEASES = ("6.1.190", "6.1.192")
 # Two thirds of the files, which a small kernel for x86-64 does not compile; Kconfig files stay.
 NOT_NEEDED = (
-    *("*/Documentation/*/*", "*/tools/testing/*", "*/tools/perf/*", "*/samples/*/*"),
+    *("*/Documentation/*/*", "*/tools/testing/*", "*/tools/perf/*", "*/boot/dts/*"),
     *(
         f"*/{folder}/*.[chS]"
-        for folder in ("drivers/gpu", "drivers/media", "sound", "drivers/staging")
+        for folder in ("arch/[a-w]*", "drivers/gpu", "drivers/media", "drivers/staging", "sound")
     ),
-    *("*/arch/[a-w]*/*", "*/arch/xtensa/*", "*/drivers/net/wireless/*.[ch]"),
 )
 # Pages that may not stay where they are get pinned there.
 FAULT = ("if (folio_is_longterm_pinnable(folio))", "if (folio)")

@@ -160,6 +160,15 @@ def test_one_kernel_is_not_several(cache: Cache) -> None:
         spec.resolve("debian-source:bookworm/6.*", cache)
 
 
+def test_one_kernel_is_judged_at_a_time(
+    cache: Cache, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main.main(["bisect-step", "--kernel=debian:bookworm/*", "-k", "x"]) == 128
+    assert main.main(["qualify", "debian:bookworm/*", f"--output={tmp_path}/q"]) == 4
+    told = capsys.readouterr()
+    assert (told.out + told.err).count("stands for several kernels: name one") == 2
+
+
 def test_without_a_network_the_cache_serves(
     cache: Cache, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -328,6 +328,28 @@ def test_only_sources_are_built(cache: Cache, capsys: pytest.CaptureFixture[str]
     assert RELEASE in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        (
+            ["  CC x.o", "x.c:1: error: a", "y.c:1: error: b", "make: *** [x.o] Error 1"],
+            "x.c:1: error: a",
+        ),
+        (
+            ["init/Kconfig:9: can't open file", "make[1]: *** [allnoconfig] Error 1"],
+            "init/Kconfig:9: can't open file",
+        ),
+        (
+            ["make: *** No rule to make target 'modules'.  Stop."],
+            "make: *** No rule to make target 'modules'.  Stop.",
+        ),
+        ([], "no reason given"),
+    ],
+)
+def test_the_first_thing_that_was_wrong_is_told(said: list[str], told: str) -> None:
+    assert str(kbuild.failure("it", said)) == f"it does not build: {told}"
+
+
 def test_a_full_disk_is_told() -> None:
     full = kbuild.failure("it", ["fs/x.c: fatal error: y: No space left on device", "make: ***"])
     assert isinstance(full, HostProblem)

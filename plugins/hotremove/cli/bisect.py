@@ -150,7 +150,8 @@ def _check(options: Namespace) -> str:
     if options.repeat < 1 or not min(options.deadline, options.build_deadline) > 0:
         raise UsageProblem("--repeat and the deadlines are more than nothing")
     split_words(options.pytest)
-    kernel = spec.parse(options.kernel or f"{'git' if _is_checkout(options) else 'tree'}:{tree}")
+    told = options.kernel or f"{'git' if _is_checkout(options) else 'tree'}:{tree}"
+    kernel = spec.parse_one(told, Cache.default())
     if kernel.scheme == git.SCHEME:
         git.check(kernel.rest)
     return str(kernel)

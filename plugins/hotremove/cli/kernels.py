@@ -12,6 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from hotremove.bootimage.initramfs import build_image
+from hotremove.bootimage.vmlinux import boot_file
 from hotremove.cache import Cache
 from hotremove.cli import available
 from hotremove.errors import UsageProblem
@@ -76,6 +77,7 @@ def _fetch(arguments: argparse.Namespace) -> int:
         print(f"{kernel.spec}: {kernel.version} ({kernel.release}) in {kernel.image.parent}")
         if arguments.boot_image:
             build_image(kernel, Cache.default(), drivers=drivers())
+            boot_file(kernel, Cache.default())
     return 0
 
 

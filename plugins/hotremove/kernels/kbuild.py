@@ -15,6 +15,7 @@ import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +64,9 @@ _UNPACK = (
     *(f"--exclude={pattern}" for pattern in _NOT_NEEDED),
 )
 _COMPILED = re.compile(r"^\s+(?:CC|AS|LD|AR|HOSTCC)(?: \[M\])?\s+(\S+)")
-_ERROR = re.compile(r"(?:error: |ERROR: |undefined reference|No space left|\*\*\* )")
+_ERROR = re.compile(r"(?:error: |ERROR: |undefined reference|No space left)")
+# What make says of a command that failed; the command itself, kconfig's for one, has said why.
+_END = re.compile(r"\*\*\* ")
 _FULL = re.compile(r"No space left on device|Disk quota exceeded")
 _ARCH = architecture.X86_64
 _RELEASE = "include/config/kernel.release"
@@ -243,8 +246,9 @@ def failure(what: str, lines: list[str]) -> HostProblem | UsageProblem:
     if any(_FULL.search(line) for line in lines):
         return no_space(f"building {what}")
     told = [line.strip() for line in lines if line.strip()] or ["no reason given"]
-    telling = [line for line in told if _ERROR.search(line)] or told[-1:]
-    return UsageProblem(f"{what} does not build: {telling[0]}")
+    telling = [line for line in told if _ERROR.search(line)]
+    before = [line for line, after in pairwise(told) if _END.search(after)]
+    return UsageProblem(f"{what} does not build: {(telling or before or told[-1:])[0]}")
 
 
 def copy_headers(tree: Path, target: Path) -> None:

@@ -81,6 +81,17 @@ def specs(text: str, cache: Cache) -> tuple[str, ...]:
     return tuple(kernel.spec for kernel in found.kernels) if found else (text,)
 
 
+def parse_one(text: str, cache: Cache) -> Spec:
+    """As `parse`, for who judges one kernel.
+
+    Raises:
+        UsageProblem: it stands for several.
+    """
+    if expand(text, cache):
+        raise UsageProblem(f"{text} stands for several kernels: name one")
+    return parse(text)
+
+
 @contextmanager
 def _host_errors(spec: Spec, cache: Cache) -> Iterator[None]:
     try:

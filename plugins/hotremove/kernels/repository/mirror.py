@@ -94,7 +94,7 @@ def open_mirror(place: str, cache: Cache) -> Iterator[Mirror]:
     cache.directory(KIND)
     with cache.lock(KIND, key):
         folder = cache.path(KIND, key)
-        git(None, "init", "--quiet", "--bare", str(folder))
+        git(None, "init", "--quiet", "--bare", "--template=", str(folder))
         os.utime(folder)  # in use, for `hotremove prune`
         yield Mirror(folder)
 

@@ -25,8 +25,9 @@ _PLACES = ("{}", "refs/{}", "refs/tags/{}", "refs/heads/{}", "refs/remotes/{}")
 _ORIGIN = "origin/"
 _TAGS = "refs/tags/"
 _PEELED = "^{}"
-# Seconds.
+# Seconds: a server counts its refs; a checkout of Linux has 90,000 files to look at.
 _ASKING = 120.0
+_LOOKING = 600.0
 
 
 class Origin(Protocol):
@@ -112,7 +113,8 @@ class Here:
 
     def _refuse_changes(self) -> None:
         """Commits are built: whoever has changed a file would take another kernel for theirs."""
-        changed = try_git(self.folder, "status", "--porcelain", "--untracked-files=no").stdout
+        words = ("status", "--porcelain", "--untracked-files=no")
+        changed = try_git(self.folder, *words, seconds=_LOOKING).stdout
         if changed:
             file = changed.splitlines()[0][3:]
             raise UsageProblem(
