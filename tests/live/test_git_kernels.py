@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from laboratory import CHECKOUT, SHARED
+from run_harness import CHECKOUT, SHARED
 
 from hotremove.cache import Cache
 from hotremove.kernels.sources import debian_source
