@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,6 +15,7 @@ import kernel_samples as samples
 import pytest
 from kernel_samples import Deb, Mirror
 
+from hotremove.bootimage.initramfs import BootImage
 from hotremove.cache import Cache
 from hotremove.cli import main
 from hotremove.errors import Blocked, HostProblem, UsageProblem
@@ -22,6 +25,7 @@ from hotremove.kernels.kernel import Candidate, Kernel
 from hotremove.plugin import foresight, reporting
 from hotremove.plugin.lookahead import kernel_after
 from hotremove.plugin.parametrize import KERNEL
+from hotremove.session import farm as farms
 from hotremove.session.farm import Farm
 from hotremove.session.options import Options
 
@@ -250,8 +254,44 @@ def test_the_next_kernel_is_fetched_beside(farm: Farm, cache: Cache) -> None:
     assert kernel_after(second, items) is None
     farm.fetch_ahead(second)
     farm.fetch_ahead(second)
+    wait_for(lambda: any(cache.root.glob(f"kernels/[0-9a-f]*/vmlinuz-{second.release}")))
+
+
+def old(entry: Path) -> Path:
+    """An entry of the cache that was not used for two hours."""
+    entry.mkdir(parents=True, exist_ok=True)
+    (entry / "file").write_bytes(bytes(9000))
+    used = time.time() - 7200
+    os.utime(entry, (used, used))
+    return entry
+
+
+@pytest.mark.parametrize("ahead", [False, True])
+def test_a_small_cache_loses_what_nobody_needs(
+    farm: Farm, cache: Cache, monkeypatch: pytest.MonkeyPatch, ahead: bool
+) -> None:
+    """And not the kernel whose turn has not come, though it was fetched long ago."""
+    monkeypatch.setattr(farms, "build_image", lambda kernel, *_, **__: boot_image(kernel))
+    named, first, second, *_ = farm.kernels
+    assert isinstance(named, Kernel)
+    other, kept = old(cache.path("snapshots", "a" * 32)), old(named.image.parent)
+    farm.options = replace(farm.options, cache_gib=0.0)
+    if ahead:
+        farm.fetch_ahead(first)
+        wait_for(lambda: not other.exists())
+        farm.fetch(second)
+    else:
+        farm.fetch(first)
+    assert (other.exists(), kept.exists()) == (False, True)
+
+
+def boot_image(kernel: Kernel) -> BootImage:
+    return BootImage(kernel, Path("/none"), "", (), ())
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
     end = time.monotonic() + 60
-    while not any(cache.root.glob(f"kernels/[0-9a-f]*/vmlinuz-{second.release}")):
+    while not condition():
         assert time.monotonic() < end
         time.sleep(0.05)
 

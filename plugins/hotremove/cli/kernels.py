@@ -47,6 +47,9 @@ def register(subparsers: Subparsers) -> None:
     listing.set_defaults(func=_list)
     fetching = _add_spec_command(actions, "fetch", "fetch kernels into the cache", _fetch)
     fetching.add_argument("--boot-image", action="store_true", help="make what guests boot, too")
+    fetching.add_argument(
+        "--cache-gib", type=float, metavar="N", help="first make room, as prune --max-gib does"
+    )
     _add_spec_command(actions, "build", "compile kernels from source into the cache", _build)
     _add_spec_command(actions, "inspect", "say what kernels can be tested for", _inspect)
 
@@ -56,7 +59,7 @@ def _add_spec_command(
 ) -> argparse.ArgumentParser:
     parser = actions.add_parser(name, help=text)
     parser.add_argument("spec", nargs="+", metavar="SPEC", help=f"one of {spec.spellings()}")
-    parser.set_defaults(func=func, boot_image=False)
+    parser.set_defaults(func=func, boot_image=False, cache_gib=None)
     return parser
 
 
@@ -73,6 +76,8 @@ def _list(arguments: argparse.Namespace) -> int:
 
 
 def _fetch(arguments: argparse.Namespace) -> int:
+    if arguments.cache_gib is not None:
+        Cache.default().make_room(arguments.cache_gib)
     for kernel in _kernels(arguments.spec):
         print(f"{kernel.spec}: {kernel.version} ({kernel.release}) in {kernel.image.parent}")
         if arguments.boot_image:

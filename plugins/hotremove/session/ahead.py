@@ -19,14 +19,22 @@ class Ahead:
     def __init__(self) -> None:
         """Nothing is started yet."""
         self._child: subprocess.Popen[bytes] | None = None
-        self.asked: list[str] = []
+        self._begun: set[str] = set()
 
-    def fetch(self, spec: str) -> None:
-        """Begin to fetch a kernel and to make its boot image, unless that was begun before."""
-        if spec in self.asked or (self._child and self._child.poll() is None):
+    def has_begun(self, spec: str) -> bool:
+        """Whether a kernel was fetched, or is being fetched."""
+        return spec in self._begun
+
+    def fetch(self, spec: str, cache_gib: float | None = None) -> None:
+        """Begin to fetch a kernel and to make its boot image, unless that was begun before.
+
+        `cache_gib` is how large the cache may be before that.
+        """
+        if self.has_begun(spec) or (self._child and self._child.poll() is None):
             return
-        self.asked.append(spec)
+        self._begun.add(spec)
         words = [sys.executable, "-m", "hotremove.cli", "kernels", "fetch", "--boot-image", spec]
+        words += [] if cache_gib is None else [f"--cache-gib={cache_gib}"]
         quiet = subprocess.DEVNULL
         # A session of its own, so that all of it can be ended; it gives way to guests.
         self._child = subprocess.Popen(

@@ -120,7 +120,8 @@ class Farm:
             return kernel
         if kernel not in self._fetched:
             with ELSEWHERE.running():
-                self._make_room()
+                if not self._ahead.has_begun(kernel.spec):
+                    self._make_room()
                 self._fetched[kernel] = self._try_to_resolve(kernel)
         return self._fetched[kernel]
 
@@ -133,15 +134,20 @@ class Farm:
     def fetch_ahead(self, kernel: Candidate) -> None:
         """Begin to fetch a kernel that will be asked for; nobody waits for it."""
         if not isinstance(kernel, Kernel) and kernel not in self._fetched:
-            self._ahead.fetch(kernel.spec)
+            self._spare_what_was_named()
+            self._ahead.fetch(kernel.spec, self.options.cache_gib)
 
     def _make_room(self) -> None:
         """Keep the cache as small as was asked for, but for what this run goes on with."""
         if self.options.cache_gib is not None:
-            for kernel in self.kernels:
-                if isinstance(kernel, Kernel):
-                    self._note_use(self.image(kernel))
+            self._spare_what_was_named()
             self.cache.make_room(self.options.cache_gib)
+
+    def _spare_what_was_named(self) -> None:
+        """Note that kernels will be used which are here, and whose turn has not come."""
+        for kernel in self.kernels:
+            if isinstance(kernel, Kernel):
+                self._note_use(self.image(kernel))
 
     def _note_use(self, image: BootImage) -> None:
         self.cache.note_use(image.kernel.image)
