@@ -22,7 +22,7 @@ from hotremove.kernels.distro import buildroot
 from hotremove.kernels.distro.buildroot import Buildroot
 from hotremove.kernels.kernel import Kernel
 from hotremove.kernels.sources import git as git_source
-from hotremove.kernels.sources.git import Version, parse_request, read_version
+from hotremove.kernels.sources.git import Commit, Version, parse_request, read_version
 from hotremove.plugin.parametrize import kernel_id
 
 BROKEN = "bzImage: broken\n"
@@ -281,6 +281,31 @@ def test_versions_out_of_a_makefile() -> None:
     assert Version(6, 12, 50).tag == "v6.12.50"
     assert read_version("all:\n") is None
     assert read_version("VERSION = $(shell x)\nPATCHLEVEL = 1\nSUBLEVEL = 1\n") is None
+
+
+@pytest.mark.parametrize(
+    ("described", "exact"),
+    [
+        ("v6.12.50", "6.12.50"),
+        ("v6.12.50-3-g1f2e3d4c5b6a", "6.12.50-3-g1f2e3d4c5b6a"),
+        ("6.12.50-rt9", "6.12.50-rt9"),
+        ("v6.12.49-200-g1f2e3d4c5b6a", "6.12.50-g1f2e3d4c5b6a"),
+        ("v2.3-lab", "6.12.50-g1f2e3d4c5b6a"),
+        ("v6.12.50.4", "6.12.50-g1f2e3d4c5b6a"),
+        ("next-20261127", "6.12.50-g1f2e3d4c5b6a"),
+        (None, "6.12.50-g1f2e3d4c5b6a"),
+    ],
+)
+def test_a_version_is_the_makefiles_whatever_a_tag_says(described: str | None, exact: str) -> None:
+    """The lineage goes by its numbers."""
+    commit = Commit("1f2e3d4c5b6a" + "0" * 28, Version(6, 12, 50), described)
+    assert commit.exact == exact
+    assert commit.name == (described or exact)
+
+
+def test_a_release_candidates_version() -> None:
+    commit = Commit("1f2e3d4c5b6a", Version(6, 13, 0, "-rc2"), "v6.13-rc2-1-gabcdef012345")
+    assert commit.exact == "6.13-rc2-1-gabcdef012345"
 
 
 def test_specs_are_taken_apart() -> None:

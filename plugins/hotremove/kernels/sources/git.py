@@ -65,6 +65,11 @@ class Version:
         return f"{self.major}.{self.minor}.{self.point}{self.extra}"
 
     @property
+    def numbers(self) -> tuple[int, int, int]:
+        """As they are compared."""
+        return self.major, self.minor, self.point
+
+    @property
     def tag(self) -> str:
         """The tag of its release: v6.12, v6.13-rc2, v6.12.50."""
         point = f".{self.point}" if self.point else ""
@@ -98,9 +103,14 @@ class Commit:
 
     @property
     def exact(self) -> str:
-        """The most precise version, which begins with the upstream release's numbers."""
+        """The most precise version, which begins with the numbers of the Makefile's.
+
+        A vendor's tag, v2.3 for one, counts something else.
+        """
         told = (self.described or "").removeprefix("v")
-        return told if re.match(r"\d+\.\d+", told) else f"{self.version}-g{self.id[:12]}"
+        found = re.match(r"(\d+)\.(\d+)(?:\.(\d+))?(?![\d.])", told)
+        numbers = tuple(map(int, found.groups("0"))) if found else ()
+        return told if numbers == self.version.numbers else f"{self.version}-g{self.id[:12]}"
 
 
 def resolve(text: str, cache: Cache) -> Kernel:
