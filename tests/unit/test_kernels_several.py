@@ -301,7 +301,7 @@ def test_a_fetch_ahead_ends_with_the_farm(farm: Farm) -> None:
     child = farm._ahead._child
     assert child is not None
     farm.close()
-    assert child.returncode is not None
+    assert child.process.returncode is not None
 
 
 def test_the_header_names_what_is_gone(farm: Farm, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,13 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The kernel that comes next, fetched by a process of its own while the tests of this one run."""
+"""The kernel that comes next, fetched by a process of its own while the tests of this one run.
+
+The process gives way to guests, and ends with the one that started it.
+"""
 
 from __future__ import annotations
 
-import os
-import signal
 import subprocess
 import sys
-from contextlib import suppress
+from contextlib import ExitStack, suppress
+
+from hotremove import processes
+from hotremove.errors import HostProblem
+
+# Seconds; 170 MB, and a minute to unpack them beside a test.
+_LIMIT = 1800.0
 
 
 class Ahead:
@@ -18,7 +25,8 @@ class Ahead:
 
     def __init__(self) -> None:
         """Nothing is started yet."""
-        self._child: subprocess.Popen[bytes] | None = None
+        self._child: processes.Child | None = None
+        self._open = ExitStack()
         self._begun: set[str] = set()
 
     def has_begun(self, spec: str) -> bool:
@@ -30,20 +38,21 @@ class Ahead:
 
         `cache_gib` is how large the cache may be before that.
         """
-        if self.has_begun(spec) or (self._child and self._child.poll() is None):
+        if self.has_begun(spec) or (self._child and self._child.process.poll() is None):
             return
+        self.close()
         self._begun.add(spec)
         words = [sys.executable, "-m", "hotremove.cli", "kernels", "fetch", "--boot-image", spec]
         words += [] if cache_gib is None else [f"--cache-gib={cache_gib}"]
-        quiet = subprocess.DEVNULL
-        # A session of its own, so that all of it can be ended; it gives way to guests.
-        self._child = subprocess.Popen(
-            ["nice", *words], stdin=quiet, stdout=quiet, stderr=quiet, start_new_session=True
-        )
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        alone = ["setpriv", "--pdeathsig", "KILL", "nice", *words]
+        started = processes.started(alone, f"fetching {spec} ahead", _LIMIT, **quiet)
+        self._child = self._open.enter_context(started)
 
     def close(self) -> None:
         """End it, and all that it has started; the cache drops what is half done."""
         if self._child:
-            with suppress(ProcessLookupError):
-                os.killpg(self._child.pid, signal.SIGKILL)
-            self._child.wait()
+            self._child.end()
+        with suppress(HostProblem):  # it was ended before, as it took too long
+            self._open.close()
+        self._child = None
