@@ -63,7 +63,7 @@ def parse(text: str) -> Pattern:
         Pattern(bounds=(('>=', '6.12.43'),), globs=('*-rt-amd64',))
     """
     bounds, globs = [], []
-    for clause in text.split(","):
+    for clause in text.replace(" ", "").split(","):
         if found := _BOUND.fullmatch(clause):
             bounds.append((found[1], found[2]))
         elif _GLOB.fullmatch(clause):

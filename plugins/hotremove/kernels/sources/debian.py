@@ -154,8 +154,8 @@ def _expand(
     if not whole:
         raise NotOnMirror(f"{request.source}: gone from the archive: {', '.join(left_out)}")
     bare = (one for one in whole if not _has_headers(request, one, cache))
-    without = tuple(_candidate(request, one) for one in bare)
-    return Expansion(tuple(_candidate(request, one) for one in whole), left_out, without)
+    without = tuple(candidate(request.suite, one) for one in bare)
+    return Expansion(tuple(candidate(request.suite, one) for one in whole), left_out, without)
 
 
 def _has_headers(request: Request, one: Available, cache: Cache) -> bool:
@@ -168,10 +168,10 @@ def _headers(release: str) -> tuple[str, ...]:
     return (f"{HEADERS_PREFIX}{release}",)
 
 
-def _candidate(request: Request, one: Available) -> Candidate:
+def candidate(suite: str, one: Available) -> Candidate:
     """By its version, which an ordinary kernel has alone, or else by its release."""
     named = one.release if flavour(one.release) else one.version
-    return Candidate(f"{request.source}/{named}", one.release, one.version)
+    return Candidate(f"{SCHEME}:{suite}/{named}", one.release, one.version)
 
 
 def parse_request(text: str, scheme: str = SCHEME) -> Request:
