@@ -7,8 +7,10 @@ import contextlib
 import errno
 import hashlib
 import os
+import re
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,8 +21,14 @@ from filelock import FileLock, Timeout
 
 from hotremove.errors import HostProblem, UsageProblem
 from hotremove.patience import ELSEWHERE, is_taken, wait_for_others
+from hotremove.units import GIB
 
 ENVIRONMENT_VARIABLE = "HOTREMOVE_CACHE"
+
+_DAY = 86400.0
+# A run may be about to open what it has asked for; so much later it has (seconds).
+_JUST_USED = 3600.0
+_KEY = re.compile(r"[0-9a-f]{32}")
 
 
 def digest(*parts: str | bytes | Path) -> str:
@@ -139,6 +147,19 @@ class Cache:
         finally:
             lock.release()
 
+    def note_use(self, path: Path) -> None:
+        """Note that the entry is in use which a path leads into, if it is one of the cache's."""
+        if path.is_relative_to(self.root) and len(parts := path.relative_to(self.root).parts) > 1:
+            self.find(*parts[:2])
+
+    def make_room(self, gib: float) -> int:
+        """Remove what was used longest ago until `gib` GiB are left; bytes that were freed.
+
+        What was used within the hour stays.
+        """
+        gone = (one for one in surplus(entries(self), time.time(), None, gib) if remove(self, one))
+        return sum(entry.size for entry in gone)
+
     def discard(self, kind: str, key: str, is_bad: Callable[[Path], bool]) -> bool:
         """Remove an entry if it is bad; whether it was.
 
@@ -182,6 +203,75 @@ def move_aside(entry: Path) -> Path:
     aside = entry.with_name(f".{entry.name}.aside-{os.getpid()}")
     entry.rename(aside)
     return aside
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One entry of the cache.
+
+    Attributes:
+        path: its directory.
+        size: bytes on disk.
+        used: when a run last asked for it, seconds since 1970.
+    """
+
+    path: Path
+    size: int
+    used: float
+
+
+def entries(cache: Cache) -> list[Entry]:
+    """All entries, those used longest ago first."""
+    found = (path for path in cache.root.glob("*/*") if _KEY.fullmatch(path.name))
+    return sorted(filter(None, map(_measured, found)), key=lambda entry: entry.used)
+
+
+def surplus(
+    found: list[Entry], now: float, days: float | None, gib: float | None
+) -> Iterator[Entry]:
+    """Entries unused for `days`, then more of the longest unused until `gib` are left."""
+    left = sum(entry.size for entry in found)
+    for entry in found:
+        age = now - entry.used
+        old = days is not None and age >= days * _DAY
+        too_much = gib is not None and left > gib * GIB
+        if (old or too_much) and age >= _JUST_USED:
+            left -= entry.size
+            yield entry
+
+
+def remove(cache: Cache, entry: Entry) -> bool:
+    """Remove an entry, whole at once for others; False when a run is busy with it."""
+    kind, key = entry.path.parent.name, entry.path.name
+    lock = FileLock(cache.directory("locks") / f"{kind}-{key}.lock")
+    try:
+        with lock.acquire(timeout=0):
+            aside = move_aside(entry.path)
+    except (Timeout, FileNotFoundError):
+        return False
+    shutil.rmtree(aside, ignore_errors=True)
+    return True
+
+
+def _measured(path: Path) -> Entry | None:
+    """None for a file, and for an entry that is gone meanwhile."""
+    try:
+        used = path.stat().st_mtime
+    except OSError:
+        return None
+    return Entry(path, _size(path), used) if path.is_dir() else None
+
+
+def _size(directory: Path) -> int:
+    """Bytes on disk; files that are unlinked meanwhile count nothing."""
+    total = 0
+    for folder, _folders, files in os.walk(directory):
+        for name in files:
+            try:
+                total += (Path(folder) / name).lstat().st_blocks * 512
+            except OSError:
+                continue
+    return total
 
 
 def _acquire(lock: FileLock, kind: str) -> None:

@@ -3,12 +3,15 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from hotremove.cache import Cache
 from hotremove.errors import UsageProblem
 from hotremove.kernels import capabilities, spec
 from hotremove.kernels.distro import suites
+from hotremove.kernels.distro.debversion import sort_key
 
 SUITES = {"bullseye": (5, 10), "bookworm": (6, 1), "trixie": (6, 12)}
 NEEDED = ("boot", "sysfs offline", "DIMM plug and eject", "rdma pins", "vfio pins")
@@ -40,6 +43,16 @@ def test_a_suite_the_mirror_does_not_have() -> None:
 def test_a_version_the_mirror_does_not_have() -> None:
     with pytest.raises(UsageProblem, match=r"no such version; bookworm has .*6\.1\."):
         spec.resolve("debian:bookworm/2.6.32", Cache.default())
+
+
+@pytest.mark.parametrize("suite", ["bookworm", "trixie-backports"])
+def test_all_kernels_of_a_suite(suite: str) -> None:
+    found = spec.expand(f"debian:{suite}/*", Cache.default())
+    assert found is not None
+    versions = [kernel.version for kernel in found.kernels]
+    assert versions == sorted(set(versions), key=sort_key)
+    assert spec.resolve(f"debian:{suite}", Cache.default()).version in versions
+    assert all(re.fullmatch(r"\d\S+ \(linux-\S+(, linux-\S+)*\)", one) for one in found.left_out)
 
 
 def test_a_build_root_can_be_made() -> None:

@@ -94,7 +94,7 @@ def test_what_the_vendor_says_tells_broken_from_missing():
 
 def test_a_change_that_breaks_until_it_is_reverted():
     def kernel(version: str, verdict: str):
-        return judge(row(22, kernel_label=version, verdict=verdict))
+        return judge(row(22, kernel_version=version, kernel_label=f"v{version}", verdict=verdict))
 
     between, after = kernel("6.1.140", "fail"), kernel("6.1.192", "pass")
     assert (status(between, LOOP), status(between, REVERT)) == (Status.BROKEN, Status.MISSING)

@@ -69,7 +69,18 @@ def test_a_spec_is_taken_apart() -> None:
 def test_an_unknown_scheme_names_the_known_ones(text: str) -> None:
     with pytest.raises(UsageProblem, match="write one of debian:SUITE") as raised:
         spec.parse(text)
-    schemes = ["debian", "debian-source", "deb", "rpm", "tar", "tree", "dir", "image", "host"]
+    schemes = [
+        "debian",
+        "debian-source",
+        "git",
+        "deb",
+        "rpm",
+        "tar",
+        "tree",
+        "dir",
+        "image",
+        "host",
+    ]
     assert sorted(spec.SOURCES) == sorted(schemes)
     assert all(source.spelling in str(raised.value) for source in spec.SOURCES.values())
 

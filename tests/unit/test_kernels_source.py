@@ -11,19 +11,19 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import kernel_samples as samples
 import pytest
 from kernel_samples import Deb, Mirror
+from toy_kernel import make_root, skip_without_namespaces, tree, write_fragments
 
 from hotremove.cache import Cache
 from hotremove.cli import main
 from hotremove.errors import Blocked, HostProblem, UsageProblem
 from hotremove.kernels import kbuild, kconfig, patches, spec
 from hotremove.kernels.distro import buildroot
-from hotremove.kernels.distro.buildroot import Buildroot, Command
+from hotremove.kernels.distro.buildroot import Buildroot
 from hotremove.kernels.kconfig import KconfigOption
 from hotremove.kernels.sources import debian_source
 from hotremove.kernels.sources.debian_source import parse_request
@@ -31,44 +31,17 @@ from hotremove.kernels.sources.debian_source import parse_request
 VERSION = "6.1.99-1"
 RELEASE = "6.1.99-hotremove"
 NOWHERE = "http://127.0.0.1:9/debian"
-# Knows CONFIG_GOOD and CONFIG_STUCK, and never takes the latter.
-MAKEFILE = """
-allnoconfig:
-	grep -v STUCK $(KCONFIG_ALLCONFIG) | grep -e GOOD -e LOCALVERSION >.config
-olddefconfig:
-	grep -v STUCK .config >.new; mv .new .config
-modules: bzImage
-bzImage: .config
-	@echo "  CC      mm/gup.o"
-	@if grep -q BREAK .config; then echo "mm/gup.c:9: error: no luck" >&2; exit 1; fi
-	@if grep -q SLOW .config; then sleep 4711; fi
-	@mkdir -p arch/x86/boot include/config include/linux scripts
-	@cp image arch/x86/boot/bzImage
-	@echo %s >include/config/kernel.release
-	@touch include/linux/module.h scripts/host.o scripts/host.c scripts/module-common.c
-	@date +%%N >include/linux/built.h
-"""
 
 
 @pytest.fixture(scope="module", autouse=True)
 def needs() -> None:
     if not (shutil.which("apt-get") and shutil.which("gpg")):
         pytest.skip("needs apt and gpg")
-    tried = ["unshare", "--mount", "--pid", "--fork", "true"]
-    if os.geteuid() != 0:
-        tried.insert(1, "--map-root-user")
-    if subprocess.run(tried, capture_output=True).returncode:
-        pytest.skip("this account may make no namespaces: run as root, or allow them to users")
+    skip_without_namespaces()
 
 
 def sources(release: str = RELEASE) -> bytes:
-    kconfig = b"config GOOD\n\tbool\nconfig STUCK\n\tbool\nmenuconfig BREAK\n\tbool\n"
-    members = {
-        "linux-source-6.1/Makefile": (MAKEFILE % release).encode(),
-        "linux-source-6.1/Kconfig": kconfig,
-        "linux-source-6.1/image": samples.image(release, "(a@b) #1 SMP"),
-        "linux-source-6.1/Documentation/deep/page": b"not needed",
-    }
+    members = {f"linux-source-6.1/{name}": data for name, data in tree(release).items()}
     return samples.tar_bytes(members, "w:xz")
 
 
@@ -98,38 +71,13 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mirror]:
 
 @pytest.fixture
 def root(tmp_path: Path) -> Buildroot:
-    """A build root that shows the machine's own /usr."""
-    folder = tmp_path / "root"
-    for name in ("dev", "proc", "usr", "etc", "tmp"):
-        (folder / name).mkdir(parents=True)
-    for name in ("bin", "sbin", "lib", "lib64"):
-        (folder / name).symlink_to(f"usr/{name}")
-    status = "Package: gcc-12\nVersion: 12.2.0-14\n\nPackage: make\nVersion: 4.3-4\n"
-    samples.write_tree(folder, {"var/lib/dpkg/status": status.encode()})
-    return Machine(folder)
-
-
-class Machine(Buildroot):
-    """Has the machine's programs."""
-
-    def _enter(self, command: Command) -> list[str]:
-        return super()._enter(replace(command, folders={**command.folders, "/usr": Path("/usr")}))
+    return make_root(tmp_path / "root")
 
 
 @pytest.fixture
 def fragments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder of the fragments, with some for the toy kernel."""
-    folder = tmp_path / "kconfig"
-    texts = {
-        "hotremove": "CONFIG_GOOD=y\nCONFIG_OLD=y # where known\n",
-        "debian": "# CONFIG_MODULE_SIG is not set\n",
-        "stuck": "CONFIG_STUCK=y\n",
-        "unknown": "CONFIG_NOVEL=m\n",
-        "slow": "CONFIG_GOOD_SLOW=y\n",
-        "broken": "CONFIG_GOOD_BREAK=y\n",
-    }
-    for name, text in texts.items():
-        samples.write_tree(folder, {f"{name}.config": text.encode()})
+    folder = write_fragments(tmp_path / "kconfig")
     monkeypatch.setattr(kconfig, "source_folder", lambda name: folder)
     return folder
 
@@ -177,9 +125,9 @@ def test_a_kernel_is_built_once_and_kept_without_its_tree(
     }
     assert kernel.headers is not None
     assert (kernel.headers.suite, kernel.headers.packages) == ("bookworm", kbuild.PACKAGES)
-    tree = kernel.headers.directory
-    assert tree == folder / "headers" / RELEASE
-    assert sorted(path.name for path in tree.rglob("*") if path.is_file()) == [
+    headers = kernel.headers.directory
+    assert headers == folder / "headers" / RELEASE
+    assert sorted(path.name for path in headers.rglob("*") if path.is_file()) == [
         ".config",
         "Kconfig",
         "Makefile",
@@ -380,6 +328,28 @@ def test_only_sources_are_built(cache: Cache, capsys: pytest.CaptureFixture[str]
     assert RELEASE in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        (
+            ["  CC x.o", "x.c:1: error: a", "y.c:1: error: b", "make: *** [x.o] Error 1"],
+            "x.c:1: error: a",
+        ),
+        (
+            ["init/Kconfig:9: can't open file", "make[1]: *** [allnoconfig] Error 1"],
+            "init/Kconfig:9: can't open file",
+        ),
+        (
+            ["make: *** No rule to make target 'modules'.  Stop."],
+            "make: *** No rule to make target 'modules'.  Stop.",
+        ),
+        ([], "no reason given"),
+    ],
+)
+def test_the_first_thing_that_was_wrong_is_told(said: list[str], told: str) -> None:
+    assert str(kbuild.failure("it", said)) == f"it does not build: {told}"
+
+
 def test_a_full_disk_is_told() -> None:
     full = kbuild.failure("it", ["fs/x.c: fatal error: y: No space left on device", "make: ***"])
     assert isinstance(full, HostProblem)
@@ -448,7 +418,7 @@ def test_the_projects_fragments_are_sound() -> None:
 def test_what_runs_in_a_build_root_ends_with_its_caller(root: Buildroot) -> None:
     script = (
         "import sys; sys.path[:0] = sys.argv[2:]\n"
-        "from test_kernels_source import Machine, Command, Path\n"
+        "from toy_kernel import Machine, Command, Path\n"
         "Machine(Path(sys.argv[1])).run(Command(['sleep', '4711']))\n"
     )
     command = [sys.executable, "-c", script, str(root.root), *sys.path]

@@ -26,7 +26,7 @@ from hotremove.analysis.nightly.summary import Light, Summary, summarise
 from hotremove.errors import DataProblem, UsageProblem
 from hotremove.formats.night_mail import compose, subject
 from hotremove.formats.night_page import render_html, render_markdown
-from hotremove.kernels.offers.debian import fits
+from hotremove.kernels.distro import patterns
 from hotremove.kernels.offers.git import parse_refs
 from hotremove.kernels.offers.offer import Offer
 from hotremove.results.record import Record, Result
@@ -127,7 +127,7 @@ def test_bad_settings_are_one_clear_line(tmp_path: Path, text: str, told: str):
     ],
 )
 def test_versions_of_a_suite_by_pattern_or_from_one_on(version, versions, wanted):
-    assert fits(version, versions) is wanted
+    assert patterns.parse(versions).fits(version, version) is wanted
 
 
 def test_annotated_tags_stand_for_their_commits():

@@ -71,3 +71,13 @@ def test_a_negative_limit_is_refused(cache, capsys):
     assert main.main(["prune", "--max-gib", "-1"]) == 4
     assert "not negative" in capsys.readouterr().err
     assert len(present(cache)) == 3
+
+
+def test_a_run_that_is_to_keep_the_cache_small_spares_what_it_uses(cache):
+    kept = cache.path("snapshots", KEYS[0])
+    cache.note_use(kept / "memory")
+    cache.note_use(cache.root / "apt" / "lists")
+    cache.note_use(cache.root.parent / "elsewhere")
+    assert cache.make_room(0.002) == 2 << 20
+    assert sorted(present(cache)) == ["a", "c"]
+    assert cache.make_room(1) == 0

@@ -139,8 +139,8 @@ def _of(record: Record, kernel: str) -> list[Result]:
 
 
 def _version(result: Result | None) -> release.Version:
-    """The upstream release, with which every label begins."""
-    return release.parse(result.kernel_label if result else "")
+    """The upstream release, with which every version begins."""
+    return release.parse(result.kernel_version if result else "")
 
 
 def _coverage(record: Record, kernel: str) -> Coverage:

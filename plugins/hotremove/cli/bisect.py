@@ -20,6 +20,7 @@ from hotremove.cli.builds import BuildFailed, CannotBuild, run_build
 from hotremove.cli.suite import run_suite, split_words, suite_command
 from hotremove.errors import HotremoveError, UsageProblem
 from hotremove.kernels import spec
+from hotremove.kernels.sources import git
 from hotremove.progress import say
 from hotremove.results.record import FILE
 from hotremove.results.source import read
@@ -45,7 +46,9 @@ def register(subparsers: _SubParsersAction[ArgumentParser]) -> None:
         "--tree", type=Path, metavar="PATH", help="the kernel tree, or its O= folder"
     )
     parser.add_argument(
-        "--kernel", metavar="SPEC", help="the kernel after the build (default: tree:PATH)"
+        "--kernel",
+        metavar="SPEC",
+        help="the kernel after the build (default: tree:PATH, or git:PATH where nothing is built)",
     )
     parser.add_argument(
         "-k", dest="scenario", required=True, metavar="SCENARIO", help="as for pytest's -k"
@@ -55,7 +58,7 @@ def register(subparsers: _SubParsersAction[ArgumentParser]) -> None:
         "--build",
         metavar="COMMAND",
         help="for the shell, in the tree (default with --tree: make -jN olddefconfig bzImage"
-        " modules; without: nothing)",
+        " modules, or nothing for a checkout without .config; without --tree: nothing)",
     )
     _add_limits(parser)
     parser.add_argument("--scenarios", type=Path, metavar="PATH", help="default: the suite")
@@ -147,7 +150,18 @@ def _check(options: Namespace) -> str:
     if options.repeat < 1 or not min(options.deadline, options.build_deadline) > 0:
         raise UsageProblem("--repeat and the deadlines are more than nothing")
     split_words(options.pytest)
-    return str(spec.parse(options.kernel or f"tree:{tree}"))
+    told = options.kernel or f"{'git' if _is_checkout(options) else 'tree'}:{tree}"
+    kernel = spec.parse_one(told, Cache.default())
+    if kernel.scheme == git.SCHEME:
+        git.check(kernel.rest)
+    return str(kernel)
+
+
+def _is_checkout(options: Namespace) -> bool:
+    """Whether the tree's commit can be built as it is: nobody has said how to build it in place."""
+    tree: Path = options.tree
+    told = options.build is not None or options.config or options.kernel
+    return not told and not (tree / ".config").exists() and (tree / ".git").exists()
 
 
 def _build(options: Namespace) -> None:
@@ -161,7 +175,7 @@ def _build(options: Namespace) -> None:
     if options.config:
         shutil.copyfile(options.config, tree / ".config")
     command = options.build
-    if command is None and options.tree:
+    if command is None and options.tree and not _is_checkout(options):
         if not (tree / ".config").is_file():
             raise CannotBuild(f"{tree} has no .config: give --config FILE")
         jobs = len(os.sched_getaffinity(0))

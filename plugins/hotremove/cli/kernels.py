@@ -4,23 +4,29 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from hotremove.bootimage.initramfs import build_image
+from hotremove.bootimage.vmlinux import boot_file
 from hotremove.cache import Cache
+from hotremove.cli import available
 from hotremove.errors import UsageProblem
 from hotremove.kernels import capabilities, spec, store
 from hotremove.kernels.distro.debversion import sort_key
-from hotremove.kernels.sources import debian_source
+from hotremove.kernels.sources import debian_source, git
+from hotremove.pins.registry import drivers
 
 if TYPE_CHECKING:
     from hotremove.kernels.kernel import Kernel
 
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
+
+_COMPILED = (debian_source.SCHEME, git.SCHEME)
 
 
 def register(subparsers: Subparsers) -> None:
@@ -30,22 +36,37 @@ def register(subparsers: Subparsers) -> None:
     """
     parser = subparsers.add_parser("kernels", help="fetch kernels, list and inspect them")
     actions = parser.add_subparsers(required=True, metavar="ACTION")
-    listing = actions.add_parser("list", help="list the kernels in the cache")
+    listing = actions.add_parser("list", help="list the kernels in the cache, or in archives")
+    listing.add_argument(
+        "--available",
+        nargs="*",
+        metavar="SUITE",
+        help="what suites have: their kernels, sizes, headers, what is gone and what is in the"
+        f" cache; SUITE or SUITE/PATTERN (default: {' '.join(available.SUITES)})",
+    )
     listing.set_defaults(func=_list)
-    _add_spec_command(actions, "fetch", "fetch kernels into the cache", _fetch)
+    fetching = _add_spec_command(actions, "fetch", "fetch kernels into the cache", _fetch)
+    fetching.add_argument("--boot-image", action="store_true", help="make what guests boot, too")
+    fetching.add_argument(
+        "--cache-gib", type=float, metavar="N", help="first make room, as prune --max-gib does"
+    )
     _add_spec_command(actions, "build", "compile kernels from source into the cache", _build)
     _add_spec_command(actions, "inspect", "say what kernels can be tested for", _inspect)
 
 
 def _add_spec_command(
     actions: Subparsers, name: str, text: str, func: Callable[[argparse.Namespace], int]
-) -> None:
+) -> argparse.ArgumentParser:
     parser = actions.add_parser(name, help=text)
     parser.add_argument("spec", nargs="+", metavar="SPEC", help=f"one of {spec.spellings()}")
-    parser.set_defaults(func=func)
+    parser.set_defaults(func=func, boot_image=False, cache_gib=None)
+    return parser
 
 
 def _list(arguments: argparse.Namespace) -> int:
+    if arguments.available is not None:
+        _console().print(available.table(arguments.available, Cache.default()))
+        return 0
     table = Table("version", "release", "source", "directory", box=None)
     records = sorted(store.present(Cache.default()), key=lambda item: sort_key(item[1].version))
     for root, record in records:
@@ -55,24 +76,35 @@ def _list(arguments: argparse.Namespace) -> int:
 
 
 def _fetch(arguments: argparse.Namespace) -> int:
-    for text in arguments.spec:
-        kernel = spec.resolve(text, Cache.default())
+    if arguments.cache_gib is not None:
+        Cache.default().make_room(arguments.cache_gib)
+    for kernel in _kernels(arguments.spec):
         print(f"{kernel.spec}: {kernel.version} ({kernel.release}) in {kernel.image.parent}")
+        if arguments.boot_image:
+            build_image(kernel, Cache.default(), drivers=drivers())
+            boot_file(kernel, Cache.default())
     return 0
+
+
+def _kernels(texts: Iterable[str]) -> Iterator[Kernel]:
+    """The kernels that specs stand for, each fetched when its turn comes."""
+    cache = Cache.default()
+    for text in texts:
+        yield from (spec.resolve(one, cache) for one in spec.specs(text, cache))
 
 
 def _build(arguments: argparse.Namespace) -> int:
     """As fetch, for kernels of which there is something to build; all are checked first."""
     for text in arguments.spec:
-        if spec.parse(text).scheme != debian_source.SCHEME:
-            wanted = spec.SOURCES[debian_source.SCHEME].spelling
+        if spec.parse(text).scheme not in _COMPILED:
+            wanted = " and ".join(spec.SOURCES[scheme].spelling for scheme in _COMPILED)
             raise UsageProblem(f"{text} is built already: there is something to do for {wanted}")
     return _fetch(arguments)
 
 
 def _inspect(arguments: argparse.Namespace) -> int:
-    for text in arguments.spec:
-        _show(spec.resolve(text, Cache.default()))
+    for kernel in _kernels(arguments.spec):
+        _show(kernel)
     return 0
 
 

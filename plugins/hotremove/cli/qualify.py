@@ -12,10 +12,12 @@ from rich.console import Console
 from rich.markup import escape
 
 from hotremove.analysis.qualification import Decision, Qualification, qualify
+from hotremove.cache import Cache
 from hotremove.cli.report import RUN
 from hotremove.cli.suite import run_suite, split_words, suite_command
 from hotremove.errors import UsageProblem
 from hotremove.formats.tables import plain_table
+from hotremove.kernels.spec import parse_one
 from hotremove.lineage.changelog import Claims, read_changelog
 from hotremove.lineage.changes import find_change
 from hotremove.results import bundle
@@ -124,6 +126,8 @@ def _folder(options: Namespace) -> Path:
 
 def _command(options: Namespace, claims: Claims, folder: Path) -> list[str]:
     kernels = [kernel for kernel in (options.kernel, options.baseline) if kernel]
+    for kernel in kernels:
+        parse_one(kernel, Cache.default())
     words = [] if options.no_prove else ["--hotremove-prove"]
     words += [f"--hotremove-has={one}" for one in sorted(claims.has)]
     words += [f"--hotremove-lacks={one}" for one in sorted(claims.lacks)]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A kernel compiled from a source archive in a build root: configured, built, laid out.
+"""A kernel compiled from an archive of its source in a build root: configured, built, laid out.
 
 The tree is thrown away; what is kept is the image, the configuration, the modules and what modules
 are compiled against. ccache remembers the objects, so that a build that was interrupted, or one
@@ -11,16 +11,22 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Iterator, Mapping
+import subprocess
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
+from hotremove import processes
 from hotremove.cache import no_space
 from hotremove.errors import HostProblem, UsageProblem
 from hotremove.kernels import architecture, config, kconfig, patches
-from hotremove.kernels.distro.buildroot import Buildroot, Command
+from hotremove.kernels.distro.buildroot import LIMIT, Buildroot, Command
 from hotremove.kernels.kconfig import KconfigOption
 from hotremove.kernels.patches import Patch
+from hotremove.processes import Child
 from hotremove.progress import counting, say, waiting
 
 PACKAGES = (
@@ -53,8 +59,14 @@ _SOURCE, _TREE, _CCACHE, _RESULT = "/source", "/kernel", "/ccache", "/result"
 _PATCH = ".hotremove.patch"
 # A third of the files, of no use to any build on x86-64.
 _NOT_NEEDED = ("*/Documentation/*/*", "*/boot/dts/*", "*/tools/testing/*")
+_UNPACK = (
+    *("tar", "--extract", "--no-same-owner", "--strip-components=1"),
+    *(f"--exclude={pattern}" for pattern in _NOT_NEEDED),
+)
 _COMPILED = re.compile(r"^\s+(?:CC|AS|LD|AR|HOSTCC)(?: \[M\])?\s+(\S+)")
-_ERROR = re.compile(r"(?:error: |ERROR: |undefined reference|No space left|\*\*\* )")
+_ERROR = re.compile(r"(?:error: |ERROR: |undefined reference|No space left)")
+# What make says of a command that failed; the command itself, kconfig's for one, has said why.
+_END = re.compile(r"\*\*\* ")
 _FULL = re.compile(r"No space left on device|Disk quota exceeded")
 _ARCH = architecture.X86_64
 _RELEASE = "include/config/kernel.release"
@@ -70,13 +82,16 @@ _HEADER_EXTRA = (
 )
 _LEFTOVERS = (".o", ".cmd", ".c", ".a", ".d")
 
+Stream = Callable[[], AbstractContextManager[Child]]
+"""Starts a program that prints an archive."""
+
 
 @dataclass(frozen=True)
 class BuildSpec:
     """What to build.
 
     Attributes:
-        archive: the source, a tar archive.
+        source: a tar archive with the tree in one folder.
         base: the .config to start from, or None for one that has nothing.
         options: what is put on top.
         suffix: what the release has after the version, `-hotremove-kasan`.
@@ -84,7 +99,7 @@ class BuildSpec:
         patches: what is changed in the source, in order.
     """
 
-    archive: Path
+    source: Path | Stream
     base: str | None
     options: tuple[KconfigOption, ...]
     suffix: str
@@ -102,7 +117,9 @@ def build(build_spec: BuildSpec, root: Buildroot, ccache: Path, target: Path) ->
     """
     tree = target / "tree"
     tree.mkdir()
-    folders = {_SOURCE: build_spec.archive.parent, _TREE: tree, _CCACHE: ccache, _RESULT: target}
+    folders = {_TREE: tree, _CCACHE: ccache, _RESULT: target}
+    if isinstance(build_spec.source, Path):
+        folders[_SOURCE] = build_spec.source.parent
     work = _Work(build_spec, root, folders, tree)
     work.unpack()
     work.patch()
@@ -122,10 +139,22 @@ class _Work:
     tree: Path
 
     def unpack(self) -> None:
-        words = ["tar", "-x", "--no-same-owner", "--strip-components=1", "-C", _TREE]
-        words += [f"--exclude={pattern}" for pattern in _NOT_NEEDED]
+        source = self.build_spec.source
         with waiting(f"unpacking the source of {self.build_spec.what}"):
-            self._run([*words, "-f", f"{_SOURCE}/{self.build_spec.archive.name}"])
+            if isinstance(source, Path):
+                self._run([*_UNPACK, "-C", _TREE, "-f", f"{_SOURCE}/{source.name}"])
+            else:
+                self._take_in(source)
+
+    def _take_in(self, source: Stream) -> None:
+        how: dict[str, Any] = {"stderr": subprocess.PIPE, "text": True, "errors": "replace"}
+        words = [*_UNPACK, "-C", str(self.tree)]
+        with source() as sender:
+            how["stdin"] = sender.process.stdout
+            with processes.started(words, "unpacking a source", LIMIT, **how) as unpacking:
+                _, said = unpacking.process.communicate()
+        if unpacking.process.returncode or sender.process.returncode:
+            raise failure(self.build_spec.what, said.splitlines())
 
     def patch(self) -> None:
         """Apply the patches, each in whole."""
@@ -217,8 +246,9 @@ def failure(what: str, lines: list[str]) -> HostProblem | UsageProblem:
     if any(_FULL.search(line) for line in lines):
         return no_space(f"building {what}")
     told = [line.strip() for line in lines if line.strip()] or ["no reason given"]
-    telling = [line for line in told if _ERROR.search(line)] or told[-1:]
-    return UsageProblem(f"{what} does not build: {telling[0]}")
+    telling = [line for line in told if _ERROR.search(line)]
+    before = [line for line, after in pairwise(told) if _END.search(after)]
+    return UsageProblem(f"{what} does not build: {(telling or before or told[-1:])[0]}")
 
 
 def copy_headers(tree: Path, target: Path) -> None:

@@ -24,30 +24,18 @@ class HeadersSource:
 
 
 @dataclass(frozen=True)
-class Kernel:
-    """One kernel: image, modules and what is known of how it was built.
+class Candidate:
+    """A kernel by what is known before it is fetched.
 
     Attributes:
         spec: what the user asked for, `debian:trixie`.
         release: what `uname -r` prints, `6.12.117+deb13-amd64`; names the module directory.
         version: the most precise version known, `6.12.117-1` for a package.
-        image: a bootable vmlinuz or bzImage.
-        modules: the directory `lib/modules/RELEASE` with a modules.dep, or None when all is
-            built in.
-        config: options without the CONFIG_ prefix and their values (`y`, `m`, strings, numbers);
-            empty when the source carries none. An option that is not set is absent.
-        arch: `uname -m`, `x86_64`.
-        headers: how to build modules for it, when known.
     """
 
     spec: str
     release: str
     version: str
-    image: Path
-    modules: Path | None
-    config: Mapping[str, str] = field(default_factory=dict, hash=False)
-    arch: str = "x86_64"
-    headers: HeadersSource | None = None
 
     @property
     def point_release(self) -> tuple[int, int, int]:
@@ -62,3 +50,31 @@ class Kernel:
     def label(self) -> str:
         """Short name for test ids and tables: the upstream point release, `6.12.117`."""
         return ".".join(str(part) for part in self.point_release)
+
+
+@dataclass(frozen=True)
+class Kernel(Candidate):
+    """One kernel: image, modules and what is known of how it was built.
+
+    Attributes:
+        image: a bootable vmlinuz or bzImage.
+        modules: the directory `lib/modules/RELEASE` with a modules.dep, or None when all is
+            built in.
+        config: options without the CONFIG_ prefix and their values (`y`, `m`, strings, numbers);
+            empty when the source carries none. An option that is not set is absent.
+        arch: `uname -m`, `x86_64`.
+        headers: how to build modules for it, when known.
+        name: how its source calls it, `v6.12.50-3-g1f2e3d4c5b6a`, if that is not the version.
+    """
+
+    image: Path
+    modules: Path | None
+    config: Mapping[str, str] = field(default_factory=dict, hash=False)
+    arch: str = "x86_64"
+    headers: HeadersSource | None = None
+    name: str | None = None
+
+    @property
+    def label(self) -> str:
+        """As Candidate has it, or the name that its source gives."""
+        return self.name or super().label

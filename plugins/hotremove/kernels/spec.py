@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from pkgutil import iter_modules
@@ -11,7 +13,7 @@ from hotremove.cache import ENVIRONMENT_VARIABLE, Cache, host_errors
 from hotremove.errors import HostProblem, UsageProblem
 from hotremove.kernels import sources
 from hotremove.kernels.kernel import Kernel
-from hotremove.kernels.source import Source
+from hotremove.kernels.source import Expansion, Source
 
 
 def _found() -> dict[str, Source]:
@@ -58,9 +60,43 @@ def resolve(text: str, cache: Cache) -> Kernel:
         HostProblem: this machine cannot fetch or unpack it.
     """
     spec = parse(text)
+    with _host_errors(spec, cache):
+        return SOURCES[spec.scheme].resolve(spec.rest, cache)
+
+
+def expand(text: str, cache: Cache) -> Expansion | None:
+    """The kernels that a spec stands for, none of them fetched; None if it names one.
+
+    Raises:
+        UsageProblem, HostProblem: as `resolve`.
+    """
+    spec = parse(text)
+    with _host_errors(spec, cache):
+        return SOURCES[spec.scheme].expand(spec.rest, cache)
+
+
+def specs(text: str, cache: Cache) -> tuple[str, ...]:
+    """The specs of single kernels that a spec stands for; itself if it names one."""
+    found = expand(text, cache)
+    return tuple(kernel.spec for kernel in found.kernels) if found else (text,)
+
+
+def parse_one(text: str, cache: Cache) -> Spec:
+    """As `parse`, for who judges one kernel.
+
+    Raises:
+        UsageProblem: it stands for several.
+    """
+    if expand(text, cache):
+        raise UsageProblem(f"{text} stands for several kernels: name one")
+    return parse(text)
+
+
+@contextmanager
+def _host_errors(spec: Spec, cache: Cache) -> Iterator[None]:
     try:
         with host_errors(f"resolving the kernel {spec}"):
-            return SOURCES[spec.scheme].resolve(spec.rest, cache)
+            yield
     except OSError as error:
         raise HostProblem(
             f"cannot resolve the kernel {spec}: {error} (the cache is {cache.root},"

@@ -35,6 +35,7 @@ class Provenance:
         headers_suite: the Debian suite whose packages hold its headers, or built them.
         headers_packages: those packages.
         headers_directory: a build tree outside the cache.
+        name: how the source calls it, where that is not the version.
     """
 
     source: str
@@ -42,6 +43,7 @@ class Provenance:
     headers_suite: str | None = None
     headers_packages: tuple[str, ...] = ()
     headers_directory: str | None = None
+    name: str | None = None
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,7 @@ class Record:
     headers_suite: str | None = None
     headers_packages: tuple[str, ...] = ()
     headers_directory: str | None = None
+    name: str | None = None
 
 
 def get(cache: Cache, key: str, stage: Callable[[Path], Provenance], spec: str) -> Kernel:
@@ -90,6 +93,7 @@ def seal(root: Path, provenance: Provenance) -> None:
         headers_suite=provenance.headers_suite,
         headers_packages=provenance.headers_packages,
         headers_directory=provenance.headers_directory,
+        name=provenance.name,
     )
     (root / _RECORD).write_text(json.dumps(asdict(record), indent=1) + "\n")
 
@@ -107,6 +111,7 @@ def load(root: Path, spec: str) -> Kernel:
         config=config.read(root / f"config-{record.release}"),
         arch=record.arch,
         headers=_headers(root, record),
+        name=record.name,
     )
 
 

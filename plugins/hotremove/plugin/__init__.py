@@ -14,7 +14,7 @@ import pytest
 
 from hotremove import progress
 from hotremove.errors import HotremoveError
-from hotremove.plugin import debugging, fixtures, host_loss, options, parametrize, rounds
+from hotremove.plugin import debugging, fixtures, host_loss, lookahead, options, parametrize, rounds
 from hotremove.plugin.debugging import KEPT
 from hotremove.plugin.farm import FARM
 from hotremove.plugin.parametrize import PROBLEM
@@ -150,6 +150,13 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, o
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Leave out what somebody asked to do without."""
     parametrize.waive(item)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_call(item: pytest.Item) -> None:
+    """Have the next kernel fetched."""
+    if parametrize.wants_guest(item):
+        lookahead.fetch_next(item)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -52,7 +52,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "--hotremove-kernel": {
         "action": "append",
         "metavar": "SPEC",
-        "help": "kernel under test, repeatable: debian:SUITE[/VERSION], deb:PATH[,PATH], dir:PATH, "
+        "help": "kernel under test, repeatable: debian:SUITE[/VERSION], git:REPO#REF, dir:PATH, "
         f"host … (ini: hotremove_kernels; default: {DEFAULT_KERNEL})",
     },
     "--hotremove-topology": {"metavar": "NAME", "help": "guest topology (ini: hotremove_topology)"},
@@ -86,6 +86,12 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "--hotremove-artifacts": {
         "metavar": "DIR",
         "help": "keep evidence and results.json here (ini: …_artifacts)",
+    },
+    "--hotremove-cache-gib": {
+        "type": float,
+        "metavar": "N",
+        "help": "how large the cache may get (GiB): what was used longest ago goes before a kernel "
+        "is fetched (ini: hotremove_cache_gib)",
     },
     "--hotremove-removal-deadline": {
         "type": float,
@@ -188,6 +194,7 @@ _INI: dict[str, tuple[str, Any, Any]] = {
     "hotremove_uri": ("libvirt URI", None, ""),
     "hotremove_hosts": ("file with the farm's machines", None, ""),
     "hotremove_artifacts": ("directory for evidence", None, ""),
+    "hotremove_cache_gib": ("GiB that the cache may have; empty: any size", None, ""),
     "hotremove_removal_deadline": ("seconds a hot-remove may take", None, "30"),
     "hotremove_boot_deadline": ("seconds a guest may take to boot", None, f"{BOOT_DEADLINE:g}"),
     "hotremove_test_limit": (
@@ -283,7 +290,19 @@ def read_options(config: pytest.Config) -> Options:
         hosts=_hosts(config),
         devices=_devices(config),
         rebind=bool(option(config, "rebind_devices")),
+        cache_gib=_gib(config),
     )
+
+
+def _gib(config: pytest.Config) -> float | None:
+    text = setting(config, "cache_gib")
+    try:
+        gib = None if text == "" else float(text)
+    except ValueError as error:
+        raise UsageProblem(f"hotremove_cache_gib = {text}: not a number") from error
+    if gib is not None and not 0 <= gib < float("inf"):
+        raise UsageProblem(f"a cache of {gib:g} GiB makes no sense")
+    return gib
 
 
 def _seconds(config: pytest.Config, key: str) -> float:

@@ -17,7 +17,7 @@ from hotremove.plugin.run import farm_of
 from hotremove.plugin.without import fixtures_by_word
 
 if TYPE_CHECKING:
-    from hotremove.kernels.kernel import Kernel
+    from hotremove.kernels.kernel import Candidate
     from hotremove.verdict.scenario_id import ScenarioId
 
 # The fixtures that carry what a test is run over: no other plugin or project has these names.
@@ -43,9 +43,9 @@ def _needs(item: pytest.Item, word: str) -> bool:
     return bool(fixtures & fixtures_by_word()[word])
 
 
-def kernel_of(item: pytest.Item) -> Kernel | None:
-    """The kernel under test that a test runs on."""
-    kernel: Kernel | None = _parameter(item, KERNEL, None)
+def kernel_of(item: pytest.Item) -> Candidate | None:
+    """The kernel under test that a test runs on, fetched or not."""
+    kernel: Candidate | None = _parameter(item, KERNEL, None)
     return kernel
 
 
@@ -162,13 +162,18 @@ def _pin_paths(item: pytest.Item) -> tuple[str, ...]:
     return paths
 
 
-def kernel_id(kernel: Kernel, kernels: tuple[Kernel, ...]) -> str:
-    """The version, for the test's id; where two kernels share it, with what tells them apart."""
+def kernel_id(kernel: Candidate, kernels: tuple[Candidate, ...]) -> str:
+    """The label, for the test's id; where two kernels share it, with what tells them apart."""
+    label = _plain(kernel.label)
     releases = [other.release for other in kernels if other.label == kernel.label]
     if len(releases) <= 1:
-        return kernel.label
-    spec = re.sub(r"[^A-Za-z0-9.+_-]+", "-", kernel.spec)
-    return f"{kernel.label}-{kernel.release if releases.count(kernel.release) == 1 else spec}"
+        return label
+    unique = releases.count(kernel.release) == 1
+    return f"{label}-{kernel.release if unique else _plain(kernel.spec)}"
+
+
+def _plain(text: str) -> str:
+    return re.sub(r"[^A-Za-z0-9.+_-]+", "-", text)
 
 
 def check_markers(items: Iterable[pytest.Item], allow_files: Sequence[Path]) -> None:

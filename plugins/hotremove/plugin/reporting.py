@@ -56,7 +56,7 @@ from hotremove.verdict.splats import KernelSplat
 from hotremove.verdict.verdict import BAD, Verdict
 
 if TYPE_CHECKING:
-    from hotremove.kernels.kernel import Kernel
+    from hotremove.kernels.kernel import Candidate
     from hotremove.session.farm import Farm
 
 _ENDLESS = 1 << 20
@@ -73,8 +73,10 @@ _SELF_EXPLAINING = (HotremoveError, UnexpectedOutcome, KernelSplat, PinRefused)
 def header(farm: Farm) -> list[str]:
     """Which kernels run, under what and why."""
     kernels = ", ".join(f"{kernel.spec} = {kernel.version}" for kernel in farm.kernels)
+    gone = (f"{spec}: {', '.join(told)}" for spec, told in farm.left_out.items())
     return [
         f"hotremove: kernels: {kernels}",
+        *(f"hotremove: not whole in the archive any more, by what is gone: {one}" for one in gone),
         f"hotremove: guests {_place(farm)}",
         f"hotremove: --hotremove-seed {farm.options.seed} --hotremove-rounds {farm.options.rounds}",
     ]
@@ -230,7 +232,7 @@ def _result(item: pytest.Item, found: Finding, error: BaseException | None) -> R
     )
 
 
-def _kernel(item: pytest.Item) -> Kernel:
+def _kernel(item: pytest.Item) -> Candidate:
     """That of a test which runs on one."""
     kernel = kernel_of(item)
     assert kernel

@@ -31,7 +31,7 @@ class Result:
     Attributes:
         kernel: the spec it was given by, `debian:bookworm`.
         kernel_version: the most precise version known, `6.1.192-2`.
-        kernel_label: the upstream point release, as in the test's id.
+        kernel_label: the upstream point release, or what git calls it, as in the test's id.
         scenario: number and title of the row, `1 rxe memory region held`.
         test: pytest's node id.
         pin: the pin path, or empty.

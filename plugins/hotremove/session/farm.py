@@ -3,22 +3,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 
 from hotremove.bootimage.initramfs import BootImage, build_image
 from hotremove.bootimage.kmods import Kmods, build_kmods
 from hotremove.bootimage.toolchain import find_obstacle
 from hotremove.cache import Cache, make_writable
-from hotremove.errors import Blocked, HostProblem, NotLookedAt
+from hotremove.errors import Blocked, HostProblem, NotLookedAt, UsageProblem
 from hotremove.guest.machine import Guest
 from hotremove.guest.plan import GuestPlan, find_emulator
 from hotremove.guest.source import GuestSource
-from hotremove.kernels.kernel import Kernel
-from hotremove.kernels.spec import resolve
+from hotremove.kernels.kernel import Candidate, Kernel
+from hotremove.kernels.source import Expansion
+from hotremove.kernels.spec import expand, resolve
+from hotremove.patience import ELSEWHERE
 from hotremove.pincost.model import Cost
 from hotremove.pins.registry import drivers as registered_drivers
 from hotremove.remote.slots import HostLoss
+from hotremove.session.ahead import Ahead
 from hotremove.session.allocator import make_allocator
 from hotremove.session.failures import Failures
 from hotremove.session.options import Options
@@ -58,29 +63,115 @@ class Farm:
         self.measured: dict[str, tuple[Cost, ...]] = {}
         self.missing_faults: dict[tuple[Kernel, str], NotLookedAt] = {}
         self._images: dict[Kernel, BootImage] = {}
+        self._fetched: dict[Candidate, Kernel] = {}
+        self._ahead = Ahead()
         self._obstacles: dict[Kernel, str | None] = {}
         self._failures = failures or Failures()
         self._allocator = make_allocator(options, self.cache, worker)
         self.chosen_accelerator: Accelerator | None = None
 
     @cached_property
-    def kernels(self) -> tuple[Kernel, ...]:
-        """The kernels under test, fetched where necessary.
+    def kernels(self) -> tuple[Candidate, ...]:
+        """The kernels under test; of a spec that stands for several none is fetched yet.
 
         Raises:
             UsageProblem, HostProblem: a spec cannot be resolved.
         """
-        return tuple(map(self._resolve, self.options.kernels))
+        found: dict[str, Candidate] = {}
+        for spec in self.options.kernels:
+            if several := self._several.get(spec):
+                for kernel in several.kernels:
+                    found.setdefault(kernel.spec, kernel)
+            elif spec not in found:
+                found[spec] = self._resolve(spec)
+        return tuple(found.values())
+
+    @property
+    def left_out(self) -> Mapping[str, tuple[str, ...]]:
+        """What is gone of kernels that a spec would stand for, by the spec."""
+        found = {spec: several.left_out for spec, several in self._several.items()}
+        return {spec: told for spec, told in found.items() if told}
+
+    @property
+    def without_headers(self) -> Mapping[str, tuple[Candidate, ...]]:
+        """The kernels of a spec that stands for several which no modules can be built for."""
+        found = {spec: several.without_headers for spec, several in self._several.items()}
+        return {spec: kernels for spec, kernels in found.items() if kernels}
+
+    @cached_property
+    def _several(self) -> Mapping[str, Expansion]:
+        """The kernels of the specs that stand for several."""
+        found = {spec: self._expand(spec) for spec in self.options.kernels}
+        return {spec: several for spec, several in found.items() if several}
+
+    def _expand(self, spec: str) -> Expansion | None:
+        return self._failures.once(f"the kernels {spec}", partial(expand, spec, self.cache))
 
     def _resolve(self, spec: str) -> Kernel:
-        return self._failures.once(f"the kernel {spec}", lambda: resolve(spec, self.cache))
+        return self._failures.once(f"the kernel {spec}", partial(resolve, spec, self.cache))
+
+    def fetch(self, kernel: Candidate) -> Kernel:
+        """The kernel itself, fetched when first asked for.
+
+        Raises:
+            Blocked: it is not to be had; the others are.
+        """
+        if isinstance(kernel, Kernel):
+            return kernel
+        if kernel not in self._fetched:
+            with ELSEWHERE.running():
+                if not self._ahead.has_begun(kernel.spec):
+                    self._make_room()
+                self._fetched[kernel] = self._try_to_resolve(kernel)
+        return self._fetched[kernel]
+
+    def _try_to_resolve(self, kernel: Candidate) -> Kernel:
+        try:
+            return self._resolve(kernel.spec)
+        except (UsageProblem, HostProblem) as error:
+            raise Blocked(f"{kernel.spec} cannot be had: {error}") from error
+
+    def fetch_ahead(self, kernel: Candidate) -> None:
+        """Begin to fetch a kernel that will be asked for; nobody waits for it."""
+        if not isinstance(kernel, Kernel) and kernel not in self._fetched:
+            self._spare_what_was_named()
+            self._ahead.fetch(kernel.spec, self.options.cache_gib)
+
+    def _make_room(self) -> None:
+        """Keep the cache as small as was asked for, but for what this run goes on with."""
+        if self.options.cache_gib is not None:
+            self._spare_what_was_named()
+            self.cache.make_room(self.options.cache_gib)
+
+    def _spare_what_was_named(self) -> None:
+        """Note that kernels will be used which are here, and whose turn has not come."""
+        for kernel in self.kernels:
+            if isinstance(kernel, Kernel):
+                self._note_use(self.image(kernel))
+
+    def _note_use(self, image: BootImage) -> None:
+        self.cache.note_use(image.kernel.image)
+        self.cache.note_use(image.initramfs)
+
+    @cached_property
+    def first_kernel(self) -> Kernel:
+        """The first kernel that can be had.
+
+        Raises:
+            Blocked: none can.
+        """
+        *_, last = self.kernels
+        for kernel in self.kernels:
+            with suppress(Blocked):
+                return self.fetch(kernel)
+        return self.fetch(last)
 
     @property
     def accelerator(self) -> Accelerator:
         """What guests run under, and why."""
         if not self.chosen_accelerator:
             choose = self.guest_source.choose_accelerator
-            self.chosen_accelerator = choose(self.options.accelerator, self.kernels[0])
+            self.chosen_accelerator = choose(self.options.accelerator, self.first_kernel)
         return self.chosen_accelerator
 
     @cached_property
@@ -139,7 +230,9 @@ class Farm:
                 "--hotremove-accel kvm: only TCG counts instructions; auto or tcg lets it do so"
             )
         accelerator = "tcg" if shape.counts_instructions else self.accelerator.kind
-        plan = self.guest_source.plan(self.image(kernel), shape, accelerator)
+        image = self.image(kernel)
+        self._note_use(image)
+        plan = self.guest_source.plan(image, shape, accelerator)
         return replace(plan, devices=self.devices)
 
     def prepare(self) -> None:
@@ -151,7 +244,9 @@ class Farm:
         load_topology(self.options.topology)
         _ = self.devices
         for kernel in self.kernels:
-            self.image(kernel)
+            if isinstance(kernel, Kernel):
+                self.image(kernel)
+        self.image(self.first_kernel)
         # Nobody may wait here: xdist hands out tests when all workers have collected them, so that
         # those with a slot would wait for this one, and this one for their slots.
         if self._allocator.try_to_allocate():
@@ -183,6 +278,7 @@ class Farm:
         return source.kept if source else ()
 
     def close(self) -> None:
-        """End all guests."""
+        """End all guests, and what is fetched ahead."""
+        self._ahead.close()
         if source := self._allocator.source:
             source.close()

@@ -47,6 +47,7 @@ class Options:
         hosts: machines that guests run on; none means this one.
         devices: PCI devices of this machine that guests have.
         rebind: drivers of this machine may be made to let go of them.
+        cache_gib: how large the cache may get (GiB); None for any size.
     """
 
     kernels: tuple[str, ...]
@@ -71,3 +72,4 @@ class Options:
     hosts: tuple[Host, ...] = ()
     devices: tuple[HostDevice, ...] = ()
     rebind: bool = False
+    cache_gib: float | None = None

@@ -17,7 +17,7 @@ class Watch:
     Attributes:
         suite: a Debian suite; or
         git: a repository, by path or URL.
-        versions: of the suite: a pattern, or the least (`>=6.12.43`).
+        versions: of the suite: a pattern (`6.12.*`, `>=6.12.43`).
         branches: of the repository: patterns of names.
         tags: likewise.
         fragments: of the configuration that commits are built with.

@@ -9,29 +9,36 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from hotremove.cache import Cache, digest
 from hotremove.errors import UsageProblem
-from hotremove.kernels import architecture, store
-from hotremove.kernels.distro import suites
+from hotremove.kernels import store
+from hotremove.kernels.distro import buildroot, patterns, suites
 from hotremove.kernels.distro.apt import PrivateApt, Stanza, Unreachable
+from hotremove.kernels.distro.archive import (
+    FLAVOUR,
+    HEADERS_PREFIX,
+    IMAGE,
+    IMAGE_PREFIX,
+    Available,
+    list_kernels,
+    parts,
+    release_of,
+)
 from hotremove.kernels.distro.choices import Choices
 from hotremove.kernels.distro.debversion import sort_key
+from hotremove.kernels.distro.patterns import flavour
 from hotremove.kernels.distro.suites import NotOnMirror, private_apt, with_lists
-from hotremove.kernels.kernel import Kernel
-from hotremove.kernels.source import Source
+from hotremove.kernels.kernel import Candidate, Kernel
+from hotremove.kernels.source import Expansion, Source
 from hotremove.kernels.sources import packages
 from hotremove.progress import say, waiting
 
-_FLAVOUR = architecture.X86_64.debian
-_IMAGE_PREFIX = "linux-image-"
-_IMAGE = re.compile(rf"linux-image-(\d\S*-{_FLAVOUR})")
-_IMAGE_NAME = re.compile(rf"(linux-image-\d\S*-{_FLAVOUR}) \(=")
-_SPECIAL = re.compile(rf"-(?:cloud|rt)-{_FLAVOUR}$")
-_PART = re.compile(r"(linux-(?:binary|modules|base)-\d\S*) \(= (\S+)\)")
+SCHEME = "debian"
+_IMAGE_NAME = re.compile(rf"({IMAGE_PREFIX}\d\S*-{FLAVOUR}) \(=")
 _LISTED_VERSIONS = 12
 _CHOICES = "choices.json"
 
@@ -55,14 +62,15 @@ class Request:
 
     def is_exactly(self, version: str, release: str) -> bool:
         """True when one package is named in full, whose contents never change."""
-        return self.version in (version, release)
+        return release == self.version or (version == self.version and not flavour(release))
 
     def accepts(self, version: str, release: str) -> bool:
         """True when the package version or the release is the one asked for, or begins with it."""
         if self.version is None or release == self.version:
             return True
-        ordinary = not _SPECIAL.search(release)
-        return ordinary and any(_begins(text, self.version) for text in (version, release))
+        return not flavour(release) and any(
+            _begins(text, self.version) for text in (version, release)
+        )
 
 
 @dataclass(frozen=True)
@@ -96,13 +104,85 @@ def resolve(text: str, cache: Cache) -> Kernel:
             return kernel
 
 
-def parse_request(text: str, scheme: str = "debian") -> Request:
+def expand(text: str, cache: Cache) -> Expansion | None:
+    """The kernels of `debian:SUITE/PATTERN`, by the lists alone; None for other requests.
+
+    Raises:
+        UsageProblem: there is no such suite, or nothing in it that the pattern means.
+        HostProblem: no mirror is known or reachable, and the cache has nothing that is meant.
+    """
+    suite, _, told = text.partition("/")
+    if not patterns.is_pattern(told):
+        return None
+    request, wanted = parse_request(suite), patterns.parse(told)
+    cached = [r for _, r in store.present(cache) if r.source == request.source]
+    here = frozenset((r.version, r.release) for r in cached if wanted.fits(r.version, r.release))
+    try:
+        listed = list_suite(suite, cache)
+    except Unreachable as error:
+        if not here:
+            raise
+        say(f"{error}; using those in the cache")
+        oldest_first = sorted(here, key=lambda one: sort_key(one[0]))
+        listed = tuple(
+            Available(release, version, 0, (), False) for version, release in oldest_first
+        )
+    fitting = [one for one in listed if wanted.fits(one.version, one.release)]
+    if not fitting:
+        versions = ", ".join(dict.fromkeys(one.version for one in listed)) or "none"
+        raise NotOnMirror(f"{SCHEME}:{text}: no such version; {suite} has {versions}")
+    return _expand(request, fitting, here, cache)
+
+
+def list_suite(suite: str, cache: Cache) -> tuple[Available, ...]:
+    """All kernels in a suite's lists, the oldest first.
+
+    Raises:
+        UsageProblem: there is no such suite.
+        Unreachable: there are no lists to be had.
+    """
+    with cache.lock("apt", parse_request(suite).suite):
+        return with_lists(suite, cache, list_kernels)
+
+
+def _expand(
+    request: Request, fitting: Sequence[Available], here: Collection[tuple[str, str]], cache: Cache
+) -> Expansion:
+    """What can be had, of the archive or of the cache, and what not."""
+    whole = [one for one in fitting if not one.gone or (one.version, one.release) in here]
+    left_out = tuple(f"{o.version} ({', '.join(o.gone)})" for o in fitting if o not in whole)
+    if not whole:
+        raise NotOnMirror(f"{request.source}: gone from the archive: {', '.join(left_out)}")
+    bare = (one for one in whole if not _has_headers(request, one, cache))
+    without = tuple(candidate(request.suite, one) for one in bare)
+    return Expansion(tuple(candidate(request.suite, one) for one in whole), left_out, without)
+
+
+def _has_headers(request: Request, one: Available, cache: Cache) -> bool:
+    """Whether the archive has them, or a build root."""
+    names = _headers(one.release)
+    return one.headers or bool(buildroot.find(request.suite, names, cache, one.version))
+
+
+def _headers(release: str) -> tuple[str, ...]:
+    return (f"{HEADERS_PREFIX}{release}",)
+
+
+def candidate(suite: str, one: Available) -> Candidate:
+    """By its version, which an ordinary kernel has alone, or else by its release."""
+    named = one.release if flavour(one.release) else one.version
+    return Candidate(f"{SCHEME}:{suite}/{named}", one.release, one.version)
+
+
+def parse_request(text: str, scheme: str = SCHEME) -> Request:
     """`SUITE` or `SUITE/VERSION` as a request; `scheme` is for messages.
 
     Raises:
         UsageProblem: it is neither.
     """
     suite, slash, version = text.partition("/")
+    if patterns.is_pattern(version):
+        raise UsageProblem(f"{scheme}:{text} stands for several kernels: name one")
     if not re.fullmatch(r"[a-z][a-z0-9.-]*", suite) or (slash and not version):
         raise UsageProblem(
             f"{scheme}:{text} names no suite: write {scheme}:bookworm or {scheme}:bookworm/6.1.176"
@@ -115,20 +195,19 @@ def parse_request(text: str, scheme: str = "debian") -> Request:
 def choose(stanzas: Sequence[Stanza], request: Request) -> Choice | None:
     """The newest image among control stanzas that the request accepts."""
     fitting = [
-        (stanza, found.group(1))
+        (stanza, release)
         for stanza in stanzas
-        if (found := _IMAGE.fullmatch(stanza["Package"]))
-        and request.accepts(stanza["Version"], found.group(1))
+        if (release := release_of(stanza)) and request.accepts(stanza["Version"], release)
     ]
     if not fitting:
         return None
     stanza, release = max(fitting, key=lambda item: sort_key(item[0]["Version"]))
-    return Choice(release, stanza["Version"], _parts(stanza))
+    return Choice(release, stanza["Version"], parts(stanza))
 
 
 def unknown_version(request: Request, stanzas: Sequence[Stanza]) -> NotOnMirror:
     """The error for a version that the suite does not have; it lists those it has."""
-    images = [stanza for stanza in stanzas if _IMAGE.fullmatch(stanza["Package"])]
+    images = [stanza for stanza in stanzas if IMAGE.fullmatch(stanza["Package"])]
     versions = sorted({stanza["Version"] for stanza in images}, key=sort_key, reverse=True)
     shown = ", ".join(versions[:_LISTED_VERSIONS]) or "none"
     older = len(versions) - _LISTED_VERSIONS
@@ -160,7 +239,7 @@ def _take(apt: PrivateApt, request: Request, cache: Cache) -> Kernel:
 
     def stage(root: Path) -> store.Provenance:
         _download(apt, choice, root)
-        headers = (f"linux-headers-{choice.release}",)
+        headers = _headers(choice.release)
         return store.Provenance(request.source, choice.version, request.suite, headers)
 
     key = digest("debian", *sorted(stanza["SHA256"] for stanza in parts))
@@ -171,7 +250,7 @@ def _select(apt: PrivateApt, request: Request) -> tuple[Choice, list[Stanza]]:
     stanzas = apt.show(_candidates(apt, request))
     choice = choose(stanzas, request)
     if choice is None and request.version is None:
-        raise NotOnMirror(f"{request.spec}: the suite has no {_IMAGE_PREFIX}{_FLAVOUR} package")
+        raise NotOnMirror(f"{request.spec}: the suite has no {IMAGE_PREFIX}{FLAVOUR} package")
     if choice is None:
         raise unknown_version(request, stanzas)
     shown = apt.show([name for name, _ in choice.parts])
@@ -181,16 +260,10 @@ def _select(apt: PrivateApt, request: Request) -> tuple[Choice, list[Stanza]]:
 def _candidates(apt: PrivateApt, request: Request) -> list[str]:
     """Names of image packages: the one the suite recommends, or all when a version is asked for."""
     if request.version is not None:
-        return [name for name in apt.names(_IMAGE_PREFIX) if _IMAGE.fullmatch(name)]
-    metas = apt.show([_IMAGE_PREFIX + _FLAVOUR])
+        return [name for name in apt.names(IMAGE_PREFIX) if IMAGE.fullmatch(name)]
+    metas = apt.show([IMAGE_PREFIX + FLAVOUR])
     newest = max(metas, key=lambda stanza: sort_key(stanza["Version"]), default={})
     return _IMAGE_NAME.findall(newest.get("Depends", ""))
-
-
-def _parts(image: Stanza) -> tuple[tuple[str, str], ...]:
-    """The package itself and, in the split layout, those that hold its contents."""
-    others = _PART.findall(image.get("Depends", ""))
-    return ((image["Package"], image["Version"]), *others)
 
 
 def _download(apt: PrivateApt, choice: Choice, root: Path) -> None:
@@ -215,4 +288,4 @@ def _begins(text: str, prefix: str) -> bool:
     return text.startswith(prefix) and not (prefix[-1].isdigit() and rest[:1].isdigit())
 
 
-SOURCE = Source("debian:SUITE[/VERSION]", resolve)
+SOURCE = Source("debian:SUITE[/VERSION]", resolve, expand)

@@ -15,80 +15,37 @@ from pathlib import Path
 
 from hotremove.cache import Cache, digest
 from hotremove.errors import Blocked, HostProblem, UsageProblem
-from hotremove.kernels import architecture, kbuild, kconfig, patches, store
+from hotremove.kernels import architecture, kbuild, store, variant
 from hotremove.kernels.distro import buildroot
 from hotremove.kernels.distro.apt import PrivateApt, Stanza, Unreachable
 from hotremove.kernels.distro.debversion import sort_key
 from hotremove.kernels.distro.suites import NotOnMirror, base_suite, with_lists
 from hotremove.kernels.kbuild import BuildSpec
-from hotremove.kernels.kconfig import KconfigOption
 from hotremove.kernels.kernel import Kernel
-from hotremove.kernels.patches import Patch
 from hotremove.kernels.source import Source
 from hotremove.kernels.sources import debian, packages
+from hotremove.kernels.variant import Changes, Variant
 from hotremove.progress import say, waiting
 
 SCHEME = "debian-source"
-SMALL, FULL = "hotremove", "debian"
-"""What a configuration starts from: next to nothing, or Debian's own."""
-
-_SPEC = re.compile(r"(.*?)((?:\+(?:[a-z][a-z-]*|[./~][^+]*|patch:[^+]*))*)")
 _SOURCE_PACKAGE = re.compile(r"linux-source-\d[\d.]*")
 _DEPENDS = re.compile(r"(linux-source-\d[\d.]*) \(= (\S+)\)")
 _ARCHIVE = re.compile(r"(?:\./)?usr/src/linux-source-[^/]+\.tar\.(\w+)")
 _FLAVOUR = architecture.X86_64.debian
 _CONFIG = re.compile(rf"(?:\./)?usr/src/linux-config-[^/]+/config\.{_FLAVOUR}_none_{_FLAVOUR}\.xz")
 _KIND = "sources"
-# Linux has 64 bytes for the whole release (UTS_RELEASE); the version takes a dozen.
-_SUFFIX_LIMIT = 44
 
 
 @dataclass(frozen=True)
-class Request:
+class Request(Variant):
     """What a spec asks for: a suite, perhaps a version; fragments and patches in their order."""
 
     wanted: debian.Request
-    words: tuple[str, ...]
-
-    @property
-    def fragments(self) -> tuple[str, ...]:
-        """The words that name a fragment."""
-        return tuple(word for word in self.words if not patches.is_word(word))
-
-    @property
-    def patches(self) -> tuple[str, ...]:
-        """The words that name patches."""
-        return tuple(word for word in self.words if patches.is_word(word))
 
     @property
     def source(self) -> str:
         """The spec without a version."""
         return "+".join((f"{SCHEME}:{self.wanted.suite}", *self.words))
-
-    def kept_as(self, applied: tuple[Patch, ...]) -> str:
-        """What the cache calls such kernels: patches of one name can be others another day."""
-        return f"{self.source} (patches {patches.key(applied)[:8]})" if applied else self.source
-
-    @property
-    def full(self) -> bool:
-        """Whether it starts from Debian's configuration."""
-        return FULL in self.fragments
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The fragments to read, the base first."""
-        base = FULL if self.full else SMALL
-        return (base, *(name for name in self.fragments if name != base))
-
-    @property
-    def suffix(self) -> str:
-        """What the kernel's release has after the version."""
-        words = [Path(name).stem if kconfig.is_path(name) else name for name in self.names]
-        words += [patches.called(word) for word in self.patches]
-        suffix = re.sub(r"[^\w.-]", "-", "-".join(("", *words)))
-        if len(suffix) <= _SUFFIX_LIMIT:
-            return suffix
-        return f"-{words[0]}-{digest(suffix)[:8]}"
 
 
 def resolve(text: str, cache: Cache) -> Kernel:
@@ -100,20 +57,16 @@ def resolve(text: str, cache: Cache) -> Kernel:
         HostProblem: no mirror is reachable and the kernel is not cached; no space; no build root.
     """
     request = parse_request(text)
-    changes = _Changes(
-        kconfig.merged(kconfig.read(name) for name in request.names), patches.read(request.patches)
-    )
+    changes = request.read()
     spec = f"{SCHEME}:{text}"
     try:
-        with cache.lock("apt", request.wanted.suite):
-            found = with_lists(request.wanted.suite, cache, lambda apt: _fetch(apt, request, cache))
-        return _built(found, request, changes, spec, cache)
+        return _built(find_source(request, cache), request, changes, spec, cache)
     except Blocked as error:
         raise HostProblem(str(error)) from error
     except (Unreachable, NotOnMirror) as error:
         kernel = store.newest(
             cache,
-            request.kept_as(changes.patches),
+            changes.kept_as(request.source),
             lambda version, _: request.wanted.accepts(version, version),
             spec,
         )
@@ -121,6 +74,18 @@ def resolve(text: str, cache: Cache) -> Kernel:
             raise
         say(f"{error}; using {kernel.version} from the cache")
         return kernel
+
+
+def find_source(request: Request, cache: Cache) -> SourceArchive:
+    """The source that is asked for, fetched into the cache when it is not there.
+
+    Raises:
+        NotOnMirror: the suite has no such version.
+        Unreachable: the mirror cannot be reached.
+    """
+    suite = request.wanted.suite
+    with cache.lock("apt", suite):
+        return with_lists(suite, cache, lambda apt: _fetch(apt, request, cache))
 
 
 def parse_request(text: str) -> Request:
@@ -133,28 +98,12 @@ def parse_request(text: str) -> Request:
         >>> parse_request("bookworm/6.1.192-2+deb12u1+kasan").fragments
         ('kasan',)
     """
-    found = _SPEC.fullmatch(text)
-    base, tail = found.groups() if found else (text, "")
-    words = tuple(dict.fromkeys(tail.split("+")[1:]))
-    return Request(debian.parse_request(base, SCHEME), tuple(w for w in words if w != SMALL))
+    base, words = variant.split(text)
+    return Request(words, debian.parse_request(base, SCHEME))
 
 
 @dataclass(frozen=True)
-class _Changes:
-    """What a spec asks for beyond the source itself."""
-
-    options: tuple[KconfigOption, ...]
-    patches: tuple[Patch, ...]
-
-    @property
-    def key(self) -> tuple[str, ...]:
-        """Changes with the contents."""
-        told = (kconfig.render(self.options),)
-        return (*told, patches.key(self.patches)) if self.patches else told
-
-
-@dataclass(frozen=True)
-class _Source:
+class SourceArchive:
     """A source in the cache: its archive, Debian's configuration where asked for, the version."""
 
     archive: Path
@@ -168,7 +117,7 @@ class _Source:
         return digest(*kept)
 
 
-def _fetch(apt: PrivateApt, request: Request, cache: Cache) -> _Source:
+def _fetch(apt: PrivateApt, request: Request, cache: Cache) -> SourceArchive:
     stanza = _choose(apt, request.wanted)
     version = stanza["Version"]
     config = None
@@ -178,7 +127,7 @@ def _fetch(apt: PrivateApt, request: Request, cache: Cache) -> _Source:
         if not found:
             raise NotOnMirror(f"{request.source}: the suite has no {name} of version {version}")
         config = _member(apt, found[0], _CONFIG, cache)
-    return _Source(_member(apt, stanza, _ARCHIVE, cache), config, version)
+    return SourceArchive(_member(apt, stanza, _ARCHIVE, cache), config, version)
 
 
 def _choose(apt: PrivateApt, wanted: debian.Request) -> Stanza:
@@ -224,7 +173,9 @@ def _member(apt: PrivateApt, stanza: Stanza, wanted: re.Pattern[str], cache: Cac
     return next(cache.get(_KIND, digest(stanza["SHA256"], wanted.pattern), build).iterdir())
 
 
-def _built(found: _Source, request: Request, changes: _Changes, spec: str, cache: Cache) -> Kernel:
+def _built(
+    found: SourceArchive, request: Request, changes: Changes, spec: str, cache: Cache
+) -> Kernel:
     suite = base_suite(request.wanted.suite)
     root = buildroot.get(suite, kbuild.PACKAGES, "compiling kernels", cache)
     base = lzma.decompress(found.config.read_bytes()).decode() if found.config else None
@@ -232,7 +183,7 @@ def _built(found: _Source, request: Request, changes: _Changes, spec: str, cache
     build_spec = BuildSpec(
         found.archive, base, changes.options, request.suffix, what, patches=changes.patches
     )
-    source = request.kept_as(changes.patches)
+    source = changes.kept_as(request.source)
 
     def stage(target: Path) -> store.Provenance:
         kbuild.build(build_spec, root, cache.directory("ccache"), target)

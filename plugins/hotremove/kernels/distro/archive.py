@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The kernels that a suite's package lists name: what is left of each, and how large it is."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from hotremove.kernels import architecture
+from hotremove.kernels.distro.apt import PrivateApt, Stanza
+from hotremove.kernels.distro.debversion import sort_key
+
+FLAVOUR = architecture.X86_64.debian
+IMAGE_PREFIX = "linux-image-"
+HEADERS_PREFIX = "linux-headers-"
+IMAGE = re.compile(rf"{IMAGE_PREFIX}(\d\S*-{FLAVOUR})")
+"""A package of a kernel, or one that only depends on such."""
+
+_PART = re.compile(r"(linux-(?:binary|modules|base)-\d\S*) \(= (\S+)\)")
+_CONTENTS = "linux-binary-"
+# linux-image-6.12-amd64 only depends on the newest of its series.
+_META = re.compile(rf"\d+\.\d+-(?:\w+-)?{FLAVOUR}")
+
+
+@dataclass(frozen=True)
+class Available:
+    """A kernel in the lists.
+
+    Attributes:
+        release: what `uname -r` prints.
+        version: the packages'.
+        size: bytes to download.
+        gone: packages that are in the lists no more.
+        headers: whether they have its linux-headers.
+    """
+
+    release: str
+    version: str
+    size: int
+    gone: tuple[str, ...]
+    headers: bool
+
+
+def list_kernels(apt: PrivateApt) -> tuple[Available, ...]:
+    """All kernels of an apt's lists, each version once, the oldest first."""
+    images = _images(apt)
+    names = {name for image in images.values() for name, _ in parts(image)}
+    sizes = _sizes(apt, names)
+    headers = _sizes(apt, {f"{HEADERS_PREFIX}{release}" for release, _ in images})
+    found = (_available(one, sizes, headers) for one in images.values())
+    return tuple(sorted(found, key=lambda one: (sort_key(one.version), one.release)))
+
+
+def release_of(image: Stanza) -> str | None:
+    """The release of an image's package; None for other packages, those without contents too."""
+    found = IMAGE.fullmatch(image["Package"])
+    return found[1] if found and not _META.fullmatch(found[1]) else None
+
+
+def parts(image: Stanza) -> tuple[tuple[str, str], ...]:
+    """The package itself and, in the split layout, those that hold its contents.
+
+    From 6.18 on linux-image depends on a linux-base of its version; before 6.19, where it is not
+    split, it holds all that a guest takes (read in the packages of 6.18.5 and 7.2.12).
+    """
+    others = _PART.findall(image.get("Depends", ""))
+    is_split = any(name.startswith(_CONTENTS) for name, _ in others)
+    return ((image["Package"], image["Version"]), *(others if is_split else ()))
+
+
+def _images(apt: PrivateApt) -> dict[tuple[str, str], Stanza]:
+    """By release and version; several repositories can have the same."""
+    names = [name for name in apt.names(IMAGE_PREFIX) if IMAGE.fullmatch(name)]
+    found = ((release_of(stanza), stanza) for stanza in apt.show(names))
+    return {(release, stanza["Version"]): stanza for release, stanza in found if release}
+
+
+def _sizes(apt: PrivateApt, names: Iterable[str]) -> dict[tuple[str, str], int]:
+    """Bytes by name and version, for the packages that the lists have."""
+    stanzas = apt.show(sorted(names))
+    return {(s["Package"], s["Version"]): int(s["Size"]) for s in stanzas if "Size" in s}
+
+
+def _available(
+    image: Stanza, sizes: dict[tuple[str, str], int], headers: dict[tuple[str, str], int]
+) -> Available:
+    release, version = release_of(image) or "", image["Version"]
+    wanted = parts(image)
+    return Available(
+        release,
+        version,
+        size=sum(sizes.get(part, 0) for part in wanted),
+        gone=tuple(name for name, exactly in wanted if (name, exactly) not in sizes),
+        headers=(f"{HEADERS_PREFIX}{release}", version) in headers,
+    )
