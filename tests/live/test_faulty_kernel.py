@@ -47,3 +47,17 @@ def test_a_fault_of_the_command_line(laboratory, faulty, tmp_path):
     )
     assert [row.verdict for row in run.rows] == ["fail"], run.text
     assert catalogue()["no-migration"].shows_in(run.text), run.text
+
+
+def test_costs_of_a_broken_kernel_are_noticed_and_no_figures(laboratory, faulty):
+    run = laboratory.run(
+        SCENARIOS / "test_pin_cost.py",
+        *("--hotremove-kernel", faulty, "--hotremove-prove", "-k", "grows_in_step"),
+        seconds=WITH_A_BUILD,
+    )
+    assert run.wait() == 0, run.text
+    assert {row.fault: bool(row.costs) for row in run.rows} == {
+        "": True,
+        "quadratic-scan": False,
+        "drain-each-page": False,
+    }

@@ -48,6 +48,22 @@ def put_in_force(guest: Guest, fault: str, module: Callable[[], Path]) -> None:
         raise NotApplicable(no_carrier(fault, str(error))) from error
 
 
+def kernel_parameter(fault: str) -> str:
+    """What has a kernel that was built with tests/faults/ broken from boot."""
+    return f"fault={fault}"
+
+
+def require_broken_from_boot(guest: Guest, fault: str) -> None:
+    """See that a guest's kernel took the fault that its command line names.
+
+    Raises:
+        NotApplicable: it was not built with it, and a module comes too late.
+    """
+    if fault not in offered_by_kernel(guest):
+        why = "what is looked at happens before a module can be loaded"
+        raise NotApplicable(no_carrier(fault, why))
+
+
 def offered_by_kernel(guest: Guest) -> frozenset[str]:
     """The faults that a guest's kernel was built with; none where it is like any other."""
     offered = guest.control.run(f"cat {_OFFERED}")

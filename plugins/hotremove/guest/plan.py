@@ -88,8 +88,12 @@ class GuestPlan:
 
     def with_boot_task(self, task: BootTask) -> GuestPlan:
         """The same guest with something to do first."""
-        boot = replace(self.boot, cmdline=f"{self.boot.cmdline} {task.word}")
-        return replace(self, boot=boot, boot_task=task)
+        return replace(self.with_parameter(task.word), boot_task=task)
+
+    def with_parameter(self, word: str) -> GuestPlan:
+        """The same guest with one more kernel parameter."""
+        boot = replace(self.boot, cmdline=f"{self.boot.cmdline} {word}")
+        return replace(self, boot=boot)
 
     def xml(self, name: str, channels: Channels, gdb: int | None = None) -> str:
         """The XML of a domain of this plan."""

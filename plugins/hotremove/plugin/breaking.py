@@ -10,6 +10,7 @@ from hotremove.errors import NotApplicable, Waived
 
 if TYPE_CHECKING:
     from hotremove.guest.machine import Guest
+    from hotremove.guest.plan import GuestPlan
     from hotremove.kernels.kernel import Kernel
     from hotremove.session.farm import Farm
 
@@ -22,6 +23,25 @@ def require_fault(farm: Farm, kernel: Kernel, fault: str) -> None:
     """
     if why := farm.missing_faults.get((kernel, fault)):
         raise type(why)(str(why))
+
+
+def broken_from_boot(plan: GuestPlan, fault: str) -> GuestPlan:
+    """The plan of a guest whose kernel has the fault on its command line; without a name, none."""
+    from hotremove.faults.carriers import kernel_parameter
+
+    return plan.with_parameter(kernel_parameter(fault)) if fault else plan
+
+
+def require_broken(guest: Guest, fault: str) -> None:
+    """See that a guest that was to be broken from boot is; without a name, nothing.
+
+    Raises:
+        NotApplicable: its kernel was not built with the fault.
+    """
+    from hotremove.faults.carriers import require_broken_from_boot
+
+    if fault:
+        require_broken_from_boot(guest, fault)
 
 
 def break_kernel(farm: Farm, guest: Guest, fault: str) -> None:
