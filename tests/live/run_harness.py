@@ -129,7 +129,10 @@ class Laboratory:
         folder.mkdir()
         if self.user is not None:
             os.chown(folder, self.user, self.user)
-        (folder / "conftest.py").write_text((CHECKOUT / "conftest.py").read_text())
+        conftests = [CHECKOUT / "conftest.py"]
+        if isinstance(source, Path):  # the fixtures of its folder come along
+            conftests += source.parent.glob("conftest.py")
+        (folder / "conftest.py").write_text("".join(file.read_text() for file in conftests))
         text = source.read_text() if isinstance(source, Path) else source
         (folder / "test_it.py").write_text(text)
         command = [*INTERRUPTIBLE, self.python, "-m", "pytest", "-p", "no:cacheprovider"]

@@ -44,9 +44,9 @@ def test_modules(laboratory, source):
 @pytest.mark.parametrize(
     "source",
     [
-        "debian:bullseye",
         "debian:bookworm",
-        "debian:trixie",
+        nightly("debian:bullseye"),
+        nightly("debian:trixie"),
         nightly("debian:trixie-backports"),
         nightly("debian:forky"),
     ],

@@ -52,7 +52,7 @@ def test_an_option_that_is_off_is_quoted(guest):
 
 def test_a_module_that_is_refused_is_explained_by_the_kernel(guest, farm, kernel):
     fault = farm.kmods(kernel).find("fault")
-    told = r"^the kernel does not take the module fault: nothing to probe for off-lru, .* kept-pin"
+    told = r"^the kernel does not take the module fault: nothing to probe for off-lru, .*,kept-pin"
     with pytest.raises(Blocked, match=told):
         load_module(guest, fault, "name=off-lru")
 

@@ -15,7 +15,7 @@ from hotremove.pins import registry
 from hotremove.scenario import MIB, PAGE
 from hotremove.virt.polling import wait_until
 
-pytestmark = pytest.mark.hotremove
+pytestmark = [pytest.mark.hotremove, pytest.mark.open_books("its kernel is broken on purpose")]
 
 HUGE = 2 * MIB
 ALL = -1

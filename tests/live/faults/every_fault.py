@@ -27,7 +27,7 @@ from hotremove.pins.vfio import Vfio
 from hotremove.plugin.rounds import Rounds
 from hotremove.scenario import MIB, PAGE, REFUSED, REMOVED, PinRefused
 
-pytestmark = pytest.mark.hotremove
+pytestmark = [pytest.mark.hotremove, pytest.mark.open_books("its kernel is broken on purpose")]
 
 PARAMETERS = "/sys/module/kernel/parameters"
 EVENTS = "/sys/kernel/tracing"
