@@ -52,7 +52,7 @@ _FIXTURES = {
     "short_io": ("ext4 files",),
 }
 # What rows need that no fixture of theirs says.
-_ROWS = {14: ("pins of huge pages",)}
+_ROWS = {14: ("pins of huge pages",), 41: ("pins of huge pages",)}
 _MODULES = capabilities.find("modules of the farm")
 _WANTED = "hotremove or wide"
 
