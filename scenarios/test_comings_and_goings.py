@@ -3,7 +3,7 @@
 
 import pytest
 
-from hotremove.scenario import MIB, REMOVED
+from hotremove.scenario import MIB, REFUSED, REMOVED
 
 pytestmark = pytest.mark.hotremove
 
@@ -90,6 +90,16 @@ def test_interrupted_offlines_leave_every_page_allocatable(movable_dimm, vmsplic
         offline.expect_interrupted()
         offline.expect_block_usable()
         movable_dimm.expect_allocatable()
+
+
+@pytest.mark.notices("isolated-after-busy")
+@pytest.mark.scenario(72, "offlines that are refused for pages of the kernel")
+def test_refused_offlines_leave_every_page_allocatable(normal_dimm, kernel_pages):
+    kernel_pages.take_from(normal_dimm)
+    for _ in range(3):
+        normal_dimm.offline().expect(REFUSED)
+        normal_dimm.online()
+        normal_dimm.expect_allocatable()
 
 
 @pytest.mark.scenario(72, "an offline that ends, and blocks that come back", control=True)
