@@ -65,15 +65,6 @@ class DaxKmem(Removable):
         """
         return self._observe("dax/kmem unbind", deadline, self._take_driver)
 
-    def expect_kept_until_reboot(self, removal: Removal) -> None:
-        """Require that the kernel told of each range that only a reboot frees it.
-
-        Raises:
-            AssertionError: with what it said.
-        """
-        __tracebackhide__ = True
-        assert _KEPT in removal.remark, f"the kernel did not log `{_KEPT}`: {removal}"
-
     def bind_again(self) -> str:
         """Bind the driver once more: `bound`, or what the kernel says in refusing."""
         bound = self.guest.control.run(write_command(_DEVICE, f"{_DRIVERS}/kmem/bind"))
