@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Memory that is no DIMM: soft-reserved memory behind a DAX device, a node movable from boot."""
+"""Memory that is no DIMM, or none that was told where to go: DAX, movable from boot, by itself."""
 
 import pytest
 
-from hotremove.scenario import MIB, REMOVED
+from hotremove.scenario import MIB, REFUSED, REMOVED
 
 pytestmark = pytest.mark.hotremove
 
@@ -40,3 +40,60 @@ def test_boot_memory_leaves_under_a_pin(boot_node, pinner):
 def test_boot_memory_leaves_under_memory_that_nobody_pins(boot_node):
     boot_node.map(64 * MIB)
     boot_node.offline().expect(REMOVED)
+
+
+@pytest.mark.notices("no-migration")
+@pytest.mark.topology("dax")
+@pytest.mark.scenario(66, "kmem unbound with blocks online: they stay until reboot")
+@pytest.mark.pins("rdma", "vfio")
+def test_dax_memory_that_is_unbound_online_stays(dax_kmem, pinner, record):
+    pinner.pin(dax_kmem.map(32 * MIB))
+    removal = dax_kmem.unbind_online()
+    removal.expect(REFUSED)
+    record(f"{removal.remark}; bound again: {dax_kmem.bind_again()}")
+    dax_kmem.offline().expect(REMOVED)
+
+
+@pytest.mark.topology("dax")
+@pytest.mark.scenario(66, "kmem unbound with blocks offline", control=True)
+def test_dax_memory_that_is_unbound_offline_is_bound_again(dax_kmem):
+    dax_kmem.map(32 * MIB)
+    dax_kmem.unbind().expect(REMOVED)
+    assert dax_kmem.bind_again() == "bound"
+
+
+@pytest.mark.notices("no-migration")
+@pytest.mark.scenario(69, "the kernel chooses ZONE_MOVABLE by itself")
+@pytest.mark.pins("rdma", "vfio")
+def test_memory_that_the_kernel_made_movable_leaves(auto_movable_dimm, pinner):
+    pin = pinner.pin(auto_movable_dimm.map(32 * MIB))
+    auto_movable_dimm.eject().expect(REMOVED)
+    pin.expect_migrated_from(auto_movable_dimm.frames)
+
+
+@pytest.mark.scenario(69, "by itself, nothing pinned", control=True)
+def test_unpinned_memory_that_the_kernel_made_movable_leaves(auto_movable_dimm):
+    auto_movable_dimm.map(32 * MIB)
+    auto_movable_dimm.eject().expect(REMOVED)
+
+
+@pytest.mark.notices("no-migration", "present-pages")
+@pytest.mark.topology("memmap-on-memory")
+@pytest.mark.dimm(128)
+@pytest.mark.scenario(68, "the DIMM holds its own struct pages")
+@pytest.mark.pins("rdma", "vfio")
+def test_a_dimm_with_its_own_struct_pages_leaves(movable_dimm, pinner):
+    movable_dimm.require_own_memmap()
+    pin = pinner.pin(movable_dimm.map(32 * MIB))
+    movable_dimm.eject().expect(REMOVED)
+    pin.expect_migrated_from(movable_dimm.frames)
+    movable_dimm.expect_gone()
+
+
+@pytest.mark.topology("memmap-on-memory")
+@pytest.mark.dimm(128)
+@pytest.mark.scenario(68, "its own struct pages, nothing pinned", control=True)
+def test_an_unpinned_dimm_with_its_own_struct_pages_leaves(movable_dimm):
+    movable_dimm.require_own_memmap()
+    movable_dimm.eject().expect(REMOVED)
+    movable_dimm.expect_gone()

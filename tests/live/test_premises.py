@@ -66,6 +66,14 @@ def test_a_holder_that_ends_meanwhile_held_nothing(movable_dimm, rdma):
         movable_dimm.eject()
 
 
+@pytest.mark.topology("dax")
+def test_memory_that_was_unbound_too_early_is_not_removed(dax_kmem):
+    removal = dax_kmem.unbind_online()
+    with pytest.raises(UnexpectedOutcome, match="until the next reboot"):
+        removal.expect(REMOVED)
+    dax_kmem.offline().expect(REMOVED)
+
+
 def test_a_block_that_comes_back_in_another_zone_is_not_removed(movable_dimm):
     last = movable_dimm.blocks[-1].index
     state = f"/sys/devices/system/memory/memory{last}/state"

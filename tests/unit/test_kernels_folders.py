@@ -249,7 +249,7 @@ def test_which_scenarios_a_kernel_can_run(folder: Path, cache: Cache) -> None:
     without_rings = blocked("IO_URING")
     assert {"3 io_uring registered buffers held", "15 shared memory [uring]"} <= set(without_rings)
     assert "15 shared memory [rdma]" not in without_rings
-    assert {title.split()[0] for title in blocked("EXT4_FS")} == {"16", "17", "54", "78"}
+    assert {title.split()[0] for title in blocked("EXT4_FS")} == {"16", "17", "45", "54", "78"}
     assert any(title.startswith("14 ") for title in blocked("TRANSPARENT_HUGEPAGE"))
     without_headers = blocked("NOTHING", None)
     assert without_headers["34 pinned by a module of the kernel [pin_hold]"].startswith(

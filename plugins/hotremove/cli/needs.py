@@ -30,6 +30,8 @@ from hotremove.verdict.scenario_id import ScenarioId
 _FIXTURES = {
     "guest": ("boot",),
     "movable_dimm": ("sysfs offline", "DIMM plug and eject"),
+    "three_dimms": ("sysfs offline", "DIMM plug and eject"),
+    "auto_movable_dimm": ("sysfs offline", "DIMM plug and eject"),
     "normal_dimm": ("sysfs offline", "DIMM plug and eject"),
     "virtio_mem": ("virtio-mem",),
     "dax_kmem": ("dax/kmem", "sysfs offline"),
@@ -47,9 +49,10 @@ _FIXTURES = {
     "write_protection": ("write-protected memory",),
     "secret_memory": ("secret memory",),
     "large_folios": ("pins of huge pages",),
+    "short_io": ("ext4 files",),
 }
 # What rows need that no fixture of theirs says.
-_ROWS = {14: ("pins of huge pages",)}
+_ROWS = {14: ("pins of huge pages",), 41: ("pins of huge pages",)}
 _MODULES = capabilities.find("modules of the farm")
 _WANTED = "hotremove or wide"
 

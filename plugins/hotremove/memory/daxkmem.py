@@ -10,10 +10,13 @@ from hotremove.kernels.capabilities import find
 from hotremove.memory.outcome import Outcome
 from hotremove.memory.removable import DEADLINE, End, Removable
 from hotremove.memory.removal import Removal
+from hotremove.memory.write import parse_write, write_command
 
 _DEVICE = "dax0.0"
 _DRIVERS = "/sys/bus/dax/drivers"
 _CAPABILITY = find("dax/kmem")
+# What the kernel says of memory that it could not remove.
+_KEPT = "cannot be hotremoved until the next reboot"
 _MODULES = "device_dax dax_hmem kmem"
 # dax_hmem makes a device of memory that the firmware calls Soft Reserved. device_dax takes it
 # first, or kmem at once: newer kernels prefer kmem where it is loaded.
@@ -54,6 +57,20 @@ class DaxKmem(Removable):
         """Offline its blocks, then unbind the driver, which removes them."""
         return self._observe("dax/kmem unbind", deadline, self._unbind)
 
+    def unbind_online(self, deadline: float | None = None) -> Removal:
+        """Unbind the driver with all blocks online, so that the memory stays until the next boot.
+
+        The kernel says so in its log, which is the removal's `remark`; the write itself succeeds
+        (drivers/dax/kmem.c, dev_dax_kmem_remove()).
+        """
+        return self._observe("dax/kmem unbind", deadline, self._take_driver)
+
+    def bind_again(self) -> str:
+        """Bind the driver once more: `bound`, or what the kernel says in refusing."""
+        bound = self.guest.control.run(write_command(_DEVICE, f"{_DRIVERS}/kmem/bind"))
+        written = parse_write(bound)
+        return str(written) if written.error else "bound"
+
     def _bind(self) -> None:
         bound = self.guest.control.run(_BIND)
         if not bound.ok:
@@ -65,9 +82,14 @@ class DaxKmem(Removable):
         end = self._offline(deadline)
         if end.outcome is not Outcome.REMOVED:
             return end
+        return self._take_driver(deadline)
+
+    def _take_driver(self, deadline: float) -> End:
         unbound = self.guest.control.run(f"echo {_DEVICE} >{_DRIVERS}/kmem/unbind", deadline)
         if unbound.ending == "deadline":
             return End(Outcome.STUCK, f"unbinding {_DEVICE}")
         if left := self._blocks_left():
-            return End(Outcome.REFUSED, f"kmem is unbound, but blocks {left} exist")
+            told = f"kmem is unbound, but blocks {left} exist"
+            kept = _KEPT in self.guest.dmesg(self._dmesg_start)
+            return End(Outcome.REFUSED, f"{told}: {_KEPT}" if kept else told)
         return End(Outcome.REMOVED)

@@ -7,21 +7,23 @@ import re
 from collections.abc import Callable
 from functools import partial
 
-from hotremove.errors import GuestLost, HotremoveError, NotApplicable
+from hotremove.errors import CapabilityAbsent, GuestLost, HotremoveError, NotApplicable
 from hotremove.guest.capability import require
 from hotremove.guest.machine import Guest
-from hotremove.guest.memory_blocks import read_blocks, read_node_memory, read_zones
+from hotremove.guest.memory_blocks import read_node_memory, read_zones
 from hotremove.kernels.capabilities import find
 from hotremove.memory.offline import Offline
 from hotremove.memory.outcome import Outcome
 from hotremove.memory.removable import DEADLINE, End, Removable
 from hotremove.memory.removal import Removal
 from hotremove.observe.counters import find_zone
-from hotremove.observe.pagemap import PfnRuns
+from hotremove.observe.pagemap import PAGE_BYTES, PfnRuns
 from hotremove.units import MIB
 from hotremove.virt.polling import wait_until
 
 _ACPI = re.compile(r"acpi \S+: (.*)|memory memory\d+: (.*)")
+_MEMMAP = "/sys/module/memory_hotplug/parameters/memmap_on_memory"
+_STRUCT_PAGE = 64  # bytes, on 64-bit kernels
 
 
 class Dimm(Removable):
@@ -44,22 +46,36 @@ class Dimm(Removable):
         require(guest, find("DIMM plug and eject"))
         self.alias = alias
         self._asked = False
+        self._states_when_asked: dict[int, str] = {}
         super().__init__(
             guest, node, mib, lambda: guest.plug_dimm(alias, mib, node), deadline, removals
         )
 
+    def plug_again(self) -> None:
+        """Plug it again after it has left, and wait until all of it is online, as at first.
+
+        Raises:
+            Misplaced, OnlineRefused, HotremoveError: as when it is made.
+        """
+        __tracebackhide__ = True
+        self._arrive(lambda: self.guest.plug_dimm(self.alias, self.size // MIB, self.node))
+
     def eject(
-        self, deadline: float | None = None, meanwhile: Callable[[], None] | None = None
+        self,
+        deadline: float | None = None,
+        meanwhile: Callable[[], None] | None = None,
+        steady: bool = True,
     ) -> Removal:
         """Ask for the DIMM by ACPI eject, as an administrator's libvirt does.
 
         `meanwhile` is called once the kernel has begun; something has to hold it up until then.
+        Where others pin and unpin all the time, it is not `steady`.
 
         Raises:
             HotremoveError: the eject ended before `meanwhile` could be called.
         """
         remove = partial(self._eject, meanwhile=meanwhile)
-        return self._observe("ACPI eject", deadline, remove, steady=meanwhile is None)
+        return self._observe("ACPI eject", deadline, remove, steady=steady and meanwhile is None)
 
     def start_offline_of_pinned_block(self) -> Offline:
         """Begin to offline, in the background, the block that holds most pages of the pins.
@@ -74,6 +90,23 @@ class Dimm(Removable):
                 f"{', '.join(pin.holder for pin in self.pins) or 'nothing is pinned'}"
             )
         return Offline(self.guest, self._fullest_block(pinned), self.node, self.counters())
+
+    def require_own_memmap(self) -> None:
+        """Make sure that the DIMM itself holds the struct pages of its memory.
+
+        Raises:
+            CapabilityAbsent: the kernel knows no such thing, as before 5.13 (a08a2ae34613).
+            HotremoveError: it does, but they lie elsewhere.
+        """
+        if not self.guest.control.run(f"test -e {_MEMMAP}").ok:
+            raise CapabilityAbsent(f"memory never holds its own struct pages: no {_MEMMAP}")
+        zone = find_zone(read_zones(self.guest.control), self.node, self.zone)
+        own = zone.present - zone.managed
+        wanted = self.frames.pages * _STRUCT_PAGE // PAGE_BYTES
+        if own < wanted:
+            said = self.guest.control.read(_MEMMAP).strip()
+            told = f"{own} pages of the DIMM hold struct pages, {wanted} should"
+            raise HotremoveError(f"{told}; memmap_on_memory is {said}")
 
     def expect_gone(self) -> None:
         """Require that nothing of the DIMM is left: no memory block, no present page.
@@ -93,6 +126,7 @@ class Dimm(Removable):
     def _eject(self, deadline: float, meanwhile: Callable[[], None] | None) -> End:
         if not self._asked:
             # A request stays with the guest until it is answered; a second one would be refused.
+            self._states_when_asked = self._states()
             self.guest.request_removal(self.alias)
         self._asked = True
         if meanwhile:
@@ -116,12 +150,14 @@ class Dimm(Removable):
             raise HotremoveError("the eject ended before anything could be done meanwhile")
 
     def _is_tried(self) -> bool:
-        mine = {block.index for block in self.blocks}
-        states = {b.state for b in read_blocks(self.guest.control) if b.index in mine}
-        return states != {"online"}
+        return self._states() != self._states_when_asked
+
+    def _states(self) -> dict[int, str]:
+        """The state of each of its blocks that exists."""
+        return {block.index: block.state for block in self._blocks_now()}
 
     def _require_attempt(self) -> None:
-        """A kernel that is stuck has a block `going-offline`, or some offline already.
+        """A kernel that is stuck has a block `going-offline`, or some offline that were not before.
 
         Raises:
             GuestLost: it does not try; the request may never have reached it.

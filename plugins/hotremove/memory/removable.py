@@ -122,12 +122,7 @@ class Removable:
         self.deadline = deadline
         self.buffers: list[Buffer] = []
         self.removals: list[Removal] = [] if removals is None else removals
-        known = self._known_blocks()
-        with guest.timeline.span(f"plug {mib} MiB"):
-            plug()
-        with guest.timeline.span("online", ONLINE_DEADLINE):
-            self.blocks = self._await_online(known)
-        self.frames: PfnRuns = frames_of(self.blocks)
+        self._arrive(plug)
         self._pace = Pace()
         self._dmesg_start = guest.evidence.size()
 
@@ -249,6 +244,13 @@ class Removable:
         """Offline its blocks one by one through sysfs; a child that is killed at the deadline."""
         return self._observe("sysfs offline", deadline, self._offline)
 
+    def offline_in_part(self, blocks: int) -> Removal:
+        """As `offline`, of the so many blocks only that hold most of what is mapped on it."""
+        mapped = PfnRuns.of(run for buffer in self.buffers for run in buffer.frames().runs)
+        fullest = sorted(self.blocks, key=lambda b: b.frames.inside(mapped), reverse=True)
+        some = tuple(fullest[:blocks])
+        return self._observe("sysfs offline", None, lambda given: self._offline_each(some, given))
+
     @property
     def pins(self) -> tuple[Pin, ...]:
         """What is held of the memory mapped on it."""
@@ -358,14 +360,19 @@ class Removable:
         return max(0, max(pages, before) - count_pins(self.guest.control))
 
     def _offline(self, deadline: float) -> End:
+        return self._offline_each(self.blocks, deadline)
+
+    def _offline_each(self, blocks: tuple[MemoryBlock, ...], deadline: float) -> End:
         end = time.monotonic() + deadline
-        for block in self.blocks:
+        for block in blocks:
             left = max(end - time.monotonic(), 0.1)
             done = self.guest.control.run(offline_command(block.index), left)
             ended = _end_of_offline(block.index, done)
             if ended.outcome is not Outcome.REMOVED:
                 return ended
-        if back := [block for block in self._blocks_now() if block.state != "offline"]:
+        taken = {block.index for block in blocks}
+        now = (block for block in self._blocks_now() if block.index in taken)
+        if back := [block for block in now if block.state != "offline"]:
             told = ", ".join(f"memory{b.index} {b.state} {b.zone or ''}".strip() for b in back)
             return End(Outcome.REFUSED, f"after a successful offline there are: {told}")
         return End(Outcome.REMOVED)
@@ -384,6 +391,15 @@ class Removable:
 
     def _reasons(self) -> tuple[str, ...]:
         return parse_reasons(self.guest.dmesg(self._dmesg_start))
+
+    def _arrive(self, plug: Callable[[], None]) -> None:
+        """Plug it, and learn which memory blocks it has once all are online."""
+        known = self._known_blocks()
+        with self.guest.timeline.span(f"plug {self.size // MIB} MiB"):
+            plug()
+        with self.guest.timeline.span("online", ONLINE_DEADLINE):
+            self.blocks = self._await_online(known)
+        self.frames: PfnRuns = frames_of(self.blocks)
 
     def _indexes(self) -> set[int]:
         return {block.index for block in read_blocks(self.guest.control)}

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import errno
+from typing import Any
 
 from hotremove.errors import CapabilityAbsent
 from hotremove.kernels.capabilities import find
@@ -20,16 +21,25 @@ class Uring(PinPath):
     capabilities = (find("io_uring pins"),)
     without = ("io_uring",)
 
-    def pin(self, buffer: Buffer, batch: int | None = None) -> Pin:
+    def pin(
+        self,
+        buffer: Buffer,
+        batch: int | None = None,
+        offset: int | None = None,
+        size: int | None = None,
+    ) -> Pin:
         """Register the buffer as fixed buffers of `batch` bytes, by default of up to 1 GiB.
+
+        `offset` and `size`, bytes, choose a part of it.
 
         Raises:
             CapabilityAbsent: the kernel was built without CONFIG_IO_URING: only then is there no
                 such system call.
             PinRefused: IORING_REGISTER_BUFFERS' errno.
         """
+        keys: dict[str, Any] = {"batch": batch, "offset": offset, "bytes": size}
         try:
-            return take_pin(buffer, "uring", "io_uring registered buffer", batch=batch)
+            return take_pin(buffer, "uring", "io_uring registered buffer", **keys)
         except PinRefused as refusal:
             if refusal.errno != errno.ENOSYS:
                 raise
