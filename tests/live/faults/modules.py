@@ -35,9 +35,11 @@ def balanced(guest):
 def test_every_module_is_built_loads_and_unloads(guest, farm, kernel, load, tmp_path):
     modules = farm.kmods(kernel)
     assert not modules.absent
-    names = [module.stem for module in modules.modules]
+    names = {module.stem for module in modules.modules} - {"fault"}
     load(*names)
-    unload(guest, *names)
+    # None in force: 5.10 does not migrate pins, and the module's default has nothing to turn off.
+    load_module(guest, modules.find("fault"), "name=")
+    unload(guest, *names, "fault")
     foreign = tmp_path / "foreign.ko"
     foreign.write_bytes(b"\x7fELF not a module")
     with pytest.raises(Blocked, match="foreign"):
