@@ -127,7 +127,7 @@ def test_a_row_leads_to_what_it_showed_where(browser):
     browser.find_element(
         By.LINK_TEXT, "70 a row whose name is as long as names of rows are"
     ).click()
-    (row,) = browser.find_elements(By.CSS_SELECTOR, "details.test:target")
+    (row,) = browser.find_elements(By.CSS_SELECTOR, "details.scenario:target")
     told = browser.execute_script("return arguments[0].textContent", row)
     assert KERNELS[-1] in told
     assert "known-bug (stuck)" in told
