@@ -25,7 +25,11 @@ from hotremove.results.record import Record, read_whole
 pytestmark = pytest.mark.live
 
 JUNIT = etree.XMLSchema(file=str(CHECKOUT / "tests/unit/junit.xsd"))
-SHORT = ("-k", "under_an_rdma_memory_region or nothing_of_an_unpinned_dimm", "--hotremove-removal-deadline=5")
+SHORT = (
+    "-k",
+    "under_an_rdma_memory_region or nothing_of_an_unpinned_dimm",
+    "--hotremove-removal-deadline=5",
+)
 RUNS = {
     "two scenarios": (("bullseye", "bookworm"), SHORT),
     "the suite": (("bullseye", "bookworm", "trixie"), ("--hotremove-prove",)),
