@@ -75,7 +75,7 @@ def run_suite(
 
 
 def _break_off(child: subprocess.Popen[bytes]) -> None:
-    child.send_signal(signal.SIGINT)
+    child.terminate()
     try:
         child.wait(_FAREWELL)
     except subprocess.TimeoutExpired:
@@ -84,8 +84,11 @@ def _break_off(child: subprocess.Popen[bytes]) -> None:
 
 @contextmanager
 def _passing_on(child: subprocess.Popen[bytes]) -> Iterator[None]:
-    """Let SIGTERM interrupt the child, not orphan it."""
-    before = signal.signal(signal.SIGTERM, lambda *_: child.send_signal(signal.SIGINT))
+    """Let SIGTERM end the child, not orphan it.
+
+    As SIGTERM: started behind `&` of a script, the child ignores SIGINT, as this process does.
+    """
+    before = signal.signal(signal.SIGTERM, lambda *_: child.terminate())
     try:
         yield
     finally:
