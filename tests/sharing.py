@@ -55,4 +55,4 @@ class ByTest(LoadScopeScheduling):
 def has_common_work(file: str) -> bool:
     """Whether a file of tests, named from the checkout, makes something once for them all."""
     text = (ROOT / file).read_text()
-    return 'scope="module"' in text or "module_laboratory" in text
+    return any(word in text for word in ('scope="module"', 'scope="session"', "module_laboratory"))

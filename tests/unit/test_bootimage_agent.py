@@ -19,9 +19,8 @@ DEADLINE = 20
 
 
 @pytest.fixture(scope="session")
-def programs(tmp_path_factory):
-    cache = Cache(tmp_path_factory.mktemp("cache"))
-    return {path.name: path for path in build_workloads(cache)}
+def programs():
+    return {path.name: path for path in build_workloads(Cache.default())}
 
 
 @dataclass
