@@ -254,6 +254,17 @@ class Control:
             if not job.status
         }
 
+    def list_blocks(self, folder: str) -> str:
+        """The memory blocks in a folder of sysfs, as docs/guest-protocol.md has them.
+
+        Raises:
+            OSError: with the guest's errno.
+        """
+        job = self._request(f"blocks {folder}")
+        self._finish(job, GRACE)
+        _raise_errno(job, folder)
+        return bytes(job.stdout).decode(errors="replace")
+
     def end_jobs(self, deadline: float) -> None:
         """Kill what `start` began and still runs, and wait for the ends, `deadline` seconds."""
         running = [job for job in self._jobs.values() if job.running]
