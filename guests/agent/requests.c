@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "blocks.h"
 #include "frames.h"
 #include "jobs.h"
 #include "verbs.h"
@@ -26,6 +27,7 @@ static const char help[] =
 	"  ID kill SIGNUMBER            signal the processes of job ID\n"
 	"  ID read PATH                 contents of a file\n"
 	"  ID write PATH LENGTH, bytes  write a file\n"
+	"  ID blocks PATH               memory blocks, by the folder of sysfs that has them\n"
 	"  ID clock SECONDS NANOSECONDS set the clock\n"
 	"  ID entropy LENGTH, bytes     credit to the random pool\n"
 	"Answers: ID out|err LENGTH and bytes, ID pid N, ID exit STATUS, ID signal N, ID deadline,\n"
@@ -162,6 +164,19 @@ static void ask_read(request_id id, char *rest)
 	job_read(id, rest);
 }
 
+static void ask_blocks(request_id id, char *rest)
+{
+	char *text = NULL;
+	size_t length = 0;
+	int reason = blocks_list(rest, &text, &length);
+
+	for (size_t sent = 0; sent < length; sent += FRAME_PAYLOAD)
+		frame_data(id, "out", text + sent,
+			   length - sent < FRAME_PAYLOAD ? length - sent : FRAME_PAYLOAD);
+	free(text);
+	frame_line("%llu exit %d", id, reason);
+}
+
 static void ask_write(request_id id, char *rest)
 {
 	char *space = strrchr(rest, ' ');
@@ -196,7 +211,7 @@ static const struct verb {
 	{"ping", ask_ping, false},	 {"run", ask_run, false},     {"start", ask_start, false},
 	{"input", ask_input, true},	 {"eof", ask_eof, true},      {"kill", ask_kill, true},
 	{"read", ask_read, false},	 {"write", ask_write, false}, {"clock", ask_clock, false},
-	{"entropy", ask_entropy, false},
+	{"entropy", ask_entropy, false}, {"blocks", ask_blocks, false},
 };
 
 static const struct verb *find_verb(const char *name)

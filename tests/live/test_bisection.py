@@ -19,7 +19,7 @@ from hotremove.cache import Cache
 from hotremove.kernels.kernel import Kernel
 from hotremove.kernels.spec import resolve
 
-pytestmark = pytest.mark.live
+pytestmark = [pytest.mark.live, pytest.mark.takes(25)]
 
 MAKEFILE = """\
 include kernel.mk

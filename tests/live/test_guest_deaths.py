@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from run_harness import NEVER_BOOTS, WORKS, Laboratory, Run
 
-pytestmark = pytest.mark.live
+pytestmark = [pytest.mark.live, pytest.mark.takes(100)]
 
 PANIC = "Kernel panic - not syncing: sysrq triggered crash"
 # name, verdict, part of the message, most seconds of the whole test on a loaded machine

@@ -12,6 +12,7 @@ import pytest
 from run_harness import WORKS, until
 
 from hotremove.guest.snapshot import checksum
+from hotremove.virt.embedded import FEATURE_BY_FEATURE, can_do
 
 pytestmark = pytest.mark.live
 
@@ -44,6 +45,15 @@ def test_vcpus_of_a_guest_that_is_silent_get_cores_of_their_own(guest):
     first, second = (os.sched_getaffinity(vcpu) for vcpu in vcpus)
     assert not first & second
     assert first | second == cores
+
+
+def test_libvirt_does_not_ask_for_each_feature_of_the_cpu(farm, plan):
+    """Some hundred requests less, half of the time of a restore; the CPU stays the same."""
+    with farm.guest_source.lend(plan) as guest:
+        assert guest.origin == "restored"
+        assert can_do(farm.guest_source._root, FEATURE_BY_FEATURE)
+        assert f"<qemu:del capability='{FEATURE_BY_FEATURE}'/>" in guest.xml()
+        assert "<feature policy='require' name='pdpe1gb'/>" in guest.xml()
 
 
 def test_restored_guests_differ_in_their_random_bytes(farm, plan):
@@ -159,6 +169,7 @@ def sign(image: Path) -> None:
     (image.parent / "snapshot.json").write_text(json.dumps(record))
 
 
+@pytest.mark.takes(30)
 def test_a_damaged_snapshot_is_made_again_and_costs_no_verdict(laboratory):
     """One boot for each kind of damage: whatever it is, the run is green."""
     cache = laboratory.private_cache()
@@ -174,6 +185,7 @@ def test_a_damaged_snapshot_is_made_again_and_costs_no_verdict(laboratory):
     laboratory.expect_nothing_left()
 
 
+@pytest.mark.takes(20)
 def test_a_snapshot_from_which_no_guest_comes_up_is_made_again_once_a_boot_works(laboratory):
     """Its checksum is right and libvirt reads it, so that only trying can tell."""
     cache = laboratory.private_cache()

@@ -8,7 +8,7 @@ import pytest
 from hotremove.cache import Cache
 from hotremove.kernels import spec
 
-pytestmark = pytest.mark.live
+pytestmark = [pytest.mark.live, pytest.mark.takes(50)]
 
 FAULTS = Path(__file__).parent / "faults"
 CHECKS = FAULTS / "modules.py"

@@ -7,7 +7,7 @@ from verdict_table import LIVE, TABLE
 
 from hotremove.results.record import read_record
 
-pytestmark = pytest.mark.live
+pytestmark = [pytest.mark.live, pytest.mark.takes(45)]
 
 # The kernel without the fix is stuck under a long-term pin, and known for it.
 UNFIXED = "debian:bullseye"

@@ -51,6 +51,7 @@ def test_a_fixed_kernel_passes_and_its_evidence_is_kept(tmp_path):
     assert removal["before"].keys() == removal["after"].keys()
 
 
+@pytest.mark.takes(25)
 def test_an_unfixed_kernel_fails_and_says_why(tmp_path):
     run = Run(
         tmp_path,

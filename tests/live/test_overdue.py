@@ -7,7 +7,7 @@ import pytest
 from verdict_table import OVERDUE as ROWS
 from verdict_table import TABLE
 
-pytestmark = pytest.mark.live
+pytestmark = [pytest.mark.live, pytest.mark.takes(75)]
 
 LIMIT = 25
 SCENARIOS = """

@@ -20,9 +20,12 @@ from ktap_reader import read_ktap
 from lxml import etree
 from run_harness import CHECKOUT
 
+from hotremove.analysis.timing import by_test
+from hotremove.results.naming import title
 from hotremove.results.record import Record, read_whole
+from hotremove.results.source import opened
 
-pytestmark = pytest.mark.live
+pytestmark = [pytest.mark.live, pytest.mark.takes(40)]
 
 JUNIT = etree.XMLSchema(file=str(CHECKOUT / "tests/unit/junit.xsd"))
 SHORT = (
@@ -35,6 +38,8 @@ RUNS = {
     "the suite": (("bullseye", "bookworm", "trixie"), ("--hotremove-prove",)),
 }
 FIX = "d1e153fea2a8"
+# What a second is in that nothing else has.
+PHASES = ("set up", "scenario", "tear down")
 
 
 @dataclass(frozen=True)
@@ -155,6 +160,20 @@ def test_compare_lists_each_difference(runs: Runs) -> None:
     worse = runs.hotremove("compare", "bookworm", "bullseye", code=1)
     assert f"{failed} regression" in worse
     assert "no difference" in runs.hotremove("compare", "bookworm", "bookworm")
+
+
+def test_each_second_of_a_test_is_in_its_timeline_under_a_name(runs: Runs) -> None:
+    for suite in runs.suites:
+        with opened(runs.folder / suite) as source:
+            tests = {test.row: test for test in by_test(source.cases)}
+            took = {title(case.result): case.result.duration_s for case in source.cases}
+        assert tests.keys() == {row for row, seconds in took.items() if seconds > 1}
+        for row, test in tests.items():
+            assert 0.95 * took[row] < test.seconds < took[row] + 1
+            phases = [one.seconds for one in test.spans if one.name in PHASES]
+            assert sum(phases) < test.seconds / 4, test.spans
+        first = f"{len(tests)} tests"
+        assert runs.hotremove("time", suite).splitlines()[0].endswith(first)
 
 
 def test_a_bundle_is_as_good_as_the_run_until_a_byte_flips(runs: Runs, tmp_path: Path) -> None:

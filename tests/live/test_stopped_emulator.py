@@ -18,6 +18,7 @@ pytestmark = pytest.mark.live
 EARLY = 0.15
 
 
+@pytest.mark.takes(65)
 @pytest.mark.parametrize(
     ("words", "told"),
     [((), "restoring a guest"), (("--hotremove-fresh-boot",), "starting a guest")],

@@ -3,7 +3,7 @@
 
 import pytest
 
-pytestmark = pytest.mark.live
+pytestmark = [pytest.mark.live, pytest.mark.takes(100)]
 
 # 6,000 records of 894 bytes at debug level, which the console does not show: the ring has 4 MiB.
 SCENARIOS = """

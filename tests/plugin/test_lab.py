@@ -95,7 +95,7 @@ def test_words_and_exit_code_are_pytests(machine: Machine) -> None:
 
 def test_the_tests_are_those_that_do_not_take_long(machine: Machine) -> None:
     machine.lab("test", "-x")
-    run = "-m pytest -c tox.ini -p hotremove.plugin.short_options"
+    run = "-m pytest -c tox.ini -p hotremove.plugin.short_options -n auto"
     run += " -o testpaths=tests -m not nightly -x"
     assert machine.calls("python")[-1] == run
 

@@ -14,14 +14,14 @@ import pytest
 
 from hotremove.bootimage.workloads import build_workloads
 from hotremove.cache import Cache
+from hotremove.guest.memory_blocks import SYSFS, parse_listing
 
 DEADLINE = 20
 
 
 @pytest.fixture(scope="session")
-def programs(tmp_path_factory):
-    cache = Cache(tmp_path_factory.mktemp("cache"))
-    return {path.name: path for path in build_workloads(cache)}
+def programs():
+    return {path.name: path for path in build_workloads(Cache.default())}
 
 
 @dataclass
@@ -208,6 +208,65 @@ def test_reading_a_large_file(channel, tmp_path):
     frames = channel.ask(f"read {path}")
     assert joined(frames) == path.read_bytes()
     assert frames[-1] == ("exit", "0")
+
+
+def make_block(root, number, state):
+    block = root / f"memory{number}"
+    block.mkdir()
+    (block / "phys_index").write_text(f"{number:08x}\n")
+    (block / "state").write_text(f"{state}\n")
+    (block / "valid_zones").write_text("Movable\n")
+    (block / f"node{number % 2}").symlink_to(root)
+
+
+def listed(channel, folder):
+    *frames, ending = channel.ask(f"blocks {folder}")
+    return joined(frames).decode(), ending
+
+
+def test_the_zone_of_a_block_that_is_not_online_is_not_read(channel, tmp_path):
+    """A kernel in which the block is just being added dies of that."""
+    (tmp_path / "block_size_bytes").write_text("8000000\n")
+    for number, state in enumerate(("online", "offline", "going-offline", "online")):
+        make_block(tmp_path, number, state)
+    text, ending = listed(channel, tmp_path)
+    found = {block.index: (block.zones, block.node) for block in parse_listing(text)}
+    assert found == {0: (("Movable",), 0), 1: ((), 1), 2: ((), 0), 3: (("Movable",), 1)}
+    assert ending == ("exit", "0")
+
+
+def test_blocks_that_go_meanwhile_and_what_else_there_is_are_left_out(channel, tmp_path):
+    (tmp_path / "block_size_bytes").write_text("8000000\n")
+    (tmp_path / "memory7").mkdir()
+    (tmp_path / "memory_failure_stats").mkdir()
+    (tmp_path / "probe").write_text("")
+    make_block(tmp_path, 300, "online")
+    text, _ = listed(channel, tmp_path)
+    assert [block.index for block in parse_listing(text)] == [300]
+    assert "memory_failure" not in text
+
+
+def test_more_blocks_than_a_frame_has_room_for(channel, tmp_path):
+    (tmp_path / "block_size_bytes").write_text("8000000\n")
+    for number in range(1000):
+        make_block(tmp_path, number, "online")
+    text, _ = listed(channel, tmp_path)
+    assert len(text) > 32704
+    assert len(parse_listing(text)) == 1000
+
+
+def test_a_machine_without_blocks(channel, tmp_path):
+    assert listed(channel, tmp_path) == ("", ("exit", "0"))
+    assert listed(channel, tmp_path / "nowhere") == ("", ("exit", "2"))
+
+
+def test_this_machines_own_blocks_if_it_has_some(channel):
+    text, _ = listed(channel, SYSFS)
+    indexes = {int(path.name[6:]) for path in Path(SYSFS).glob("memory[0-9]*")}
+    if indexes:
+        assert {block.index for block in parse_listing(text)} == indexes
+    else:
+        assert text == ""
 
 
 @pytest.mark.parametrize(

@@ -16,9 +16,8 @@ MIB = 1 << 20
 
 
 @pytest.fixture(scope="session")
-def program(tmp_path_factory):
-    cache = Cache(tmp_path_factory.mktemp("cache"))
-    return next(path for path in build_workloads(cache) if path.name == "holder")
+def program():
+    return next(path for path in build_workloads(Cache.default()) if path.name == "holder")
 
 
 class Holder:

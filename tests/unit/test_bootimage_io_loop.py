@@ -18,9 +18,8 @@ PR_SET_PTRACER, ANY = 0x59616D61, ctypes.c_ulong(-1)
 
 
 @pytest.fixture(scope="module")
-def io_loop(tmp_path_factory):
-    cache = Cache(tmp_path_factory.mktemp("cache"))
-    return next(path for path in build_workloads(cache) if path.name == "io_loop")
+def io_loop():
+    return next(path for path in build_workloads(Cache.default()) if path.name == "io_loop")
 
 
 def run(*words):

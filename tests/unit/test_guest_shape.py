@@ -17,7 +17,15 @@ from hotremove.session.farm import Farm
 from hotremove.session.options import Options
 from hotremove.virt import accelerator
 from hotremove.virt.clock import Clock
-from hotremove.virt.domain import Boot, Channels, dimm_xml, domain_xml, move_channels
+from hotremove.virt.domain import (
+    Boot,
+    Channels,
+    dimm_xml,
+    domain_xml,
+    move_channels,
+    without_capability,
+)
+from hotremove.virt.embedded import can_do
 from hotremove.virt.polling import wait_until
 from hotremove.virt.topology import load_topology, parse_topology
 
@@ -74,6 +82,22 @@ def test_channels_move_and_nothing_else_does():
     assert "/run/g/" not in moved
     back = move_channels(moved, Channels(Path("/run/h")), Channels(Path("/run/g")))
     assert back.split() == xml.split()
+
+
+def test_a_domain_makes_no_use_of_what_it_is_told_to_leave_alone():
+    xml = without_capability(make_xml(gdb=1234), "cpu-unavailable-features")
+    told = re.findall(r'<qemu:capabilities.*>\s*<qemu:del capability="(.*)"/>', xml)
+    assert told == ["cpu-unavailable-features"]
+    assert 'value="tcp:127.0.0.1:1234"' in xml
+    assert without_capability(xml, "cpu-unavailable-features") == xml
+
+
+def test_what_qemu_can_do_is_what_the_driver_has_found(tmp_path):
+    found = tmp_path / "cache/qemu/capabilities"
+    found.mkdir(parents=True)
+    (found / "a.xml").write_text("<qemuCaps>\n  <flag name='cpu-max'/>\n</qemuCaps>\n")
+    assert can_do(tmp_path, "cpu-max")
+    assert not can_do(tmp_path, "cpu")
 
 
 def test_a_dimm_names_its_size_and_node():

@@ -11,6 +11,7 @@ from hotremove.memory.outcome import STUCK
 from hotremove.memory.removal import Removal
 from hotremove.observe.counters import Counters
 from hotremove.observe.pagemap import PfnRuns
+from hotremove.observe.timeline import Moment
 from hotremove.plugin.lending import EVIDENCE, GUEST, forget_guest, removals_of
 from hotremove.results.evidence import Evidence
 from hotremove.verdict.allowances import ReportExpectations
@@ -54,6 +55,8 @@ def test_it_is_the_same_list_until_the_test_begins_anew(item, guest, stuck):
 def test_it_is_kept_with_the_logs_where_qemu_has_none_here(tmp_path, guest, stuck):
     evidence = Evidence.open(tmp_path / "artifacts", "test_it.py::test_it")
     evidence.after([stuck], guest, None)
+    evidence.timed([Moment("set up", 0.0, 1.5)])
+    assert (evidence.directory / "timeline.json").read_text() == '[["set up", 0.0, 1.5]]\n'
     (row,) = json.loads((evidence.directory / "removals.json").read_text())
     assert row["outcome"] == "stuck"
     assert {file.name for file in evidence.directory.iterdir()} == {

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from hotremove.analysis.summary import verdicts
+from hotremove.observe.timeline import ORIGINS
 from hotremove.results.case import Case
 from hotremove.results.naming import title
 from hotremove.results.text import one_line
@@ -87,8 +88,8 @@ def _is_bad(case: Case) -> bool:
 
 
 def _came_up(case: Case) -> bool:
-    """Whether the test got its guest: its time line begins with that."""
-    return case.folder is None or bool(case.timeline)
+    """Whether the test got its guest: its timeline has that."""
+    return case.folder is None or any(moment.name in ORIGINS for moment in case.timeline)
 
 
 def _told(case: Case) -> str:

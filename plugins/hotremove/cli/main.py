@@ -20,6 +20,7 @@ import hotremove.cli.kernels
 import hotremove.cli.nightly
 import hotremove.cli.qualify
 import hotremove.cli.report
+import hotremove.cli.timing
 from hotremove.errors import DataProblem, HotremoveError
 
 USAGE = 4
@@ -34,6 +35,7 @@ COMMANDS = (
     hotremove.cli.dmesg,
     hotremove.cli.bisect,
     hotremove.cli.report,
+    hotremove.cli.timing,
     hotremove.cli.compare,
     hotremove.cli.history,
     hotremove.cli.faults,

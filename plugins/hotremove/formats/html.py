@@ -18,6 +18,7 @@ from urllib.parse import quote
 
 from hotremove.analysis import coverage
 from hotremove.analysis.summary import tally, things_to_see, verdicts
+from hotremove.analysis.timing import by_span, by_test, worth_telling
 from hotremove.formats.excerpt import Line, excerpt
 from hotremove.formats.matrix import Test, matrix
 from hotremove.formats.pages import template
@@ -36,6 +37,8 @@ MOST_INSIDE = 500
 """Results whose details are on the page itself; with more, each kernel has a file of its own."""
 
 _MOST_DUMPS = 5
+# Tests that are named as those which took longest.
+_LONGEST = 10
 _PICTURE_BYTES = 2 << 20
 # Lines of the log's end that are shown of a good test, and of another.
 _TAIL = {True: 40, False: 400}
@@ -189,6 +192,8 @@ def _page(source: Source, views: Sequence[View]) -> str:
         views=[view for view in views if not view.file],
         costs=figures.table(costs_by_kernel(results)),
         cost_plot=_cost_plot(results),
+        spans=worth_telling(by_span(source.cases)),
+        longest=by_test(source.cases)[:_LONGEST],
         telling=telling,
         others=others,
         verdicts=verdicts,

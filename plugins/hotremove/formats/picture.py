@@ -20,6 +20,8 @@ _KINDS = {
     "offline": "remove",
     "SIGTERM": "remove",
 }
+# Of the many small things, those that take this part of the whole are drawn.
+_VISIBLE = 0.02
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,7 @@ class Bar:
 
 def draw(moments: Sequence[Moment]) -> tuple[Bar, ...]:
     """The bars of a timeline, by the time at which they begin; the last to end is at 100 %."""
-    end = max((moment.start + moment.seconds for moment in moments), default=0.0) or 1.0
+    end = max((moment.end for moment in moments), default=0.0) or 1.0
     return tuple(
         Bar(
             name=moment.name,
@@ -61,4 +63,5 @@ def draw(moments: Sequence[Moment]) -> tuple[Bar, ...]:
             seconds=moment.seconds,
         )
         for moment in sorted(moments, key=lambda moment: moment.start)
+        if moment.seconds >= end * _VISIBLE or ":" not in moment.name
     )

@@ -17,6 +17,7 @@ import pexpect
 from pexpect.socket_pexpect import SocketSpawn
 
 from hotremove.errors import DeadlineExceeded, GuestDied, GuestLost, HotremoveError
+from hotremove.observe.timeline import Timeline
 from hotremove.virt.clock import CLOCK
 from hotremove.virt.polling import wait_until
 
@@ -79,6 +80,7 @@ class Job:
 
     number: int
     command: str
+    verb: str = "start"
     pid: int | None = None
     stdout: bytearray = field(default_factory=bytearray)
     stderr: bytearray = field(default_factory=bytearray)
@@ -117,9 +119,11 @@ class Control:
     Each raises GuestLost or GuestDied where the guest has gone away.
     """
 
-    def __init__(self, path: Path, life: Life) -> None:
+    def __init__(self, path: Path, life: Life, timeline: Timeline | None = None) -> None:
+        """Where the agent's socket will be; the `timeline` tells what time answers took."""
         self._path = path
         self._life = life
+        self._timeline = timeline or Timeline()
         self._numbers = count(1)
         self._jobs: dict[int, Job] = {}
         self._socket: socket.socket | None = None
@@ -188,7 +192,7 @@ class Control:
         """Start a shell command in the background; its handle takes input and gives output."""
         job = self._request(f"start {_one_line(command)}")
         job.command = command
-        if not self._pump(lambda: job.pid is not None or not job.running, GRACE):
+        if not self._pump(lambda: job.pid is not None or not job.running, GRACE, "start"):
             raise self._lost(f"no start of `{command}` within {GRACE:.0f} s")
         return job
 
@@ -207,11 +211,12 @@ class Control:
 
     def wait(self, job: Job, deadline: float) -> Completed | None:
         """The job's result, or None when it still runs after `deadline` seconds."""
-        return self._retire(job) if self._pump(lambda: not job.running, deadline) else None
+        ended = self._pump(lambda: not job.running, deadline, "wait")
+        return self._retire(job) if ended else None
 
     def read_line(self, job: Job, deadline: float) -> bytes | None:
         """The next line of the job's output, without its end; None after `deadline` seconds."""
-        self._pump(lambda: b"\n" in job.stdout or not job.running, deadline)
+        self._pump(lambda: b"\n" in job.stdout or not job.running, deadline, "line")
         line, newline, rest = bytes(job.stdout).partition(b"\n")
         if not newline:
             return None
@@ -249,12 +254,23 @@ class Control:
             if not job.status
         }
 
+    def list_blocks(self, folder: str) -> str:
+        """The memory blocks in a folder of sysfs, as docs/guest-protocol.md has them.
+
+        Raises:
+            OSError: with the guest's errno.
+        """
+        job = self._request(f"blocks {folder}")
+        self._finish(job, GRACE)
+        _raise_errno(job, folder)
+        return bytes(job.stdout).decode(errors="replace")
+
     def end_jobs(self, deadline: float) -> None:
         """Kill what `start` began and still runs, and wait for the ends, `deadline` seconds."""
         running = [job for job in self._jobs.values() if job.running]
         for job in running:
             self.kill(job, signal.SIGKILL)
-        self._pump(lambda: not any(job.running for job in running), deadline)
+        self._pump(lambda: not any(job.running for job in running), deadline, "wait")
 
     def write(self, path: str, content: str | bytes) -> None:
         """Write to a file of the guest at one go, as sysfs attributes want it.
@@ -283,7 +299,7 @@ class Control:
             _raise_errno(job, job.command)
 
     def _request(self, words: str, data: bytes = b"") -> Job:
-        job = Job(next(self._numbers), words)
+        job = Job(next(self._numbers), words, words.partition(" ")[0])
         self._jobs[job.number] = job
         self._send(f"{job.number} {words}\n".encode() + data)
         return job
@@ -299,7 +315,7 @@ class Control:
             raise self._ended(f"the control channel broke: {error}") from error
 
     def _finish(self, job: Job, deadline: float, silence: float = GRACE) -> None:
-        if not self._pump(lambda: not job.running, deadline, silence):
+        if not self._pump(lambda: not job.running, deadline, job.verb, silence):
             raise self._lost(f"no answer to `{job.command}` within {deadline:.0f} s")
         self._retire(job)
         if job.complaint is not None:
@@ -309,12 +325,18 @@ class Control:
         self._jobs.pop(job.number, None)
         return job.completed()
 
-    def _pump(self, done: Callable[[], bool], deadline: float, silence: float = GRACE) -> bool:
-        """Take in frames until `done()`; False after `deadline` seconds.
+    def _pump(
+        self, done: Callable[[], bool], deadline: float, verb: str, silence: float = GRACE
+    ) -> bool:
+        """Take in frames until `done()`; False after `deadline` seconds. `verb`: of the request.
 
         Raises:
             GuestLost, GuestDied: the guest ended, or its agent was silent for `silence` seconds.
         """
+        with self._timeline.passing(f"agent: {verb}"):
+            return self._take_frames(done, deadline, silence)
+
+    def _take_frames(self, done: Callable[[], bool], deadline: float, silence: float) -> bool:
         end = CLOCK.now() + deadline
         if not (self._probe and self._probe.running):
             self._heard = CLOCK.now()

@@ -104,14 +104,14 @@ class Guest:
         self.origin = origin
         self.console = GuestLog(channels.console)
         self.evidence = GuestLog(channels.evidence)
-        self.control = Control(channels.control, self)
+        self.timeline = Timeline()
+        self.control = Control(channels.control, self, self.timeline)
         self.domain: Any = None
         self.process: EmulatorProcess | None = None
         self._number = 0
         self._vcpus: list[int] = []
         self.hypervisor = hypervisor
         self._marks = count(1)
-        self.timeline = Timeline()
         self.holders: list[MemoryHolder] = []
         self.fetch_final_console: Callable[[], None] | None = None
 

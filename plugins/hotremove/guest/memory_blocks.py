@@ -12,27 +12,15 @@ from hotremove.observe.counters import Counters, Zone, parse_meminfo, parse_vmst
 from hotremove.observe.pagemap import MemoryBlock, parse_block, parse_block_bytes
 
 SYSFS = "/sys/devices/system/memory"
-# One round trip for all blocks, some hundred files, and the shell's own words alone: a program is
-# started in 5 ms under TCG. valid_zones only of blocks that are online: one that is just being
-# added is there before it has a node, and valid_zones_show() then follows a null pointer
-# (drivers/base/memory.c, seen in 6.1.192). The reader dies in sysfs, and the block's removal waits
-# for it for ever.
-LIST = (
-    f"cd {SYSFS} 2>/dev/null && read -r value <block_size_bytes && echo $value && "
-    "for block in memory*; do for file in phys_index state valid_zones; do "
-    "test $file != valid_zones || test $value = online || continue; "
-    "value=unknown; read -r value <$block/$file && echo $block/$file:$value; "
-    "done; printf '%s\\n' $block/node*; done 2>/dev/null"
-)
 # Of any block: 1 if the kernel was built with CONFIG_MEMORY_HOTREMOVE, else 0 (removable_show() in
 # drivers/base/memory.c; since 5.8, 53cdc1cb29e8).
-REMOVABLE = f"{SYSFS}/memory0/removable"
+REMOVABLE = f"{SYSFS}/memory{{}}/removable"
 _FILE = re.compile(r"memory(\d+)/(\w+):(.*)")
 _NODE = re.compile(r"memory(\d+)/node(\d+)$")
 
 
 def parse_listing(text: str) -> tuple[MemoryBlock, ...]:
-    """The memory blocks in the output of the command that lists them.
+    """The memory blocks in the agent's list of them.
 
     Raises:
         HotremoveError: the listing is not one.
@@ -56,10 +44,13 @@ def read_blocks(control: Control) -> tuple[MemoryBlock, ...]:
         CapabilityAbsent: the kernel was built without memory hotplug.
         HotremoveError: the listing is not one.
     """
-    listed = control.run(LIST)
-    if not listed.stdout:
+    try:
+        listed = control.list_blocks(SYSFS)
+    except FileNotFoundError:
+        listed = ""
+    if not listed:
         _require_folder(control, SYSFS, "CONFIG_MEMORY_HOTPLUG")
-    return parse_listing(listed.text)
+    return parse_listing(listed)
 
 
 def require_hot_remove(control: Control) -> None:
@@ -69,12 +60,13 @@ def require_hot_remove(control: Control) -> None:
         CapabilityAbsent: mm/memory_hotplug.c was built without offline_pages().
         HotremoveError: the kernel does not say.
     """
-    _require_folder(control, SYSFS, "CONFIG_MEMORY_HOTPLUG")
-    said = control.run(f"cat {REMOVABLE}").text.strip()
+    first = next((block.index for block in read_blocks(control)), 0)
+    path = REMOVABLE.format(first)  # not every machine's memory begins with block 0
+    said = "".join(control.read_existing([path]).values()).strip()
     if said == "0":
-        raise CapabilityAbsent(f"{REMOVABLE} says 0, as without CONFIG_MEMORY_HOTREMOVE")
+        raise CapabilityAbsent(f"{path} says 0, as without CONFIG_MEMORY_HOTREMOVE")
     if said != "1":
-        raise HotremoveError(f"{REMOVABLE} says {said or 'nothing'}: can memory go offline?")
+        raise HotremoveError(f"{path} says {said or 'nothing'}: can memory go offline?")
 
 
 def _require_folder(control: Control, folder: str, option: str) -> None:

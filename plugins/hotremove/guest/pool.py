@@ -10,6 +10,7 @@ from itertools import count
 
 from hotremove.guest.machine import Guest
 from hotremove.guest.plan import GuestPlan
+from hotremove.observe.timeline import TIMELINE
 from hotremove.virt.domain import Channels
 from hotremove.virt.hypervisor import Hypervisor
 from hotremove.virt.run_directory import RunDirectory
@@ -94,8 +95,10 @@ class GuestPool:
 
     def finish_destroys(self) -> None:
         """Wait until the released guests are gone."""
-        for destroying in self._pending_destroys:
-            destroying.join()
+        if self._pending_destroys:
+            with TIMELINE.span("wait for the last guest's end"):
+                for destroying in self._pending_destroys:
+                    destroying.join()
         self._pending_destroys.clear()
 
     def end(self) -> None:

@@ -303,7 +303,8 @@ class Removable:
         """
         deadline = given or self.deadline
         self._dmesg_start = self.guest.evidence.size()  # what an earlier attempt left says no more
-        before, pinned = self.counters(), count_pins(self.guest.control)
+        with self.guest.timeline.span("look at the memory before"):
+            before, pinned = self.counters(), count_pins(self.guest.control)
         start = time.monotonic()
         try:
             with self.guest.timeline.span(f"remove by {mechanism}", deadline):
@@ -311,25 +312,26 @@ class Removable:
         except GuestDied as death:
             end = End(Outcome.GUEST_DIED, str(death))
         seconds = time.monotonic() - start
-        self._await_dump(end)
-        removal = Removal(
-            mechanism=mechanism,
-            outcome=end.outcome,
-            seconds=seconds,
-            deadline=deadline,
-            node=self.node,
-            frames=self.frames,
-            pins=self.pins,
-            before=before,
-            after=self._counters_after(before),
-            dumps=self._dumps(),
-            migrates_pins=migrates_pins(self.guest.control),
-            remark=end.remark,
-            reasons=self._reasons(),
-            zone=self.zone,
-            lost_pins=self._lost_pins(end, pinned if steady else 0),
-            raced=end.raced,
-        )
+        with self.guest.timeline.span("look at the memory after"):
+            self._await_dump(end)
+            removal = Removal(
+                mechanism=mechanism,
+                outcome=end.outcome,
+                seconds=seconds,
+                deadline=deadline,
+                node=self.node,
+                frames=self.frames,
+                pins=self.pins,
+                before=before,
+                after=self._counters_after(before),
+                dumps=self._dumps(),
+                migrates_pins=migrates_pins(self.guest.control),
+                remark=end.remark,
+                reasons=self._reasons(),
+                zone=self.zone,
+                lost_pins=self._lost_pins(end, pinned if steady else 0),
+                raced=end.raced,
+            )
         self.removals.append(removal)
         return removal
 

@@ -70,7 +70,8 @@ class Holder:
             HolderStuck: the kernel does not let it go on.
             GuestLost, DeadlineExceeded: it ended, or does not answer.
         """
-        line = self.guest.control.read_line(self._job, DEADLINE)
+        with self.guest.timeline.passing(f"holder: {command.partition(' ')[0]}"):
+            line = self.guest.control.read_line(self._job, DEADLINE)
         if line is None:
             raise self._silent(command)
         answer: Mapping[str, Any] = json.loads(line)

@@ -14,7 +14,17 @@ import pytest
 
 from hotremove import progress
 from hotremove.errors import HotremoveError
-from hotremove.plugin import debugging, fixtures, host_loss, lookahead, options, parametrize, rounds
+from hotremove.observe.timeline import TIMELINE
+from hotremove.plugin import (
+    debugging,
+    fixtures,
+    host_loss,
+    lookahead,
+    options,
+    parametrize,
+    rounds,
+    timing,
+)
 from hotremove.plugin.debugging import KEPT
 from hotremove.plugin.farm import FARM
 from hotremove.plugin.parametrize import PROBLEM
@@ -42,6 +52,7 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(module)
     config.pluginmanager.register(debugging, "hotremove-debugging")
     config.pluginmanager.register(host_loss, "hotremove-host-loss")
+    config.pluginmanager.register(timing, "hotremove-timing")
     config.stash[KEPT] = []
     about_guests = is_about_guests(config)
     config.stash[RESULTS] = Results(about_guests)
@@ -142,7 +153,8 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, o
     with rounds.annotate_round(pyfuncitem), report_check.expected_death(pyfuncitem):
         yield
         bookkeeping.close_books(pyfuncitem)
-    report_check.check_reports_of(pyfuncitem)
+    with TIMELINE.span("look at the kernel's reports"):
+        report_check.check_reports_of(pyfuncitem)
     return True
 
 

@@ -19,7 +19,8 @@ def open_books(item: pytest.Item, guest: Guest) -> None:
     from hotremove.memory.books import GuestBooks
 
     if item.get_closest_marker("open_books") is None:
-        item.stash[BOOKS] = GuestBooks(guest)
+        with guest.timeline.span("open the books"):
+            item.stash[BOOKS] = GuestBooks(guest)
 
 
 def close_books(item: pytest.Item) -> None:

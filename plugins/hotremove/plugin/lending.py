@@ -4,15 +4,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from hotremove.observe.timeline import TIMELINE
 from hotremove.plugin.debugging import should_keep
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from hotremove.guest.machine import Guest
     from hotremove.guest.plan import GuestPlan
     from hotremove.memory.books import GuestBooks
@@ -65,10 +68,18 @@ def lent(
     test = "::".join((str(item.path), item.nodeid.partition("::")[2]))
     words = map(str, item.config.invocation_params.args)
     evidence.before(test, plan, item.config.rootpath, words, more)
-    at_end = partial(evidence.after, removals_of(item))
-    lend = farm.guest_source.lend
-    with budget.take(mib), lend(plan, at_end, partial(should_keep, item)) as fresh:
-        item.stash[GUEST] = fresh
+
+    def at_end(guest: Guest, emulator_log: Path | None) -> None:
+        TIMELINE.take_in(guest.timeline)
+        with TIMELINE.span("keep evidence"):
+            evidence.after(removals_of(item), guest, emulator_log)
+
+    with ExitStack() as held:
+        with TIMELINE.span("wait for memory"):
+            held.enter_context(budget.take(mib))
+        lend = farm.guest_source.lend(plan, at_end, partial(should_keep, item))
+        item.stash[GUEST] = fresh = held.enter_context(lend)
         fresh.timeline.until_now(fresh.origin)
-        evidence.started(fresh)
+        with TIMELINE.span("keep evidence"):
+            evidence.started(fresh)
         yield fresh

@@ -19,6 +19,7 @@ from hotremove.guest.source import GuestSource
 from hotremove.kernels.kernel import Candidate, Kernel
 from hotremove.kernels.source import Expansion
 from hotremove.kernels.spec import expand, resolve
+from hotremove.observe.timeline import TIMELINE
 from hotremove.patience import ELSEWHERE
 from hotremove.pincost.model import Cost
 from hotremove.pins.registry import drivers as registered_drivers
@@ -193,7 +194,8 @@ class Farm:
         if kernel not in self._images:
             rdma = any(found.device.kind == "rdma" for found in self.devices)
             drivers = (*(RDMA_DRIVERS if rdma else ()), *registered_drivers())
-            self._images[kernel] = build_image(kernel, self.cache, drivers=drivers)
+            with TIMELINE.span("find the boot image"):
+                self._images[kernel] = build_image(kernel, self.cache, drivers=drivers)
         return self._images[kernel]
 
     def kmods(self, kernel: Kernel) -> Kmods:
@@ -208,7 +210,8 @@ class Farm:
             raise Blocked(f"{obstacle}; {WITHOUT_MODULES}")
         what = f"modules for {kernel.spec} {kernel.version}"
         try:
-            return self._failures.once(what, lambda: build_kmods(kernel, self.cache))
+            with TIMELINE.span("find the modules"):
+                return self._failures.once(what, lambda: build_kmods(kernel, self.cache))
         except (Blocked, HostProblem) as error:
             raise Blocked(f"{error}; {WITHOUT_MODULES}") from error
 

@@ -16,6 +16,7 @@ from hotremove.virt.topology import Node, Topology
 CONTROL_PORT = "org.hotremove.control"
 VIRTIO_MEM = "ua-virtiomem0"
 EVIDENCE_PORT = "org.hotremove.evidence"
+_QEMU = "http://libvirt.org/schemas/domain/qemu/1.0"
 
 # qemu64 leaves out 1 GiB pages, which the hugetlb scenarios need, and rdrand, without which the
 # random pool of an early 5.10 guest takes seconds to fill.
@@ -191,11 +192,30 @@ def _gdb(port: int | None) -> list[str]:
 
 def _command_line(words: list[str]) -> etree._Element:
     """Words for QEMU itself."""
-    namespace = "http://libvirt.org/schemas/domain/qemu/1.0"
-    commandline = etree.Element(f"{{{namespace}}}commandline", nsmap={"qemu": namespace})
+    commandline = _of_qemu("commandline")
     for value in words:
-        etree.SubElement(commandline, f"{{{namespace}}}arg", value=value)
+        etree.SubElement(commandline, f"{{{_QEMU}}}arg", value=value)
     return commandline
+
+
+def _of_qemu(tag: str) -> etree._Element:
+    return etree.Element(f"{{{_QEMU}}}{tag}", nsmap={"qemu": _QEMU})
+
+
+def without_capability(xml: str, name: str) -> str:
+    """The same domain, for which libvirt makes no use of something that QEMU can do.
+
+    The name is libvirt's own, and one that it does not know is refused (drvqemu, "Control of QEMU
+    feature usage").
+    """
+    domain = etree.fromstring(xml.encode())
+    capabilities = domain.find(f"{{{_QEMU}}}capabilities")
+    if capabilities is None:
+        capabilities = _of_qemu("capabilities")
+        domain.append(capabilities)
+    if all(one.get("capability") != name for one in capabilities):
+        etree.SubElement(capabilities, f"{{{_QEMU}}}del", capability=name)
+    return etree.tostring(domain, encoding="unicode")
 
 
 def _counting(topology: Topology) -> list[str]:

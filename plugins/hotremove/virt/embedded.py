@@ -29,6 +29,11 @@ user = "root"
 group = "root"
 """
 _CAPABILITIES = Path("cache/qemu/capabilities")
+FEATURE_BY_FEATURE = "cpu-unavailable-features"
+"""What QEMU can do that has libvirt ask it for each feature of a new guest's CPU: 47 kB of
+requests, half of a restore. Without it, libvirt asks for the words of CPUID in one request
+(libvirt's qemu_process.c, qemuProcessFetchGuestCPU()). Guests here are told which CPU to have, and
+nothing depends on the answer."""
 
 
 def prepare_root(root: Path, cache: Cache) -> str:
@@ -73,6 +78,12 @@ def keep_capabilities(root: Path, cache: Cache) -> None:
             aside = known / f".{file.name}.{os.getpid()}"
             shutil.copy2(file, aside)
             aside.rename(known / file.name)
+
+
+def can_do(root: Path, name: str) -> bool:
+    """Whether the driver has found that QEMU can do something; by libvirt's own name for it."""
+    flag = f"<flag name='{name}'/>"
+    return any(flag in file.read_text() for file in (root / _CAPABILITIES).glob("*.xml"))
 
 
 def _is_same(one: Path, other: Path) -> bool:
