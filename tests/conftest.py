@@ -17,6 +17,8 @@ import pytest
 # Plugins that are here to be run beside ours in other people's projects, not to shuffle or to time
 # the runs that tests start.
 os.environ["PYTEST_ADDOPTS"] = "-p no:randomly -p no:benchmark"
+# Nor is any run of theirs new against what their user has filed.
+os.environ["HOTREMOVE_HISTORY"] = "/nonexistent/history.sqlite"
 ACCOUNT = "this account "
 
 
