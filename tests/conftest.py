@@ -20,6 +20,8 @@ import sharing
 # themselves, not to shuffle or to time the runs that tests start. That of hypothesis takes as long
 # to import as all the rest.
 WITHOUT = "-p no:randomly -p no:benchmark -p no:hypothesispytest"
+# No run of the tests' is new against what their user has filed.
+os.environ["HOTREMOVE_HISTORY"] = "/nonexistent/history.sqlite"
 ACCOUNT = "this account "
 
 

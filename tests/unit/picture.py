@@ -20,15 +20,10 @@ from hotremove.formats.html import render
 from hotremove.results.source import opened
 
 WIDTH = 960
-# What of it is shown: the head, the table, and the first test that failed, without its whole log.
+# What of it is shown: all down to the second red cell.
 TRIM = """
-const tests = [...document.querySelectorAll("details.test")];
-const told = tests.find(test => test.open) || tests[0];
-tests.forEach(test => { if (test !== told) test.remove(); });
-told.open = true;
-told.querySelectorAll(".log").forEach(log => { log.style.maxHeight = "16em"; });
-const end = told.getBoundingClientRect().bottom + window.scrollY + 24;
-return Math.ceil(end);
+const told = [...document.querySelectorAll("article.red")].slice(0, 2).at(-1);
+return Math.ceil(told.getBoundingClientRect().bottom + window.scrollY + 4);
 """
 
 

@@ -45,6 +45,11 @@ def browser(started: webdriver.Chrome, report: Path) -> webdriver.Chrome:
     return started
 
 
+def open_all(browser: webdriver.Chrome) -> None:
+    for test in browser.find_elements(By.TAG_NAME, "details"):
+        browser.execute_script("arguments[0].open = true", test)
+
+
 def luminance(browser: webdriver.Chrome, element, what: str) -> float:
     """Relative luminance of a CSS colour (WCAG 2)."""
     text = element.value_of_css_property(what)
@@ -66,8 +71,22 @@ def test_the_plot_of_costs_is_drawn(browser):
 def test_what_a_guest_printed_does_not_run(browser):
     assert "owned" not in browser.title
     assert browser.find_elements(By.TAG_NAME, "script") == []
-    (line,) = browser.find_elements(By.XPATH, '//span[contains(., "document.title")]')
+    (line,) = browser.find_elements(By.XPATH, '//details//span[contains(., "document.title")]')
     assert line.text.endswith('<script>document.title = "owned"</script>')
+
+
+@pytest.mark.parametrize("width", [390, 1200])
+def test_why_a_cell_is_red_is_seen_without_a_click(browser, width: int):
+    screen(browser, width, 844)
+    cell = browser.find_element(By.CSS_SELECTOR, "article.red")
+    sentence, picture, words = (
+        cell.find_element(By.CSS_SELECTOR, what) for what in (".message", "svg", ".log .splat")
+    )
+    assert all(one.is_displayed() for one in (sentence, picture, words))
+    assert picture.size["width"] >= 300
+    assert "Bad page state" in words.text
+    beside = abs(picture.location["y"] - words.location["y"]) < 60
+    assert beside is (width > 600)
 
 
 def test_the_matrix_is_walked_by_keyboard(browser):
@@ -75,7 +94,7 @@ def test_the_matrix_is_walked_by_keyboard(browser):
     body.send_keys(Keys.TAB)
     assert browser.switch_to.active_element.text == "To the table"
     reached = []
-    for _ in range(12):
+    for _ in range(20):
         browser.switch_to.active_element.send_keys(Keys.TAB)
         reached.append(browser.switch_to.active_element.text)
     assert "fail (stuck)" in reached
@@ -95,8 +114,7 @@ def test_a_closed_test_opens_when_a_link_leads_into_it(browser):
 @pytest.mark.parametrize("width", [320, 390, 768, 1200])
 def test_nothing_sticks_out_of_the_page(browser, width: int):
     screen(browser, width, 800)
-    for test in browser.find_elements(By.TAG_NAME, "details"):
-        browser.execute_script("arguments[0].open = true", test)
+    open_all(browser)
     assert browser.execute_script("return document.documentElement.scrollWidth") <= width
 
 

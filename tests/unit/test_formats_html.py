@@ -4,23 +4,38 @@
 from __future__ import annotations
 
 import base64
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from lxml import html
-from report_samples import EVIL, make_record, make_result, old, write_run
+from report_samples import DMESG, EVIL, make_record, make_result, old, write_run
 
+from hotremove.cli.main import main
 from hotremove.errors import DataProblem
 from hotremove.formats import html as page
 from hotremove.formats.excerpt import excerpt
-from hotremove.formats.picture import draw
+from hotremove.formats.excerpt import words as excerpts
+from hotremove.formats.picture import draw, longest
+from hotremove.formats.red import red_cells, to_see
+from hotremove.formats.view import View
 from hotremove.observe.kernellog.dmesg import find_reports
+from hotremove.observe.pagedump import DumpedPages
 from hotremove.observe.timeline import Moment
+from hotremove.results.case import Case
 from hotremove.results.source import opened
 
 PIXEL = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 )
+
+
+KINDS = ["start", "plug", "plug", "map", "pin", "remove"]
+
+
+def kinds(element) -> list[str]:
+    """The bars of the timelines in it, by how they are coloured."""
+    return [rect.get("class") for rect in element.iter("rect")][1::2]
 
 
 def render(directory: Path) -> str:
@@ -63,14 +78,48 @@ def test_each_cell_leads_to_its_test(run_dir: Path):
     test = document.get_element_by_id(link[1:])
     assert test.get("open") is not None
     assert "0x100009: a page (anon): 1 long-term pin (FOLL_PIN)" in test.text_content()
-    assert [rect.get("class") for rect in test.iter("rect")][1::2] == [
-        "start",
-        "plug",
-        "plug",
-        "map",
-        "pin",
-        "remove",
-    ]
+    assert kinds(test) == KINDS
+
+
+def test_a_red_cell_has_its_sentence_its_timeline_and_the_kernels_words(run_dir: Path):
+    document = html.document_fromstring(render(run_dir))
+    first, *others = document.xpath('//article[@class="red"]')
+    assert first.xpath("ancestor::details | .//details") == []
+    assert first.xpath('.//p[@class="message"]')[0].text_content().startswith("<script>")
+    assert kinds(first) == KINDS
+    assert "reported by the kernel" in first.text_content()
+    assert first.xpath('.//span[@class="splat"][contains(., "Bad page state")]')
+    verdicts = [one.xpath(".//span")[0].text for one in others]
+    assert verdicts == ["lost", "error", "blocked", "not-run"]
+
+
+def test_what_many_red_cells_have_in_common_is_told_once(tmp_path: Path):
+    record = make_record(
+        *(
+            make_result(scenario=f"{n} a row", test=f"t.py::t{n}", verdict="not-run", message="end")
+            for n in range(1, 31)
+        )
+    )
+    document = html.document_fromstring(render(write_run(tmp_path / "run", record)))
+    (found,) = document.xpath('//article[@class="red"][contains(., "30 tests")]')
+    assert "6.1.192: 1 to 30" in found.text_content()
+    assert len(found.xpath(".//details//a")) == 30
+
+
+def test_what_is_new_is_told_where_there_was_a_run_before(run_dir: Path, tmp_path: Path):
+    good = make_record()
+    before = tmp_path / "before"
+    renewed = [replace(one, verdict="pass", outcome="removed") for one in good.results]
+    write_run(before, replace(good, results=tuple(renewed), started="2026-01-30T03:00:00+00:00"))
+    target = tmp_path / "report.html"
+    assert main(["report", str(run_dir), "--since", str(before), "--html", str(target)]) == 0
+    document = html.document_fromstring(target.read_text())
+    (told,) = document.xpath('//h2[@id="news"]')
+    assert told.text == f"New since the run of 2026-01-30 03:00 ({before})"
+    rows = document.xpath('//h3[text()="worse"]/following-sibling::div[1]//tbody/tr')
+    assert "fail (stuck)" in rows[0].text_content()
+    assert "was pass" in document.xpath('//ol[@class="first"]')[0].text_content()
+    assert not html.document_fromstring(render(run_dir)).xpath('//h2[@id="news"]')
 
 
 def test_the_kernels_reports_are_marked_in_its_log(run_dir: Path):
@@ -119,8 +168,32 @@ def test_the_gravest_come_first_and_once():
         make_result(verdict="lost", message="gone"),
         make_result(),
     ]
-    views = [page.View(f"t{n}", page.Case(result, None)) for n, result in enumerate(results)]
-    assert [view.anchor for view, _ in page.first_to_see(views)] == ["t1", "t3", "t0"]
+    views = [View(f"t{n}", Case(result, None)) for n, result in enumerate(results)]
+    assert [view.anchor for view, _ in to_see(views)] == ["t1", "t3", "t0"]
+
+
+def test_red_cells_beyond_some_are_told_without_their_evidence(tmp_path: Path):
+    (tmp_path / "stuck").mkdir()
+    many = [make_result(test=f"t{n}", verdict="fail", message="stuck") for n in range(80)]
+    views = [View(f"t{n}", Case(result, tmp_path / "stuck")) for n, result in enumerate(many)]
+    (group,) = red_cells([thing for _, thing in to_see(views)], views)
+    assert (len(group.shown), len(group.others)) == (60, 20)
+
+
+def test_a_kernels_words_are_a_report_else_a_page_that_is_named_else_the_end():
+    case = Case(make_result(), None)
+    assert excerpts("", case.reports, (), "").lines == []
+    pages = "\n".join(DMESG.splitlines()[:6])
+    dumps = [page.dump for page in DumpedPages.of(pages.splitlines()).pages]
+    told = excerpts(pages, (), dumps, "stuck: pfn 0x100009 holds")
+    assert told.caption == "dumped by the kernel"
+    assert told.lines[0].text.endswith("migrating pfn 100009 failed ret:32768")
+    assert told.lines[-1].text.endswith("page dumped because: migration failure")
+    report = excerpts(DMESG, find_reports(DMESG.splitlines()), dumps, "stuck: pfn 0x100009 holds")
+    assert report.caption == "reported by the kernel"
+    assert "Bad page state" in report.lines[0].text
+    quiet = excerpts("\n".join(f"line {n}" for n in range(50)), (), (), "")
+    assert [line.text for line in quiet.lines] == [f"line {n}" for n in range(44, 50)]
 
 
 def test_bars_fill_the_picture():
@@ -129,6 +202,8 @@ def test_bars_fill_the_picture():
         ("plug", 0.0, 20.0),
         ("remove", 20.0, 80.0),
     ]
+    assert [bar.kind for bar in longest(bars, 1)] == ["remove"]
+    assert longest(bars, 5) == bars
     assert draw([]) == ()
     assert draw([Moment("x", 0.0, 0.0)])[0].width == 0.0
 

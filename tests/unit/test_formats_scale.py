@@ -96,10 +96,11 @@ def test_nothing_sticks_out_on_a_phone(started, folder: Path, name: str, scheme:
 
 
 def test_heads_stay_where_they_are(browser):
-    region = browser.find_element(By.CSS_SELECTOR, ".tall")
-    browser.find_element(By.ID, "same").click()
-    for place, side in (("thead th:last-of-type", "y"), ("tbody tr:last-of-type th", "x")):
-        head = browser.find_element(By.CSS_SELECTOR, f".matrix {place}")
+    region = browser.find_element(By.CSS_SELECTOR, ".each .tall")
+    for choice in ("same", "each"):
+        browser.find_element(By.ID, choice).click()
+    for place, side in (("thead th:last-of-type", "y"), ("tbody tr:nth-of-type(90) th", "x")):
+        head = browser.find_element(By.CSS_SELECTOR, f".each .matrix {place}")
         where = f"return arguments[0].getBoundingClientRect().{side}"
         before = browser.execute_script(where, head)
         browser.execute_script("arguments[0].scrollTo(700, 700)", region)
@@ -107,10 +108,26 @@ def test_heads_stay_where_they_are(browser):
         browser.execute_script("arguments[0].scrollTo(0, 0)", region)
 
 
-def test_rows_that_agree_everywhere_are_folded(browser):
-    assert len(shown(browser)) == ROWS - 60
+def test_rows_that_are_alike_are_folded(browser):
+    assert shown(browser) == [
+        "70 a row whose name is as long as names of rows are",
+        "60 rows alike: 0 to 59",
+        "29 rows alike: 60 to 69, 71 to 89",
+    ]
     browser.find_element(By.ID, "same").click()
     assert len(shown(browser)) == ROWS
+
+
+def test_kernels_that_are_alike_share_a_column(browser):
+    heads = browser.find_elements(By.CSS_SELECTOR, ".matrix thead th")
+    assert [head.text for head in heads if head.is_displayed()] == [
+        "scenario",
+        "6.12.3 to 6.13.48 (30 kernels)",
+        "6.13.53 to 6.14.93 (29 kernels)",
+        "6.14.98",
+    ]
+    browser.find_element(By.ID, "each").click()
+    assert sum(head.is_displayed() for head in heads) == 61
 
 
 def test_rows_are_filtered_by_verdict(browser):
@@ -118,7 +135,7 @@ def test_rows_are_filtered_by_verdict(browser):
     assert [name.split()[0] for name in shown(browser)] == ["70"]
     browser.find_element(By.ID, "only-known-bug").click()
     assert len(shown(browser)) == ROWS - 60
-    # One that agrees everywhere is found by what it agrees in.
+    # One that is folded is found by what it is folded for.
     browser.find_element(By.ID, "only-pass").click()
     assert len(shown(browser)) == ROWS
 
@@ -134,7 +151,8 @@ def test_a_row_leads_to_what_it_showed_where(browser):
 
 
 def test_a_cell_leads_to_its_test(browser, folder: Path):
-    (cell,) = browser.find_elements(By.CSS_SELECTOR, ".matrix a.v-fail")
+    browser.find_element(By.ID, "each").click()
+    (cell,) = browser.find_elements(By.CSS_SELECTOR, ".each .matrix a.v-fail")
     assert cell.get_attribute("title") == f"{KERNELS[-1]}: fail (stuck)"
     cell.click()
     assert f"/report-tests/60-{KERNELS[-1]}.html#t" in browser.current_url

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from report_samples import make_result, old
 
-from hotremove.analysis.summary import cell, highlights, recorded, table, tally, widths, wrapped
+from hotremove.analysis.first import highlights
+from hotremove.analysis.summary import Look, cell, recorded, table, tally
 from hotremove.errors import UsageProblem
 from hotremove.results.evidence import readable, safe_name
 from hotremove.results.record import Record, read_record, write_record
@@ -117,7 +118,7 @@ def test_the_table_has_a_column_a_kernel_and_rows_by_number():
 
 def test_a_cell_shows_its_gravest_verdict():
     good, bad = make_result(), make_result(verdict="fail", outcome="stuck")
-    assert cell([good, bad]) == ("fail (stuck)", "red")
+    assert cell([good, bad]) == ("fail (stuck)", Look.FAIL)
     assert cell([good, make_result(verdict="lost")])[0] == "lost"
     assert cell([make_result(verdict="absent"), good])[0] == "pass"
     assert cell([make_result(verdict="blocked"), good])[0] == "blocked"
@@ -136,8 +137,8 @@ def test_highlights_are_the_gravest_three_each_cause_once():
     ]
     assert list(highlights(results)) == [
         ("6.1.192, 1 rxe memory region held: fail", "a kernel report"),
-        ("5.10.262, 1 rxe memory region held: fail", "stuck: pfn 0x100009"),
-        ("6.1.192, 2 vfio: fail (1 more alike)", "stuck: pfn 0x100009"),
+        ("6.1.192, 5.10.262, 1 rxe memory region held: fail (2 more alike)", "stuck: pfn 0x100009"),
+        ("6.1.192, 1 rxe memory region held: lost", "QEMU was killed"),
     ]
 
 
@@ -159,44 +160,25 @@ def test_a_test_that_wavers_is_looked_at_after_what_failed():
         "6.1.192, 1 rxe memory region held: fail, then pass",
     ]
     assert tally(results) == "1 lost, 1 pass; 1 flaky"
-    assert cell(results[:1]) == ("pass, 2 tries", "green")
-
-
-@pytest.mark.parametrize("columns", [60, 80, 120, 1 << 20])
-def test_the_table_fits_the_terminal_and_loses_nothing(columns: int):
-    title = "14 transparent huge pages, all of them or a part of them, and more"
-    labels = ("5.10.262", "6.1.192", "6.12.117")
-    results = [
-        make_result(
-            kernel=label, scenario=title, kernel_label=label, verdict="fail", outcome="stuck"
-        )
-        for label in labels
-    ]
-    results.append(
-        make_result(kernel=labels[1], scenario=title, kernel_label=labels[1], fault="no-migration")
-    )
-    rows = list(wrapped(table(results), columns))
-    assert sum(widths(rows)) + 2 * (len(rows[0]) - 1) < max(columns, 80)
-    words = " ".join(row[0][0].strip() for row in rows[1:])
-    assert words == title
-    assert [text for text, _ in rows[1][1:]] == ["fail (stuck)"] * 3 + ["1 of 1"]
-    assert (len(rows) == 2) is (columns > 80)
+    assert cell(results[:1]) == ("pass, 2 tries", Look.PLAIN)
 
 
 def test_what_passing_scenarios_recorded_is_told_by_row():
     seen = make_result(scenario="16 file", message="EFAULT")
     results = [
         dataclasses.replace(seen, pin="vfio"),
+        dataclasses.replace(seen, pin="rdma"),
         dataclasses.replace(seen, scenario="12 hugetlb", message="ENOMEM"),
+        dataclasses.replace(seen, scenario="12 hugetlb", message="ENOMEM", kernel_label="7.3.4"),
         dataclasses.replace(seen, message="stuck", verdict="fail"),
         dataclasses.replace(seen, message="noticed: stuck", fault="no-migration"),
         dataclasses.replace(seen, message=""),
     ]
     assert recorded(results) == [
-        "12 hugetlb, 6.1.192: ENOMEM",
-        "16 file [vfio], 6.1.192: EFAULT",
+        "12 hugetlb, 6.1.192, 7.3.4: ENOMEM",
+        "16 file [rdma, vfio], 6.1.192: EFAULT",
     ]
-    assert recorded(results[2:]) == []
+    assert recorded(results[4:]) == []
 
 
 def test_the_tally_counts_every_result():

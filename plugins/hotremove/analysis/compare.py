@@ -146,6 +146,11 @@ def compare(before: Record, after: Record) -> Comparison:
     )
 
 
+def key_of(result: Result) -> Key:
+    """What a test is called in `Difference`: by its kernel's version, its id without the kernel."""
+    return result.kernel_version, nameless(result)
+
+
 def partners(before: Iterable[Result], after: Iterable[Result]) -> Mapping[str, str]:
     """Which kernel of the earlier run each kernel of the later one is held against, by spec."""
     old = dict.fromkeys(result.kernel for result in before)

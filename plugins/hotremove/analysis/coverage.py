@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from hotremove.results.naming import kernel_names, row_order
+from hotremove.results.naming import in_words, kernel_names, row_order
 from hotremove.results.record import Record, Result
 from hotremove.verdict.scenario_id import catalogue
 from hotremove.verdict.verdict import LOOKED, NOT_ALLOWED, Verdict
@@ -88,6 +88,12 @@ def _missing(results: Iterable[Result]) -> tuple[int, ...]:
 
 def rows_in_words(numbers: Iterable[int]) -> str:
     """`rows 2 to 7, 9`."""
+    chosen = set(numbers)
+    return f"{'row' if len(chosen) == 1 else 'rows'} {numbers_in_words(chosen)}"
+
+
+def numbers_in_words(numbers: Iterable[int]) -> str:
+    """`2 to 7, 9`."""
     runs: list[list[int]] = []
     for number in sorted(numbers):
         if runs and runs[-1][-1] == number - 1:
@@ -95,10 +101,16 @@ def rows_in_words(numbers: Iterable[int]) -> str:
         else:
             runs.append([number])
     told = [f"{run[0]} to {run[-1]}" if len(run) > 2 else ", ".join(map(str, run)) for run in runs]
-    return f"{'row' if runs == [runs[0][:1]] else 'rows'} {', '.join(told)}"
+    return ", ".join(told)
 
 
 def lines(record: Record) -> list[str]:
-    """A line for each kernel; with its name where there are several."""
+    """A line for each kernel, with its name where there are several; one for those that agree."""
     found = coverage_of(record)
-    return [f"{one.name}: {one}" if len(found) > 1 else str(one) for one in found]
+    order = [one.name for one in found]
+    alike: dict[str, list[str]] = {}
+    for one in found:
+        alike.setdefault(str(one), []).append(one.name)
+    if len(found) == 1:
+        return list(alike)
+    return [f"{in_words(names, order)}: {told}" for told, names in alike.items()]

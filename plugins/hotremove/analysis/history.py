@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
@@ -13,18 +12,17 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-import platformdirs
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from tenacity import retry, retry_if_exception_type, stop_after_attempt
 
+from hotremove.analysis.history_place import default_place, is_url
 from hotremove.cache import digest
 from hotremove.errors import DataProblem
 from hotremove.faults.fault import NO_MIGRATION
 from hotremove.pincost.model import Cost
 from hotremove.results.record import Record, Result, old_test, renamed_test
 
-ENVIRONMENT_VARIABLE = "HOTREMOVE_HISTORY"
 SCHEMA = 2
 # Schema 1 had `fix_off`, for one fault.
 _ONE_FAULT = 1
@@ -137,6 +135,24 @@ class History:
             results = self._results(connection, [row.id for row in chosen])
         return [_filed_run(row, results.get(row.id, [])) for row in reversed(chosen)]
 
+    def last_before(self, record: Record) -> FiledRun | None:
+        """The last filed run that began before another, and has a kernel spec of that one's.
+
+        Raises:
+            DataProblem: the database cannot be read.
+        """
+        kernels = {result.kernel for result in record.results}
+        shares = _runs.c.id.in_(sa.select(_results.c.run).where(_results.c.kernel.in_(kernels)))
+        wanted = sa.select(_runs).where(shares)
+        if record.started:
+            wanted = wanted.where(_runs.c.started < record.started)
+        newest = wanted.order_by(_runs.c.started.desc(), _runs.c.id.desc()).limit(1)
+        with self._used() as connection:
+            row = connection.execute(newest).first()
+            if row is None:
+                return None
+            return _filed_run(row, self._results(connection, [row.id])[row.id])
+
     # Another process may be making the tables, one after another.
     @retry(retry=retry_if_exception_type(DataProblem), stop=stop_after_attempt(9), reraise=True)
     def _prepare(self) -> None:
@@ -205,15 +221,9 @@ def _rename_fault(connection: sa.Connection) -> None:
     connection.execute(_meta.update().values(schema=SCHEMA))
 
 
-def default_place() -> str:
-    """Where the history is when nobody says."""
-    named = os.environ.get(ENVIRONMENT_VARIABLE)
-    return named or str(platformdirs.user_data_path("hotremove") / "history.sqlite")
-
-
 def _engine(place: str) -> sa.Engine:
     try:
-        if "://" in place:
+        if is_url(place):
             return sa.create_engine(place)
         path = Path(place).expanduser().absolute()
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -9,23 +9,11 @@ from statistics import median
 
 from hotremove.analysis.compare import Comparison, compare
 from hotremove.analysis.history import FiledRun
+from hotremove.analysis.summary import LETTERS
 from hotremove.results.naming import nameless, title
 from hotremove.results.record import Record, Result
 from hotremove.verdict.verdict import LOOKED, Verdict
 
-_MARKS = {
-    Verdict.PASS: ".",
-    Verdict.FAIL: "F",
-    Verdict.KNOWN_BUG: "k",
-    Verdict.ERROR: "E",
-    Verdict.LOST: "L",
-    Verdict.BLOCKED: "B",
-    Verdict.NOT_RUN: "-",
-    Verdict.ABSENT: "a",
-    Verdict.NOT_APPLICABLE: "n",
-    Verdict.WAIVED: "w",
-    Verdict.SKIP: "s",
-}
 _TELLING = frozenset({*LOOKED, Verdict.ERROR})
 
 
@@ -52,7 +40,7 @@ class Trend:
         `.` pass, `F` fail, `k` known bug, `E` error, `L` lost, `B` blocked, `a` absent, `n` not
         applicable, `w` waived, `-` not run, `s` of schema 1.
         """
-        return "".join(_MARKS[Verdict(one.verdict)] if one else " " for one in self.results)
+        return "".join(LETTERS[Verdict(one.verdict)] if one else " " for one in self.results)
 
     @property
     def latest(self) -> Result | None:

@@ -13,7 +13,9 @@ from rich.console import Console
 from rich.markup import escape
 
 from hotremove.analysis.compare import Comparison, compare
+from hotremove.analysis.summary import Look
 from hotremove.cli.report import RUN
+from hotremove.formats.palette import STYLES
 from hotremove.formats.tables import plain_table
 from hotremove.results.source import opened
 from hotremove.results.text import one_line
@@ -54,13 +56,13 @@ def run(options: Namespace) -> int:
 def show(found: Comparison) -> None:
     """Print a comparison for a person."""
     console = Console(highlight=False, soft_wrap=True)
-    for heading, colour, differences in (
-        ("worse", "red", found.regressions),
-        ("better", "green", found.fixes),
-        ("different", "yellow", found.changes),
+    for heading, look, differences in (
+        ("worse", Look.FAIL, found.regressions),
+        ("better", Look.HEAD, found.fixes),
+        ("different", Look.KNOWN, found.changes),
     ):
         if differences:
-            console.print(f"[bold {colour}]{heading}[/]")
+            console.print(f"[{STYLES[look]}]{heading}[/]")
             rows = (
                 (one.row, one.before, one.after, " → ".join(dict.fromkeys(one.kernels)))
                 for one in differences

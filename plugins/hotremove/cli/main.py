@@ -7,6 +7,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from io import TextIOWrapper
 
 import hotremove.cli.atlas
 import hotremove.cli.bisect
@@ -57,6 +58,9 @@ def make_parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; gives its exit code: 2 for a useless data file, 4 for other wrong input."""
     words = sys.argv[1:] if arguments is None else list(arguments)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # of whatever encoding; a guest prints what it likes
+            stream.reconfigure(errors="replace")
     options = _parse(words)
     try:
         code = int(options.func(options))

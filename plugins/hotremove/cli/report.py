@@ -4,23 +4,22 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.markup import escape
 from rich.text import Text
 
-from hotremove.analysis import coverage
-from hotremove.analysis.summary import highlights, table, tally
+from hotremove.analysis.news import News, news_of, since_last_filed
 from hotremove.errors import DataProblem
 from hotremove.formats.outputs import FORMATS, files_of
-from hotremove.formats.tables import plain_table
+from hotremove.formats.palette import STYLES
+from hotremove.formats.terminal import ENDLESS, Glance, lines
 from hotremove.results import bundle
 from hotremove.results.files import write_all
 from hotremove.results.record import Record
 from hotremove.results.source import opened, read
-from hotremove.results.text import one_line
 
 if TYPE_CHECKING:
     from argparse import _SubParsersAction
@@ -39,6 +38,13 @@ def register(subparsers: _SubParsersAction[ArgumentParser]) -> None:
     report.add_argument("run", type=Path, metavar="RUN", help=RUN)
     for name in FORMATS:
         report.add_argument(f"--{name}", type=Path, metavar="FILE", help=f"write {name}")
+    report.add_argument(
+        "--since",
+        type=Path,
+        metavar="RUN",
+        help="say what is new since this run (default: the last one in the history, if any)",
+    )
+    report.add_argument("--all", action="store_true", help="on the terminal, every row by name")
     report.set_defaults(func=run_report)
     packing = subparsers.add_parser("bundle", help="pack a run and its evidence into one file")
     packing.add_argument("run", type=Path, metavar="DIR", help="what --hotremove-artifacts named")
@@ -57,11 +63,19 @@ def run_report(options: Namespace) -> int:
     """Run `hotremove report`; nothing is written unless everything can be."""
     wanted = {name: path for name in FORMATS if (path := getattr(options, name))}
     with opened(options.run) as source:
-        made = [files_of(name, source, path) for name, path in wanted.items()]
+        news = _news(options.since, source.record)
+        made = [files_of(name, source, path, news) for name, path in wanted.items()]
         write_all({path: content for some in made for path, content in some.items()})
         if not wanted:
-            _show(source.record)
+            _show(Glance(source.record, news=news, folds=not options.all))
     return 0
+
+
+def _news(since: Path | None, record: Record) -> News | None:
+    if since is None:
+        return since_last_filed(record)
+    with opened(since) as before:
+        return news_of(str(since), before.record, record)
 
 
 def run_bundle(options: Namespace) -> int:
@@ -83,13 +97,8 @@ def run_verify(options: Namespace) -> int:
     return 0
 
 
-def _show(record: Record) -> None:
+def _show(glance: Glance) -> None:
     console = Console(highlight=False, soft_wrap=True)
-    for line in coverage.lines(record):
-        console.print(f"[bold]{escape(one_line(line))}[/]")
-    head, *body = table(record.results)
-    rows = ([Text.assemble((one_line(text), colour)) for text, colour in row] for row in body)
-    console.print(plain_table((text for text, _ in head), rows))
-    for heading, message in highlights(record.results):
-        console.print(f"\n[bold]{escape(one_line(heading))}[/]\n  {escape(one_line(message))}")
-    console.print(f"\n{tally(record.results)}")
+    columns = console.width if console.is_terminal else ENDLESS
+    for line in lines(replace(glance, columns=columns)):
+        console.print(Text.assemble(*((text, STYLES[look]) for text, look in line)))

@@ -5,11 +5,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from hotremove.analysis.summary import GRAVITY, cell, noticed
+from hotremove.analysis.folding import SCREEN, SOME, added_up, where
+from hotremove.analysis.summary import GRAVITY, Look, Piece, cell, noticed
 from hotremove.lineage.changes import Change, changes
-from hotremove.results.naming import kernel_names, row_order
+from hotremove.results.naming import in_words, kernel_names, row_order
 from hotremove.results.record import Result
 from hotremove.verdict.verdict import BAD, Verdict
 
@@ -30,6 +31,9 @@ MARKS = {
 }
 """A verdict where there is no room for its name."""
 _CONTROL = "control: "
+# Of a run that was broken off, what did not run says no more of one row than of another.
+_TELLING = BAD - {Verdict.NOT_RUN}
+Said = tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -42,11 +46,20 @@ class Test:
 
 @dataclass(frozen=True)
 class Cell:
-    """A cell: what it says, how it is coloured, where it leads, and all of it in words."""
+    """A cell.
+
+    Attributes:
+        text: what it says, by a mark where there is no room for words.
+        verdict: how it is coloured.
+        link: where it leads.
+        words: what it says in words.
+        title: the same, with the kernel.
+    """
 
     text: str
     verdict: str
     link: str
+    words: str
     title: str = ""
 
 
@@ -61,6 +74,24 @@ class Alike:
 
 
 @dataclass(frozen=True)
+class Column:
+    """A column of a table: its head, and the place of its cells in each row."""
+
+    head: str
+    place: int
+
+
+@dataclass(frozen=True)
+class Together:
+    """Rows that say the same: how many, which, what by a cell of each kernel, and their score."""
+
+    count: int
+    where: str
+    cells: tuple[Cell | None, ...]
+    proof: str
+
+
+@dataclass(frozen=True)
 class Row:
     """A scenario over all kernels.
 
@@ -68,19 +99,29 @@ class Row:
         name: number and title, with the pin path.
         anchor: where the page explains it.
         cells: one of each kernel; None where there is no result.
-        proof: how many of its runs with a fault noticed it, and the colour of that.
-        agrees: whether it says the same on each kernel, and nothing bad.
+        proof: how many of its runs with a fault noticed it, and how that is to be seen.
         changes: entries of the lineage that decide how it ends.
         endings: how it ended, kernels that say the same together.
+        agrees: whether it is folded, because it says no more than others do.
     """
 
     name: str
     anchor: str
     cells: tuple[Cell | None, ...]
-    proof: tuple[str, str]
-    agrees: bool
+    proof: Piece
     changes: tuple[Change, ...]
     endings: tuple[Alike, ...]
+    agrees: bool = False
+
+    @property
+    def said(self) -> Said:
+        """What its cells say."""
+        return tuple(one.words if one else "" for one in self.cells)
+
+    @property
+    def verdicts(self) -> frozenset[str]:
+        """What its cells are coloured by."""
+        return frozenset(one.verdict for one in self.cells if one)
 
     @property
     def classes(self) -> str:
@@ -99,22 +140,48 @@ class Matrix:
         rows: by number.
         wide: whether there is no room for words.
         proved: whether there were runs with a fault.
+        columns: one of each kernel.
+        merged: one of all kernels that say the same in each row; none where that saves nothing.
     """
 
     kernels: tuple[str, ...]
     rows: tuple[Row, ...]
     wide: bool
     proved: bool
+    columns: tuple[Column, ...] = ()
+    merged: tuple[Column, ...] = ()
+
+    @property
+    def crowded(self) -> bool:
+        """Whether there is no room for words in the merged columns either."""
+        return len(self.merged) > MOST_WORDS
 
     @property
     def folded(self) -> int:
-        """How many rows agree everywhere."""
+        """How many rows agree."""
         return sum(row.agrees for row in self.rows)
 
     @property
+    def together(self) -> list[Together]:
+        """What stands for the rows that agree while they are folded."""
+        groups: dict[Said, list[Row]] = {}
+        for row in self.rows:
+            if row.agrees:
+                groups.setdefault(row.said, []).append(row)
+        return [
+            Together(
+                count=len(rows),
+                where=where(row.name for row in rows),
+                cells=rows[0].cells,
+                proof=added_up(row.proof[0] for row in rows),
+            )
+            for rows in groups.values()
+        ]
+
+    @property
     def verdicts(self) -> Mapping[str, int]:
-        """How many cells have each verdict, gravest first; nothing where all have the same."""
-        counts = Counter(one.verdict for row in self.rows for one in row.cells if one)
+        """How many rows have each verdict, gravest first; nothing where all have the same."""
+        counts = Counter(verdict for row in self.rows for verdict in row.verdicts)
         found = {str(verdict): counts[verdict] for verdict in GRAVITY if counts[verdict]}
         return found if len(found) > 1 else {}
 
@@ -136,7 +203,22 @@ def matrix(tests: Sequence[Test]) -> Matrix:
         _row(name, f"r{number}", plain[name], proofs.get(name, []), names, wide)
         for number, name in order
     )
-    return Matrix(tuple(names.values()), rows, wide, bool(proofs))
+    columns = tuple(Column(name, place) for place, name in enumerate(names.values()))
+    rows = _with_folds(rows)
+    merged = _merged(rows, list(names.values())) if wide else ()
+    return Matrix(tuple(names.values()), rows, wide, bool(proofs), columns, merged)
+
+
+def _merged(rows: Sequence[Row], names: Sequence[str]) -> tuple[Column, ...]:
+    """Columns of kernels that say the same in each row, if any do."""
+    alike: dict[Said, list[int]] = {}
+    for place in range(len(names)):
+        alike.setdefault(tuple(row.said[place] for row in rows), []).append(place)
+    found = tuple(
+        Column(in_words({names[place] for place in places}, names), places[0])
+        for places in alike.values()
+    )
+    return found if len(found) < len(names) else ()
 
 
 def entries_of(row: str) -> tuple[Change, ...]:
@@ -154,17 +236,43 @@ def _row(
     wide: bool,
 ) -> Row:
     cells = tuple(_cell(by_kernel.get(spec, ()), kernel, wide) for spec, kernel in names.items())
-    ends = {one.title.partition(": ")[2] if one else "" for one in cells}
-    bad = any(one.verdict in BAD for one in cells if one)
     return Row(
         name=name,
         anchor=anchor,
         cells=cells,
         proof=noticed(proofs),
-        agrees=len(cells) > 1 and len(ends) == 1 and not bad,
         changes=entries_of(name),
         endings=_endings(by_kernel, names),
     )
+
+
+def _with_folds(rows: Sequence[Row]) -> tuple[Row, ...]:
+    """The rows, folded where they say the same on each kernel.
+
+    Where more than a screen is left, those are folded too that differ as they are known to.
+    """
+    once = [replace(row, agrees=_agrees(row)) for row in rows]
+    if sum(not row.agrees for row in once) <= SCREEN:
+        return tuple(once)
+    alike = Counter(row.said for row in once if not row.agrees)
+    return tuple(
+        replace(row, agrees=row.agrees or (alike[row.said] >= SOME and _is_known(row)))
+        for row in once
+    )
+
+
+def _agrees(row: Row) -> bool:
+    """Whether it says the same on all kernels; what a lone kernel is known for is told."""
+    telling = _TELLING if len(row.cells) > 1 else {*_TELLING, Verdict.KNOWN_BUG}
+    return len(set(row.said)) == 1 and not row.verdicts & telling and _is_proved(row)
+
+
+def _is_known(row: Row) -> bool:
+    return not row.verdicts & BAD and _is_proved(row)
+
+
+def _is_proved(row: Row) -> bool:
+    return row.proof[1] is not Look.FAIL
 
 
 def _cell(tests: Sequence[Test], kernel: str, wide: bool) -> Cell | None:
@@ -174,7 +282,7 @@ def _cell(tests: Sequence[Test], kernel: str, wide: bool) -> Cell | None:
     words, _ = cell([test.result for test in tests])
     verdict = Verdict(worst.result.verdict)
     text = MARKS[verdict] if wide else words
-    return Cell(text, verdict, worst.link, f"{kernel}: {words}")
+    return Cell(text, verdict, worst.link, words, f"{kernel}: {words}")
 
 
 def _endings(

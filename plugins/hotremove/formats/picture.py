@@ -65,3 +65,10 @@ def draw(moments: Sequence[Moment]) -> tuple[Bar, ...]:
         for moment in sorted(moments, key=lambda moment: moment.start)
         if moment.seconds >= end * _VISIBLE or ":" not in moment.name
     )
+
+
+def longest(bars: Sequence[Bar], most: int) -> tuple[Bar, ...]:
+    """At most so many of the bars, the longest, in their order."""
+    kept = sorted(bars, key=lambda bar: bar.seconds, reverse=True)[:most]
+    chosen = {id(bar) for bar in kept}
+    return tuple(bar for bar in bars if id(bar) in chosen)

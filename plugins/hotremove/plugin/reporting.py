@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import shlex
-import textwrap
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -14,15 +13,16 @@ import pytest
 from hotremove import progress
 from hotremove.analysis import coverage
 from hotremove.analysis.faults import matrices
-from hotremove.analysis.summary import highlights, recorded, table, tally, widths, wrapped
-from hotremove.errors import GuestDied, HotremoveError
+from hotremove.analysis.news import News, since_last_filed
+from hotremove.errors import DataProblem, GuestDied, HotremoveError
 from hotremove.faults.fault import catalogue
 from hotremove.formats.junit import properties
 from hotremove.formats.outputs import write_beside
+from hotremove.formats.palette import MARKUP
+from hotremove.formats.terminal import ENDLESS, Glance, Line, lines
 from hotremove.lineage.changes import Lineage
 from hotremove.memory.outcome import Outcome
 from hotremove.memory.removal import UnexpectedOutcome
-from hotremove.pincost import figures
 from hotremove.pins.holder import PinRefused
 from hotremove.pins.pin import PinnedInMovable
 from hotremove.plugin.fixtures.cost import PIN_COST
@@ -41,7 +41,6 @@ from hotremove.plugin.pytest_private import columns_of
 from hotremove.plugin.report_check import ALLOWANCE_USAGE, reported_besides
 from hotremove.plugin.results import ALLOWANCES, ENVIRONMENT, RESULT, RESULTS
 from hotremove.plugin.run import farm_of
-from hotremove.results.naming import costs_by_kernel
 from hotremove.results.record import Record, Result, write_record
 from hotremove.session.environment import describe
 from hotremove.verdict.expectation import (
@@ -59,13 +58,7 @@ if TYPE_CHECKING:
     from hotremove.kernels.kernel import Candidate
     from hotremove.session.farm import Farm
 
-_ENDLESS = 1 << 20
-_INDENTED: Any = {
-    "initial_indent": "  ",
-    "subsequent_indent": "  ",
-    "break_on_hyphens": False,
-    "break_long_words": False,
-}
+_NEWS: pytest.StashKey[News | None] = pytest.StashKey()
 # Errors that carry their own explanation; the farm's frames would only hide it.
 _SELF_EXPLAINING = (HotremoveError, UnexpectedOutcome, KernelSplat, PinRefused)
 
@@ -280,7 +273,7 @@ def write(config: pytest.Config) -> None:
     directory = farm_of(config).options.artifacts
     if directory:
         directory.mkdir(parents=True, exist_ok=True)
-        write_beside(write_record(directory, record))
+        write_beside(write_record(directory, record), _news(config))
 
 
 def _record(config: pytest.Config) -> Record:
@@ -308,36 +301,38 @@ def moves(moved: Mapping[str, str]) -> list[str]:
 
 
 def summarize(reporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """How much was looked at, the table, the first things to look at, the tally."""
+    """The run at a glance, and what is to be known beside it."""
     results = config.stash[RESULTS].all()
     if not results:
         return
     reporter.section("hot-remove: kernels by scenarios")
-    for line in coverage.lines(_record(config)):
-        reporter.line(line, bold=True)
-    # Wrapped for people only: in a log each row and each explanation is one line, to be searched.
-    columns = columns_of(reporter) or _ENDLESS
-    _draw(reporter, list(wrapped(table(results), columns)))
-    _tell(reporter, results, columns)
-    for line in figures.lines(costs_by_kernel(results)):
-        reporter.line(textwrap.fill(line, columns - 1, subsequent_indent="  "))
-    for line in (tally(results), *_remarks(config)):
-        reporter.line(line)
+    glance = Glance(
+        record=_record(config),
+        columns=columns_of(reporter) or ENDLESS,
+        news=_news(config),
+        folds=config.option.verbose < 1,
+    )
+    for line in lines(glance):
+        _write(reporter, line)
+    for remark in _remarks(config):
+        reporter.line(remark)
 
 
-def _tell(reporter: pytest.TerminalReporter, results: list[Result], columns: int) -> None:
-    """What to look at first, and what scenarios recorded."""
-    for heading, message in highlights(results):
-        reporter.line("")
-        reporter.line(heading, bold=True)
-        reporter.line(textwrap.fill(message, columns - 1, **_INDENTED))
-    seen = recorded(results)
-    if seen:
-        reporter.line("")
-        reporter.line("recorded", bold=True)
-    for line in seen:
-        reporter.line(textwrap.fill(line, columns - 1, **_INDENTED))
+def _write(reporter: pytest.TerminalReporter, line: Line) -> None:
+    for text, look in line:
+        reporter.write(text, **MARKUP[look])
     reporter.line("")
+
+
+def _news(config: pytest.Config) -> News | None:
+    """What is new since the last filed run; a history that cannot be read is told, once."""
+    if _NEWS not in config.stash:
+        try:
+            config.stash[_NEWS] = since_last_filed(_record(config))
+        except DataProblem as error:
+            config.stash[_NEWS] = None
+            progress.say(f"nothing is said of the last run: {error}")
+    return config.stash[_NEWS]
 
 
 def _remarks(config: pytest.Config) -> list[str]:
@@ -356,12 +351,3 @@ def _missing_faults(config: pytest.Config) -> Iterator[str]:
     for matrix in matrices([_record(config)]):
         if matrix.without_carrier:
             yield f"no carrier has, on {matrix.kernel}: {', '.join(matrix.without_carrier)}"
-
-
-def _draw(reporter: pytest.TerminalReporter, rows: list[list[tuple[str, str]]]) -> None:
-    wide = widths(rows)
-    for row in rows:
-        for (text, colour), width in zip(row[:-1], wide, strict=False):
-            reporter.write(text.ljust(width + 2), **({colour: True} if colour else {}))
-        text, colour = row[-1]
-        reporter.line(text, **({colour: True} if colour else {}))

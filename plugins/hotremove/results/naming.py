@@ -5,10 +5,13 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from hotremove.pincost.model import Cost
 from hotremove.results.record import Result
+
+UNNUMBERED = 999
+"""Rows without a number stand behind the others."""
 
 
 def kernel_names(results: Iterable[Result]) -> Mapping[str, str]:
@@ -63,4 +66,15 @@ def title(result: Result) -> str:
 def row_order(row: str) -> tuple[int, str]:
     """What rows are sorted by: the number, then the title."""
     number = row.split(" ", 1)[0]
-    return (int(number) if number.isdigit() else 999, row)
+    return (int(number) if number.isdigit() else UNNUMBERED, row)
+
+
+def in_words(chosen: Collection[str], order: Sequence[str]) -> str:
+    """Some of the names in `order`, in short: `a, b`; `a to e (5 kernels)`; `a, c and 7 more`."""
+    places = [place for place, name in enumerate(order) if name in chosen]
+    names = [order[place] for place in places]
+    if len(names) < 3:
+        return ", ".join(names)
+    if places[-1] - places[0] == len(places) - 1:
+        return f"{names[0]} to {names[-1]} ({len(names)} kernels)"
+    return f"{names[0]}, {names[1]} and {len(names) - 2} more"

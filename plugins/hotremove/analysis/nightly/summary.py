@@ -9,10 +9,11 @@ from enum import StrEnum
 
 from hotremove.analysis import coverage
 from hotremove.analysis.compare import Comparison, Difference, compare
+from hotremove.analysis.first import highlights
 from hotremove.analysis.history import FiledRun
 from hotremove.analysis.nightly.plan import predecessor
 from hotremove.analysis.nightly.state import WHOLE, Ran, State
-from hotremove.analysis.summary import highlights, tally
+from hotremove.analysis.summary import tally
 from hotremove.kernels.offers.offer import Offer
 from hotremove.results.record import Record
 from hotremove.verdict.verdict import BAD, Verdict
