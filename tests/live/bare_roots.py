@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Debian installations that hold nothing but Debian's base, and what is run in them.
 
-They have this machine's kernel, devices and network, but none of its packages. What reaches a mirror
-or an index of packages from here does so from there: names, certificates and apt's settings.
+They have this machine's kernel, devices and network, but none of its packages. What reaches a
+mirror or an index of packages from here does so from there: names, certificates, apt's settings.
 """
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 from collections.abc import Iterable
@@ -39,8 +38,8 @@ exec chroot "$0" "$@"
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
-def bootstrap(suite: str, target: Path | str) -> None:
-    """Make a root with Debian's base alone, in a folder or, by its name, an archive."""
+def bootstrap(suite: str, target: Path) -> None:
+    """Make a root with Debian's base alone in a folder."""
     environment = apt_environment(suite, Cache.default())
     options = [f"--aptopt={option}" for option in environment.options]
     command = ["mmdebstrap", "--quiet", "--variant=minbase", *options, suite, str(target), "-"]
@@ -73,7 +72,9 @@ class BareRoot:
         alone = ["unshare", "--mount", "--pid", "--fork", "--kill-child"]
         pairs = [str(word) for pair in self.shared for word in pair]
         home = {"HOME": "/root", "PATH": PATH, "LC_ALL": "C.UTF-8", "TERM": "dumb"}
-        return run([*alone, "sh", "-c", ENTER, str(self.path), *pairs, "--", *words], home | settings)
+        return run(
+            [*alone, "sh", "-c", ENTER, str(self.path), *pairs, "--", *words], home | settings
+        )
 
 
 def run(command: Iterable[str], settings: dict[str, str]) -> subprocess.CompletedProcess[str]:
@@ -97,8 +98,8 @@ def instructions(containerfile: Path) -> list[tuple[str, str]]:
     return [(word, rest) for word, rest in said]
 
 
-def follow(containerfile: Path, root: BareRoot) -> None:
-    """Do in a bare root what a Containerfile says of the image."""
+def follow(containerfile: Path, root: BareRoot) -> dict[str, str]:
+    """Do in a bare root what a Containerfile says of the image; gives the image's environment."""
     settings: dict[str, str] = {}
     place = "/"
     for word, rest in instructions(containerfile):
@@ -114,14 +115,15 @@ def follow(containerfile: Path, root: BareRoot) -> None:
             assert done.returncode == 0, done.stdout
         else:
             assert word in ("ARG", "FROM", "ENTRYPOINT", "CMD"), word
+    return settings
 
 
-def remove(root: Path) -> None:
-    """Delete a root, in which nothing may be mounted any more."""
-    mounts = Path("/proc/self/mountinfo").read_text()
-    assert f" {root}" not in mounts, "something is mounted below it"
-    shutil.rmtree(root)
+def pack(root: BareRoot, archive: Path) -> None:
+    """A root as an archive, of which an image can be made."""
+    subprocess.run(["tar", "-C", root.path, "-cf", archive, "."], check=True, timeout=600)
 
 
-def is_root() -> bool:
-    return os.geteuid() == 0
+def remove(folder: Path) -> None:
+    """Delete what has roots in it, where nothing may be mounted any more."""
+    assert f" {folder}/" not in Path("/proc/self/mountinfo").read_text(), "it has mounts"
+    shutil.rmtree(folder)

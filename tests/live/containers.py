@@ -10,7 +10,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from bare_roots import CERTIFICATES, TRUSTED, run
+from bare_roots import run
 
 # Some kernels' cgroups are for one runtime and not for the other.
 RUNTIMES = ((), ("--runtime", "runc"), ("--runtime", "crun"))
@@ -27,11 +27,6 @@ class Engine:
         """`podman WORD WORDS...`; building and running use this machine's network."""
         network = ("--network=host", *_limits()) if word in ("build", "run") else ()
         return run([self.program, *self.first, word, *network, *words], dict(os.environ))
-
-    def load(self, archive: Path, image: str) -> None:
-        """Make an image of a root's archive."""
-        done = self.call("import", str(archive), image)
-        assert done.returncode == 0, done.stdout
 
     def remove(self, *images: str) -> None:
         self.call("rmi", "--force", *images)
@@ -50,15 +45,6 @@ def find_engine(archive: Path, image: str) -> tuple[Engine | None, str]:
             why = [*why[1:], f"{' '.join((program, *first))}: {tried.stdout.strip()[-200:]}"]
             engine.remove(image)
     return None, "; ".join(why)
-
-
-def trust(folder: Path) -> list[str]:
-    """Options by which a container trusts whom this machine trusts, made below `folder`."""
-    if not CERTIFICATES.is_file():
-        return []
-    settings = folder / "pip.conf"
-    settings.write_text(f"[global]\ncert = {TRUSTED}\n")
-    return [f"--volume={CERTIFICATES}:{TRUSTED}:ro", f"--volume={settings}:/etc/pip.conf:ro"]
 
 
 def _limits() -> list[str]:
