@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import os
-import resource
 import shutil
 import subprocess
 from dataclasses import dataclass
@@ -13,42 +12,45 @@ from pathlib import Path
 from bare_roots import run
 
 # Some kernels' cgroups are for one runtime and not for the other.
-RUNTIMES = ((), ("--runtime", "runc"), ("--runtime", "crun"))
+RUNTIMES = ((), ("--runtime=runc",), ("--runtime=crun",))
+# Engines raise them, which not every machine lets them; for a root's process nproc is no limit.
+LIMITS = ((), ("--ulimit=nofile=1024:4096", "--ulimit=nproc=1000:1000"))
 
 
 @dataclass(frozen=True)
 class Engine:
-    """A program with the options that it takes here."""
+    """A program with the options that it takes here, for all words, and to build or run."""
 
     program: str
     first: tuple[str, ...] = ()
+    limits: tuple[str, ...] = ()
 
     def call(self, word: str, *words: str) -> subprocess.CompletedProcess[str]:
         """`podman WORD WORDS...`; building and running use this machine's network."""
-        network = ("--network=host", *_limits()) if word in ("build", "run") else ()
-        return run([self.program, *self.first, word, *network, *words], dict(os.environ))
+        more = ("--network=host", *self.limits) if word in ("build", "run") else ()
+        return run([self.program, *self.first, word, *more, *words], dict(os.environ))
 
     def remove(self, *images: str) -> None:
         self.call("rmi", "--force", *images)
 
 
 def find_engine(archive: Path, image: str) -> tuple[Engine | None, str]:
-    """An engine that runs a container of the archive's root; else why there is none."""
+    """An engine that runs a container of the archive's root, as `image`; else why none does."""
     why = ["neither podman nor docker is installed"]
     for program in filter(shutil.which, ("podman", "docker")):
-        for first in RUNTIMES if program == "podman" else ((),):
-            engine = Engine(program, first)
-            tried = engine.call("import", str(archive), image)
-            tried = tried if tried.returncode else engine.call("run", "--rm", image, "true")
+        loaded = Engine(program).call("import", str(archive), image)
+        if loaded.returncode:
+            why.append(f"{program}: {loaded.stdout.strip()[-200:]}")
+            continue
+        for engine in _engines(program):
+            tried = engine.call("run", "--rm", image, "true")
             if not tried.returncode:
                 return engine, ""
-            why = [*why[1:], f"{' '.join((program, *first))}: {tried.stdout.strip()[-200:]}"]
-            engine.remove(image)
-    return None, "; ".join(why)
+            why.append(f"{program}: {tried.stdout.strip()[-200:]}")
+        Engine(program).remove(image)
+    return None, "; ".join(why[1:] or why)
 
 
-def _limits() -> list[str]:
-    """No higher than this process's own, which not everybody may raise."""
-    names = {"nofile": resource.RLIMIT_NOFILE, "nproc": resource.RLIMIT_NPROC}
-    found = {name: resource.getrlimit(which)[1] for name, which in names.items()}
-    return [f"--ulimit={name}={most}:{most}" for name, most in found.items() if most > 0]
+def _engines(program: str) -> list[Engine]:
+    runtimes = RUNTIMES if program == "podman" else ((),)
+    return [Engine(program, first, limits) for limits in LIMITS for first in runtimes]
