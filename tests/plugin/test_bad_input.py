@@ -105,7 +105,7 @@ def test_no_emulator(run, kernel_image: Path, without: Callable[[str], None]) ->
 def test_no_compiler(run, kernel_image: Path, without: Callable[[str], None]) -> None:
     without("gcc")
     told = run("--kernel", f"image:{kernel_image}").complaint
-    assert "cannot be compiled: install the packages gcc" in told
+    assert "cannot be compiled: install the package gcc" in told
 
 
 def test_a_cache_below_a_file(run, kernel_image: Path, monkeypatch: pytest.MonkeyPatch) -> None:

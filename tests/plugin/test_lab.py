@@ -12,6 +12,11 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
+TABLE = "plugins/hotremove/hosttools/packages.txt"
+UBUNTU = 'ID=ubuntu\nID_LIKE=debian\nPRETTY_NAME="Ubuntu 24.04.3 LTS"\n'
+FEDORA = 'ID=fedora\nPRETTY_NAME="Fedora Linux 43 (Server Edition)"\n'
+LEAP = 'ID="opensuse-leap"\nID_LIKE="suse opensuse"\nPRETTY_NAME="openSUSE Leap 16.0"\n'
+ROCKY = 'ID="rocky"\nID_LIKE="rhel centos fedora"\nPRETTY_NAME="Rocky Linux 10.0"\n'
 PYTHON = """\
 case "$*" in
 "-m pytest"*) exit ${PYTEST_CODE:-0} ;;
@@ -30,6 +35,10 @@ class Machine:
     def log(self) -> Path:
         return self.checkout / "calls"
 
+    @property
+    def release(self) -> Path:
+        return self.checkout / "os-release"
+
     def stub(self, name: str, script: str = "", folder: str = "bin") -> None:
         path = self.checkout / folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -42,7 +51,7 @@ class Machine:
         return subprocess.run(
             ["./lab", *words],
             cwd=self.checkout,
-            env={"PATH": path, **settings},
+            env={"PATH": path, "HOTREMOVE_OS_RELEASE": str(self.release), **settings},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -61,10 +70,14 @@ class Machine:
 @pytest.fixture
 def machine(tmp_path: Path) -> Machine:
     """All is there, and the user is not root."""
-    for name in ("lab", "pyproject.toml", "tox.ini"):
+    (tmp_path / TABLE).parent.mkdir(parents=True)
+    for name in ("lab", "pyproject.toml", "tox.ini", TABLE):
         shutil.copy(ROOT / name, tmp_path / name)
     made = Machine(tmp_path)
     made.lacks()
+    made.release.write_text("ID=debian\n")
+    made.stub("dpkg", "echo amd64")
+    made.stub("rpm", "exit 1")
     made.stub("id", "echo 1000")
     made.stub("sudo", "exit 1")
     made.stub("apt-get")
@@ -217,3 +230,72 @@ def test_it_can_be_called_from_elsewhere(machine: Machine, tmp_path: Path) -> No
     path = os.pathsep.join((str(machine.checkout / "bin"), "/usr/bin", "/bin"))
     lab = machine.checkout / "lab"
     assert subprocess.run([lab, "run", "true"], cwd="/", env={"PATH": path}).returncode == 0
+
+
+def test_ubuntu_gets_packages_by_its_own_names(machine: Machine) -> None:
+    machine.release.write_text(UBUNTU)
+    machine.lacks("chromium-browser", "chromium-chromedriver", "cpio")
+    machine.stub("id", "echo 0")
+    machine.stub("getent", "exit 2")
+    assert machine.lab("test").returncode == 0
+    install = machine.calls("apt-get")[1]
+    assert install.endswith(" cpio chromium-browser chromium-chromedriver")
+    assert machine.calls("groupadd") == ["--system kvm", "--system libvirt-qemu"]
+
+
+@pytest.mark.parametrize(
+    ("release", "command", "lacking"),
+    [
+        (FEDORA, "dnf install apt dpkg util-linux binutils qemu-system-x86 ", " mmdebstrap, as"),
+        (LEAP, "zypper install --no-recommends dpkg util-linux binutils qemu-x86 ", " apt libnl-3"),
+    ],
+)
+def test_others_are_told_their_own_names(
+    machine: Machine, release: str, command: str, lacking: str
+) -> None:
+    machine.release.write_text(release)
+    done = machine.lab("hotremove")
+    assert done.returncode == 4
+    has_none, container, install = done.stderr.splitlines()
+    assert lacking in has_none
+    assert "docs/installing.md" in container
+    assert install.startswith(f"lab: the others that are missing, as root: {command}")
+    assert machine.calls("python") + machine.calls("apt-get") == []
+
+
+def test_what_is_installed_is_not_asked_for(machine: Machine) -> None:
+    machine.release.write_text(FEDORA)
+    machine.stub("rpm", 'case "$*" in *" cpio" | *" bsdtar") exit 1 ;; esac')
+    assert machine.lab("hotremove").stderr.endswith(" as root: dnf install cpio bsdtar\n")
+    machine.stub("rpm")
+    assert machine.lab("hotremove").returncode == 0
+    assert "--query --whatprovides glibc-static" in machine.calls("rpm")
+    assert machine.calls("useradd") == []
+
+
+def test_where_no_names_are_known_it_says_what_it_takes_and_goes_on(machine: Machine) -> None:
+    machine.release.write_text(ROCKY)
+    machine.lacks("cpio")
+    done = machine.lab("hotremove")
+    assert done.returncode == 0
+    assert "no names of packages are known for Rocky Linux 10.0; docs/installing.md" in done.stderr
+    assert "what these Debian packages hold is needed:" in done.stderr
+    assert machine.calls("apt-get") == []
+
+
+def test_an_arm64_machine_gets_its_own_emulator(machine: Machine) -> None:
+    machine.lacks("qemu-system-x86", "qemu-system-arm")
+    machine.stub("dpkg", "echo arm64")
+    assert machine.lab("hotremove").stderr.endswith(" qemu-system-arm\n")
+    machine.stub("dpkg", "echo amd64")
+    assert machine.lab("hotremove").stderr.endswith(" qemu-system-x86\n")
+
+
+def test_an_old_python_is_told(machine: Machine) -> None:
+    lab = machine.checkout / "lab"
+    lab.write_text(lab.read_text().replace("/usr/bin/python3", str(machine.checkout / "old")))
+    machine.stub("old", '[ "$1" = -c ] && exit 1; echo Python 3.10.12', ".")
+    machine.stub("python", "exit 1", ".venv/bin")
+    done = machine.lab("hotremove")
+    assert done.returncode == 4
+    assert "lab: Python 3.10.12 is too old: 3.11 is needed" in done.stderr

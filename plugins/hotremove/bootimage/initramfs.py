@@ -15,7 +15,7 @@ from hotremove.bootimage.modules import ModuleClosure, ModuleIndex, lay_out
 from hotremove.bootimage.workloads import build_workloads
 from hotremove.cache import Cache, digest
 from hotremove.errors import Blocked, HostProblem
-from hotremove.hosttools import tool
+from hotremove.hosttools import packages, tool
 from hotremove.kernels import capabilities
 from hotremove.kernels.capabilities import Capability
 from hotremove.kernels.kernel import Kernel
@@ -173,7 +173,8 @@ def find_busybox() -> Path:
     """
     found = shutil.which("busybox")
     if not found or not _is_static(Path(found)):
-        raise HostProblem("no statically linked busybox: install the package busybox-static")
+        how = packages.advice("busybox-static")
+        raise HostProblem(f"no statically linked busybox: {how}")
     return Path(found).resolve()
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from hotremove import processes
 from hotremove.cache import Cache, digest
 from hotremove.errors import HostProblem
+from hotremove.hosttools import packages
 from hotremove.progress import waiting
 from hotremove.resources import source_files, source_folder
 
@@ -36,7 +37,7 @@ def build_workloads(cache: Cache) -> tuple[Path, ...]:
     """The programs, compiled if the cache does not hold them for these sources and compiler.
 
     Raises:
-        HostProblem: a compiler or a static library is missing; names the Debian packages.
+        HostProblem: a compiler or a static library is missing; names the packages.
     """
     require_packages()
     folders = {name: source_folder(f"guests/{name}") for name in PROGRAMS}
@@ -62,16 +63,14 @@ def require_packages() -> None:
     """Make sure that the compiler and the static libraries are installed.
 
     Raises:
-        HostProblem: names the Debian packages that are missing.
+        HostProblem: names the packages that are missing.
     """
     missing = {package for tool, package in _TOOLS.items() if not shutil.which(tool)}
     if "gcc" not in missing:
         missing |= {package for file, package in _ARCHIVES.items() if not _has_archive(file)}
     if missing:
-        raise HostProblem(
-            "the guest's programs cannot be compiled: install the packages "
-            + " ".join(sorted(missing))
-        )
+        how = packages.advice(*sorted(missing))
+        raise HostProblem(f"the guest's programs cannot be compiled: {how}")
 
 
 def _has_archive(file: str) -> bool:

@@ -15,7 +15,8 @@ from hotremove.cache import Cache
 from hotremove.errors import HotremoveError
 from hotremove.guest.local import LocalGuests
 from hotremove.guest.plan import find_emulator
-from hotremove.hosttools import find_tool
+from hotremove.hosttools import find_tool, packages
+from hotremove.kernels.distro import mirrors
 from hotremove.kernels.distro.buildroot import find_obstacle
 from hotremove.units import GIB
 from hotremove.virt.reaper import abandoned
@@ -43,6 +44,7 @@ def examine(cache: Cache) -> Iterator[Finding]:
     yield _tool("depmod", "kmod", needed=True)
     yield _tool("mmdebstrap", "mmdebstrap", needed=False, use="building kernel modules")
     yield _build_roots()
+    yield _try("debian: kernels", _mirror)
     yield _try("cache", lambda: _cache(cache))
     yield _kvm()
     yield _left_over()
@@ -72,7 +74,7 @@ def _tool(name: str, package: str, needed: bool, use: str = "") -> Finding:
     found = find_tool(name)
     if found:
         return Finding(name, True, found)
-    told = f"missing{f' (for {use})' if use else ''}: apt-get install {package}"
+    told = f"missing{f' (for {use})' if use else ''}: {packages.command(package)}"
     return Finding(name, not needed, told)
 
 
@@ -80,6 +82,10 @@ def _build_roots() -> Finding:
     """Rows that need modules are blocked where none can be entered; the others run."""
     obstacle = find_obstacle()
     return Finding("build roots", not obstacle, obstacle or "can be entered")
+
+
+def _mirror() -> str:
+    return f"from {mirrors.find().main}"
 
 
 def _cache(cache: Cache) -> str:

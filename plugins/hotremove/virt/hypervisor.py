@@ -16,6 +16,7 @@ from typing import Any, Literal, TypeVar
 from lxml import etree
 
 from hotremove.errors import GuestLost, HostProblem
+from hotremove.hosttools import packages
 from hotremove.virt import reaper
 from hotremove.virt.calls import CALL, PROBE, SAVE, CallOverdue, bounded
 from hotremove.virt.clock import CLOCK
@@ -102,9 +103,8 @@ class Hypervisor:
         except HostProblem as error:
             if not self.embedded or "no connection driver available" not in str(error):
                 raise
-            raise HostProblem(
-                "libvirt's QEMU driver is missing: install the package libvirt-daemon-driver-qemu"
-            ) from error
+            how = packages.advice("libvirt-daemon-driver-qemu")
+            raise HostProblem(f"libvirt's QEMU driver is missing: {how}") from error
 
     def _reach(self) -> Any:
         """A connection to a libvirt that can go away: another process, another machine."""

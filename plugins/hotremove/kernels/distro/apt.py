@@ -18,11 +18,13 @@ from pathlib import Path
 from hotremove import processes
 from hotremove.cache import no_space
 from hotremove.errors import HostProblem
+from hotremove.hosttools import packages
 from hotremove.kernels import architecture
 from hotremove.kernels.distro import mirrors
 from hotremove.progress import transfer, waiting
 
-_HELPER = "/usr/lib/apt/apt-helper"
+# Debian's place for it, and Fedora's.
+_HELPERS = (Path("/usr/lib/apt/apt-helper"), Path("/usr/libexec/apt/apt-helper"))
 _MACHINE_PARTS = Path("/etc/apt/apt.conf.d")
 _MACHINE_MAIN = Path("/etc/apt/apt.conf")
 
@@ -166,7 +168,8 @@ class PrivateApt:
             Unreachable: a file cannot be fetched.
         """
         files = tuple(self.root / "archives" / archive.name for archive in archives)
-        command = [_HELPER, "-q", "-o", "APT::Status-Fd=1", "download-file"]
+        helper = next((path for path in _HELPERS if path.is_file()), _HELPERS[0])
+        command = [str(helper), "-q", "-o", "APT::Status-Fd=1", "download-file"]
         for archive, file in zip(archives, files, strict=True):
             command += [archive.uri, str(file), f"SHA256:{archive.sha256}"]
         total = sum(archive.size for archive in archives)
@@ -201,7 +204,7 @@ class PrivateApt:
         try:
             return processes.run(command, what, _UPDATE, env=self._environment())
         except FileNotFoundError as error:
-            raise HostProblem(f"{command[0]} is not installed: debian: kernels need apt") from error
+            raise HostProblem(f"debian: kernels need apt: {packages.advice('apt')}") from error
 
     def _environment(self) -> dict[str, str]:
         return {**os.environ, "APT_CONFIG": str(self.root / "apt.conf"), "LC_ALL": "C.UTF-8"}

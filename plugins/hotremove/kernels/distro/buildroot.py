@@ -51,7 +51,8 @@ exec chroot "$0" "$@"
 # What to do about unshare's complaints.
 _ADVICE = {
     "cannot change root filesystem propagation": "before chroot, mount --bind the root onto itself",
-    "Operation not permitted": "run as root, or allow namespaces to users",
+    "Operation not permitted": "run as root (in a container with --cap-add SYS_ADMIN), "
+    "or allow namespaces to users",
 }
 _PATH = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8"}
 

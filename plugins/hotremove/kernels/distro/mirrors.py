@@ -12,6 +12,8 @@ from pathlib import Path
 
 from hotremove import processes
 from hotremove.errors import HostProblem, UsageProblem
+from hotremove.hosttools import packages
+from hotremove.hosttools.distribution import this_machine
 
 MIRROR = "HOTREMOVE_MIRROR"
 SECURITY_MIRROR = "HOTREMOVE_SECURITY_MIRROR"
@@ -56,7 +58,10 @@ def find(environment: Mapping[str, str] = os.environ) -> Mirrors:
         security = security or (None if main else machine[1])
         main = main or machine[0]
     if not main:
-        raise HostProblem(f"apt is set up with no Debian mirror on this machine: set {MIRROR}=URI")
+        raise HostProblem(
+            f"apt on this machine ({this_machine().name}) knows no Debian mirror: "
+            f"set {MIRROR}=URI, and {SECURITY_MIRROR}=URI for security updates"
+        )
     return Mirrors(main.rstrip("/"), security.rstrip("/") if security else None, keyring)
 
 
@@ -87,7 +92,7 @@ def _machine_indexes(environment: Mapping[str, str]) -> str:
     try:
         done = processes.run(command, "asking apt for its mirrors", env=environment)
     except FileNotFoundError as error:
-        raise HostProblem("apt-get is not installed: debian: kernels need it") from error
+        raise HostProblem(f"debian: kernels need apt: {packages.advice('apt')}") from error
     return done.stdout
 
 

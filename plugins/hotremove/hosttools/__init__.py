@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from hotremove.errors import HostProblem
+from hotremove.hosttools import packages
 
 
 def find_tool(name: str) -> str | None:
@@ -20,11 +21,12 @@ def tool(name: str, package: str) -> str:
     """The path of a program that is needed.
 
     Raises:
-        HostProblem: it is not installed; the message names the Debian package that has it.
+        HostProblem: it is not installed; the message names the package that has it, where
+            `package` is its name in Debian.
     """
     found = find_tool(name)
     if not found:
-        raise HostProblem(f"{name} is missing: install the package {package}")
+        raise HostProblem(f"{name} is missing: {packages.advice(package)}")
     return found
 
 
