@@ -29,7 +29,7 @@ from hotremove.session.options import Options
 from hotremove.virt.reaper import emulators_of
 
 CHECKOUT = Path(__file__).resolve().parent.parent
-SCENARIO = "scenarios/test_pinned_memory_leaves.py::test_dimm_leaves_under_an_rdma_memory_region"
+SCENARIO = "scenarios/test_pinned_memory_leaves.py::test_memory_leaves_under_an_rdma_memory_region"
 # A worker's tests before it is looked at: caches fill at first.
 WARM = 10
 # A run may grow by this many KiB of memory for each further test: results are kept to its end.
