@@ -78,6 +78,10 @@ class MemoryDevice(Removable, ABC):
         remove = partial(self._unplug, meanwhile=meanwhile)
         return self._observe(self.mechanism, deadline, remove, steady=steady and meanwhile is None)
 
+    def unplug_offline(self) -> Removal:
+        """Ask for all of it back by way of offline_pages(), which is an eject's own way."""
+        return self.unplug()
+
     def start_offline_of_pinned_block(self) -> Offline:
         """Begin to offline, in the background, the block that holds most pages of the pins.
 

@@ -59,6 +59,14 @@ class VirtioMem(MemoryDevice):
         """Ask the driver to give everything back; stuck if it keeps some past the deadline."""
         return self.unplug(deadline)
 
+    def unplug_offline(self) -> Removal:
+        """Ask for it back with its blocks offline, for what alloc_contig_range() never gives away.
+
+        The driver takes blocks that are offline as they are.
+        """
+        offline = self.offline()
+        return self.unplug() if offline.outcome is Outcome.REMOVED else offline
+
     def keep(self) -> None:
         """Withdraw a request that was not met: what has left already is plugged again.
 
