@@ -17,6 +17,8 @@ from hotremove.virt.polling import wait_until
 
 # Seconds that memory blocks may outlive the memory: the driver removes them last.
 _BLOCKS = 5.0
+# Why the kernel does not offline a block whose memory is all unplugged (mm/memory_hotplug.c).
+_VETO = "notifier failure"
 
 
 class VirtioMem(MemoryDevice):
@@ -96,7 +98,7 @@ class VirtioMem(MemoryDevice):
         self._do_meanwhile(meanwhile, deadline)
         if not wait_until(asking.has_left, deadline, self.guest.check):
             self._require_heard(heard)
-            return End(Outcome.STUCK, self._what_stays(asking.times))
+            return End(self._unmet(), self._what_stays(asking.times))
         if left := self._wait_for_blocks():
             return End(Outcome.REFUSED, f"all is unplugged, but blocks {left} exist")
         self._asked = False
@@ -132,6 +134,11 @@ class VirtioMem(MemoryDevice):
                 "virtio-mem was asked back, but the guest's driver has not heard of it, and "
                 "nothing can be said of the kernel"
             )
+
+    def _unmet(self) -> Outcome:
+        """Whether somebody refused what the driver could not give back."""
+        vetoed = any(reason.endswith(_VETO) for reason in self._reasons())
+        return Outcome.REFUSED if vetoed else Outcome.STUCK
 
     def _what_stays(self, times: int) -> str:
         asked = "once" if times == 1 else f"{times} times"
