@@ -51,7 +51,7 @@ def pytest_runtest_logfinish(nodeid):
         file.write(json.dumps(row) + "\\n")
 
 def pytest_generate_tests(metafunc):
-    if "guest" in metafunc.fixturenames or "movable_dimm" in metafunc.fixturenames:
+    if "guest" in metafunc.fixturenames or "movable_memory" in metafunc.fixturenames:
         metafunc.fixturenames.append("again")
         metafunc.parametrize("again", range(int(os.environ["HOTREMOVE_RUNS"])))
 """
