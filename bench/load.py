@@ -29,7 +29,7 @@ from hotremove.session.options import Options
 from hotremove.virt.reaper import emulators_of
 
 CHECKOUT = Path(__file__).resolve().parent.parent
-SCENARIO = "scenarios/test_pinned_memory_leaves.py::test_dimm_leaves_under_an_rdma_memory_region"
+SCENARIO = "scenarios/test_pinned_memory_leaves.py::test_memory_leaves_under_an_rdma_memory_region"
 # A worker's tests before it is looked at: caches fill at first.
 WARM = 10
 # A run may grow by this many KiB of memory for each further test: results are kept to its end.
@@ -51,7 +51,7 @@ def pytest_runtest_logfinish(nodeid):
         file.write(json.dumps(row) + "\\n")
 
 def pytest_generate_tests(metafunc):
-    if "guest" in metafunc.fixturenames or "movable_dimm" in metafunc.fixturenames:
+    if "guest" in metafunc.fixturenames or "movable_memory" in metafunc.fixturenames:
         metafunc.fixturenames.append("again")
         metafunc.parametrize("again", range(int(os.environ["HOTREMOVE_RUNS"])))
 """

@@ -29,7 +29,7 @@ from hotremove.session.farm import Farm
 from hotremove.session.options import Options
 
 CHECKOUT = Path(__file__).resolve().parent.parent
-SCENARIO = "scenarios/test_pinned_memory_leaves.py::test_dimm_leaves_under_an_rdma_memory_region"
+SCENARIO = "scenarios/test_pinned_memory_leaves.py::test_memory_leaves_under_an_rdma_memory_region"
 LIMIT = 1.3
 
 _FIRST_GUEST = """

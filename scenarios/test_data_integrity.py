@@ -12,8 +12,8 @@ pytestmark = [
 ]
 
 
-def remove_while_data_moves(dimm, data, hold):
-    """Eject the DIMM; it cannot end before all data has moved, for `hold` keeps a page of it."""
+def remove_while_data_moves(memory, data, hold):
+    """Unplug memory; that cannot end before all data has moved, for `hold` keeps a page of it."""
 
     def move_data_and_let_go():
         data.exchange()
@@ -21,29 +21,29 @@ def remove_while_data_moves(dimm, data, hold):
 
     data.check()
     data.exchange()
-    dimm.eject(meanwhile=move_data_and_let_go).expect(REMOVED)
+    memory.unplug(meanwhile=move_data_and_let_go).expect(REMOVED)
     data.check()
     data.exchange()
 
 
 @pytest.fixture
-def hold(movable_dimm, vmsplice):
-    """A page of the DIMM that no kernel migrates, so that an eject goes on for as long."""
-    page = movable_dimm.map(PAGE)
+def hold(movable_memory, vmsplice):
+    """A page of the memory that no kernel migrates, so that a removal goes on for as long."""
+    page = movable_memory.map(PAGE)
     vmsplice.pin(page)
     return page
 
 
 @pytest.mark.notices("no-migration", "bytes-lost")
 @pytest.mark.scenario(33, "data moved by a device before, during and after")
-def test_data_stays_whole(movable_dimm, pinner, traffic, hold):
-    data = traffic(pinner, movable_dimm.map(4 * MIB))
+def test_data_stays_whole(movable_memory, pinner, traffic, hold):
+    data = traffic(pinner, movable_memory.map(4 * MIB))
     pinner.pin(data.buffer)
-    remove_while_data_moves(movable_dimm, data, hold)
+    remove_while_data_moves(movable_memory, data, hold)
 
 
 @pytest.mark.scenario(33, "the data is on node 0", control=True)
-def test_data_elsewhere_stays_whole(movable_dimm, pinner, traffic, hold, map_on_node):
+def test_data_elsewhere_stays_whole(movable_memory, pinner, traffic, hold, map_on_node):
     data = traffic(pinner, map_on_node(0, 4 * MIB))
     pinner.pin(data.buffer)
-    remove_while_data_moves(movable_dimm, data, hold)
+    remove_while_data_moves(movable_memory, data, hold)

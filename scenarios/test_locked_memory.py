@@ -13,19 +13,19 @@ pytestmark = pytest.mark.hotremove
 @pytest.mark.scenario(49, "locked memory, pinned at once")
 @pytest.mark.parametrize("kind", ["anon", "memfd"])
 @pytest.mark.parametrize("locked", ["later", "on-fault"])
-def test_locked_memory_leaves(movable_dimm, rdma, kind, locked):
-    buffer = movable_dimm.map(4 * MIB, kind, cpu=0)
+def test_locked_memory_leaves(movable_memory, rdma, kind, locked):
+    buffer = movable_memory.map(4 * MIB, kind, cpu=0)
     buffer.lock() if locked == "later" else buffer.lock_on_fault()
     region = rdma.pin(buffer)
     assert buffer.pages_with(MLOCKED) == 4 * MIB // PAGE
-    movable_dimm.eject().expect(REMOVED)
-    region.expect_migrated_from(movable_dimm.frames)
+    movable_memory.unplug().expect(REMOVED)
+    region.expect_migrated_from(movable_memory.frames)
 
 
 @pytest.mark.scenario(49, "locked memory, nothing pinned", control=True)
 @pytest.mark.parametrize("kind", ["anon", "memfd"])
-def test_locked_memory_that_nobody_pins_leaves(movable_dimm, kind):
-    buffer = movable_dimm.map(4 * MIB, kind)
+def test_locked_memory_that_nobody_pins_leaves(movable_memory, kind):
+    buffer = movable_memory.map(4 * MIB, kind)
     buffer.lock()
-    movable_dimm.eject().expect(REMOVED)
+    movable_memory.unplug().expect(REMOVED)
     assert buffer.pages_with(MLOCKED) == 4 * MIB // PAGE

@@ -11,13 +11,13 @@ PACKET = 1024
 
 @pytest.mark.hotremove
 @pytest.mark.scenario(29, "on-demand memory region held")
-def test_dimm_leaves_under_an_on_demand_region(movable_dimm, rdma):
-    buffer = movable_dimm.map(16 * MIB)
+def test_memory_leaves_under_an_on_demand_region(movable_memory, rdma):
+    buffer = movable_memory.map(16 * MIB)
     buffer.fill(seed=29)
     rdma.pin_on_demand(buffer)
     assert rdma.pinned_bytes(buffer) == 0
     expect_first_packets(buffer)
-    movable_dimm.eject().expect(REMOVED)
+    movable_memory.unplug().expect(REMOVED)
     expect_first_packets(buffer)
 
 

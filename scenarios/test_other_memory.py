@@ -65,16 +65,16 @@ def test_dax_memory_that_is_unbound_offline_is_bound_again(dax_kmem):
 @pytest.mark.notices("no-migration")
 @pytest.mark.scenario(69, "the kernel chooses ZONE_MOVABLE by itself")
 @pytest.mark.pins("rdma", "vfio")
-def test_memory_that_the_kernel_made_movable_leaves(auto_movable_dimm, pinner):
-    pin = pinner.pin(auto_movable_dimm.map(32 * MIB))
-    auto_movable_dimm.eject().expect(REMOVED)
-    pin.expect_migrated_from(auto_movable_dimm.frames)
+def test_memory_that_the_kernel_made_movable_leaves(auto_movable_memory, pinner):
+    pin = pinner.pin(auto_movable_memory.map(32 * MIB))
+    auto_movable_memory.unplug().expect(REMOVED)
+    pin.expect_migrated_from(auto_movable_memory.frames)
 
 
 @pytest.mark.scenario(69, "by itself, nothing pinned", control=True)
-def test_unpinned_memory_that_the_kernel_made_movable_leaves(auto_movable_dimm):
-    auto_movable_dimm.map(32 * MIB)
-    auto_movable_dimm.eject().expect(REMOVED)
+def test_unpinned_memory_that_the_kernel_made_movable_leaves(auto_movable_memory):
+    auto_movable_memory.map(32 * MIB)
+    auto_movable_memory.unplug().expect(REMOVED)
 
 
 @pytest.mark.notices("no-migration", "present-pages")

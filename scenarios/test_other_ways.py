@@ -10,10 +10,10 @@ pytestmark = pytest.mark.hotremove
 
 @pytest.mark.notices("no-migration", "caller-uring")
 @pytest.mark.scenario(3, "io_uring registered buffers held")
-def test_dimm_leaves_under_registered_buffers(movable_dimm, uring):
-    buffers = uring.pin(movable_dimm.map(64 * MIB))
-    movable_dimm.eject().expect(REMOVED)
-    buffers.expect_migrated_from(movable_dimm.frames)
+def test_memory_leaves_under_registered_buffers(movable_memory, uring):
+    buffers = uring.pin(movable_memory.map(64 * MIB))
+    movable_memory.unplug().expect(REMOVED)
+    buffers.expect_migrated_from(movable_memory.frames)
 
 
 @pytest.mark.notices(
@@ -23,10 +23,10 @@ def test_dimm_leaves_under_registered_buffers(movable_dimm, uring):
 )
 @pytest.mark.scenario(34, "pinned by a module of the kernel")
 @pytest.mark.pins("pin_hold", "ib_umem", "mdev")
-def test_dimm_leaves_under_a_modules_pin(movable_dimm, pinner):
-    pin = pinner.pin(movable_dimm.map(32 * MIB))
-    movable_dimm.eject().expect(REMOVED)
-    pin.expect_migrated_from(movable_dimm.frames)
+def test_memory_leaves_under_a_modules_pin(movable_memory, pinner):
+    pin = pinner.pin(movable_memory.map(32 * MIB))
+    movable_memory.unplug().expect(REMOVED)
+    pin.expect_migrated_from(movable_memory.frames)
 
 
 @pytest.mark.notices(
@@ -38,24 +38,24 @@ def test_dimm_leaves_under_a_modules_pin(movable_dimm, pinner):
 )
 @pytest.mark.scenario(34, "pinned by other entries than pin_user_pages_fast")
 @pytest.mark.parametrize("entry", ["locked", "remote", "unlocked", "memfd"])
-def test_dimm_leaves_by_whatever_entry_it_is_pinned(movable_dimm, pin_hold, entry):
-    pin = pin_hold.pin(movable_dimm.map(32 * MIB, kind="memfd"), entry=entry)
-    movable_dimm.eject().expect(REMOVED)
-    pin.expect_migrated_from(movable_dimm.frames)
+def test_memory_leaves_by_whatever_entry_it_is_pinned(movable_memory, pin_hold, entry):
+    pin = pin_hold.pin(movable_memory.map(32 * MIB, kind="memfd"), entry=entry)
+    movable_memory.unplug().expect(REMOVED)
+    pin.expect_migrated_from(movable_memory.frames)
 
 
 @pytest.mark.notices("no-migration", rdma="offline-lies")
 @pytest.mark.scenario(35, "sysfs offline instead of eject")
 @pytest.mark.pins("rdma", "vfio")
-def test_blocks_go_offline_under_a_pin(movable_dimm, pinner):
-    pinner.pin(movable_dimm.map(64 * MIB))
-    movable_dimm.offline().expect(REMOVED)
+def test_blocks_go_offline_under_a_pin(movable_memory, pinner):
+    pinner.pin(movable_memory.map(64 * MIB))
+    movable_memory.offline().expect(REMOVED)
 
 
 @pytest.mark.scenario(35, "sysfs offline, nothing pinned", control=True)
-def test_blocks_go_offline_under_memory_that_nobody_pins(movable_dimm):
-    movable_dimm.map(64 * MIB)
-    movable_dimm.offline().expect(REMOVED)
+def test_blocks_go_offline_under_memory_that_nobody_pins(movable_memory):
+    movable_memory.map(64 * MIB)
+    movable_memory.offline().expect(REMOVED)
 
 
 @pytest.mark.notices("no-migration")

@@ -9,44 +9,44 @@ pytestmark = pytest.mark.hotremove
 
 
 @pytest.mark.scenario(54, "page cache with busy buffers")
-def test_page_cache_with_busy_buffers_leaves(movable_dimm, movable_ext4):
-    movable_ext4.write_file(movable_dimm)
+def test_page_cache_with_busy_buffers_leaves(movable_memory, movable_ext4):
+    movable_ext4.write_file(movable_memory)
     with movable_ext4.kept_busy():
-        movable_dimm.eject().expect(REMOVED)
+        movable_memory.unplug().expect(REMOVED)
     movable_ext4.expect_file()
 
 
 @pytest.mark.scenario(54, "page cache with buffers that nobody uses", control=True)
-def test_page_cache_with_buffers_leaves(movable_dimm, movable_ext4):
-    movable_ext4.write_file(movable_dimm)
-    movable_dimm.eject().expect(REMOVED)
+def test_page_cache_with_buffers_leaves(movable_memory, movable_ext4):
+    movable_ext4.write_file(movable_memory)
+    movable_memory.unplug().expect(REMOVED)
     movable_ext4.expect_file()
 
 
 @pytest.mark.scenario(55, "hugetlb without a page elsewhere, nothing pinned: reported only")
-def test_hugetlb_pages_that_have_nowhere_to_go(movable_dimm, huge_pages, record):
+def test_hugetlb_pages_that_have_nowhere_to_go(movable_memory, huge_pages, record):
     huge_pages(0, 0)
     huge_pages(1, 2)
-    buffer = movable_dimm.map(4 * MIB, "hugetlb2m")
-    removal = movable_dimm.offline(deadline=5)
+    buffer = movable_memory.map(4 * MIB, "hugetlb2m")
+    removal = movable_memory.offline(deadline=5)
     record(str(removal))
     buffer.close()
     huge_pages(1, 0)
-    movable_dimm.online()
-    movable_dimm.eject().expect(REMOVED)
+    movable_memory.online()
+    movable_memory.unplug().expect(REMOVED)
 
 
 @pytest.mark.notices("isolated-after-busy")
 @pytest.mark.scenario(56, "pages of the kernel in ZONE_NORMAL: refused, the page named")
-def test_pages_of_the_kernel_do_not_leave(normal_dimm, kernel_pages):
-    kernel_pages.take_from(normal_dimm)
-    removal = normal_dimm.offline()
+def test_pages_of_the_kernel_do_not_leave(normal_memory, kernel_pages):
+    kernel_pages.take_from(normal_memory)
+    removal = normal_memory.offline()
     removal.expect(REFUSED)
     removal.expect_page_named()
 
 
 @pytest.mark.scenario(56, "the memory is movable", control=True)
-def test_the_kernel_puts_none_of_its_pages_in_movable_memory(movable_dimm, kernel_pages):
-    kernel_pages.take_on(movable_dimm.node)
-    assert kernel_pages.count_in(movable_dimm) == 0
-    movable_dimm.eject().expect(REMOVED)
+def test_the_kernel_puts_none_of_its_pages_in_movable_memory(movable_memory, kernel_pages):
+    kernel_pages.take_on(movable_memory.node)
+    assert kernel_pages.count_in(movable_memory) == 0
+    movable_memory.unplug().expect(REMOVED)

@@ -10,24 +10,24 @@ pytestmark = pytest.mark.hotremove
 
 @pytest.mark.notices("no-migration", "kept-pin", "tail-pages")
 @pytest.mark.scenario(41, "a buffer from within a huge page to within one, registered twice")
-def test_part_of_huge_pages_is_registered_again_after_a_fork(movable_dimm, uring):
-    buffer = movable_dimm.map(16 * MIB, "thp")
+def test_part_of_huge_pages_is_registered_again_after_a_fork(movable_memory, uring):
+    buffer = movable_memory.map(16 * MIB, "thp")
     uring.pin(buffer, offset=MIB, size=14 * MIB)
-    movable_dimm.renew(buffer)
+    movable_memory.renew(buffer)
     child = buffer.fork()
     buffer.fill(1, offset=5 * MIB, size=6 * MIB)
     pin = uring.pin(buffer, offset=MIB, size=14 * MIB)
-    movable_dimm.eject().expect(REMOVED)
-    pin.expect_outside(movable_dimm.frames)
+    movable_memory.unplug().expect(REMOVED)
+    pin.expect_outside(movable_memory.frames)
     child.close()
 
 
 @pytest.mark.scenario(41, "the buffer is not registered again", control=True)
-def test_part_of_huge_pages_is_registered_once(movable_dimm, uring):
-    buffer = movable_dimm.map(16 * MIB, "thp")
+def test_part_of_huge_pages_is_registered_once(movable_memory, uring):
+    buffer = movable_memory.map(16 * MIB, "thp")
     uring.pin(buffer, offset=MIB, size=14 * MIB)
-    movable_dimm.renew(buffer)
+    movable_memory.renew(buffer)
     child = buffer.fork()
     buffer.fill(1, offset=5 * MIB, size=6 * MIB)
-    movable_dimm.eject().expect(REMOVED)
+    movable_memory.unplug().expect(REMOVED)
     child.close()

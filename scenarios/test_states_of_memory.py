@@ -12,12 +12,12 @@ pytestmark = pytest.mark.hotremove
 
 @pytest.mark.notices("no-migration", "bytes-lost")
 @pytest.mark.scenario(58, "mapped elsewhere (mremap) while pinned")
-def test_memory_that_is_mapped_elsewhere_leaves(movable_dimm, rdma):
-    buffer = movable_dimm.map(4 * MIB)
+def test_memory_that_is_mapped_elsewhere_leaves(movable_memory, rdma):
+    buffer = movable_memory.map(4 * MIB)
     buffer.fill(1)
     region = rdma.pin(buffer)
     buffer.remap()
-    movable_dimm.eject().expect(REMOVED)
+    movable_memory.unplug().expect(REMOVED)
     assert buffer.frames() == region.frames
     buffer.expect_written(1)
     buffer.expect_device_reads(1)
@@ -25,13 +25,13 @@ def test_memory_that_is_mapped_elsewhere_leaves(movable_dimm, rdma):
 
 @pytest.mark.notices("no-migration", "bytes-lost")
 @pytest.mark.scenario(58, "given up (MADV_FREE) while pinned, then reclaimed")
-def test_memory_that_is_given_up_leaves(movable_dimm, rdma):
-    buffer = movable_dimm.map(4 * MIB)
+def test_memory_that_is_given_up_leaves(movable_memory, rdma):
+    buffer = movable_memory.map(4 * MIB)
     buffer.fill(1)
     region = rdma.pin(buffer)
     buffer.advise("free")
     buffer.advise("pageout")
-    movable_dimm.eject().expect(REMOVED)
+    movable_memory.unplug().expect(REMOVED)
     assert buffer.frames() == region.frames
     buffer.expect_written(1)
     buffer.expect_device_reads(1)
@@ -39,37 +39,37 @@ def test_memory_that_is_given_up_leaves(movable_dimm, rdma):
 
 @pytest.mark.notices("no-migration", "read-pins", "read-private")
 @pytest.mark.scenario(58, "write-protected by userfaultfd, pinned for reading")
-def test_write_protected_memory_leaves(movable_dimm, pin_hold, write_protection):
-    buffer = movable_dimm.map(4 * MIB, read_only=True)
+def test_write_protected_memory_leaves(movable_memory, pin_hold, write_protection):
+    buffer = movable_memory.map(4 * MIB, read_only=True)
     write_protection.protect(buffer)
     pin = pin_hold.pin(buffer)
-    movable_dimm.eject().expect(REMOVED)
-    pin.expect_migrated_from(movable_dimm.frames)
+    movable_memory.unplug().expect(REMOVED)
+    pin.expect_migrated_from(movable_memory.frames)
     assert buffer.write_protected_pages() == 4 * MIB // PAGE
     assert buffer.stale_pages() == 0
 
 
 @pytest.mark.scenario(58, "secret memory: in no movable zone, and not to be pinned")
-def test_secret_memory_is_out_of_the_way(movable_dimm, secret_memory, rdma):
+def test_secret_memory_is_out_of_the_way(movable_memory, secret_memory, rdma):
     buffer = secret_memory.map(MIB)
-    assert not buffer.frames() & movable_dimm.frames
+    assert not buffer.frames() & movable_memory.frames
     assert rdma.try_to_pin(buffer) == errno.EFAULT
-    movable_dimm.eject().expect(REMOVED)
+    movable_memory.unplug().expect(REMOVED)
 
 
 @pytest.mark.scenario(58, "moved, given up and write-protected, nothing pinned", control=True)
-def test_memory_in_any_state_that_nobody_pins_leaves(movable_dimm, write_protection):
-    moved, given_up, protected = (movable_dimm.map(MIB) for _ in range(3))
+def test_memory_in_any_state_that_nobody_pins_leaves(movable_memory, write_protection):
+    moved, given_up, protected = (movable_memory.map(MIB) for _ in range(3))
     moved.remap()
     given_up.advise("free")
     write_protection.protect(protected)
-    movable_dimm.eject().expect(REMOVED)
+    movable_memory.unplug().expect(REMOVED)
     assert protected.write_protected_pages() == MIB // PAGE
 
 
 @pytest.mark.scenario(58, "plain memory can be pinned", control=True)
-def test_memory_that_is_no_secret_can_be_pinned(movable_dimm, rdma):
-    buffer = movable_dimm.map(MIB, "memfd")
+def test_memory_that_is_no_secret_can_be_pinned(movable_memory, rdma):
+    buffer = movable_memory.map(MIB, "memfd")
     assert rdma.try_to_pin(buffer) == PINNED
     buffer.unpin()
-    movable_dimm.eject().expect(REMOVED)
+    movable_memory.unplug().expect(REMOVED)

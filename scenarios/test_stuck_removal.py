@@ -14,28 +14,28 @@ pytestmark = pytest.mark.hotremove
 
 @pytest.mark.scenario(5, "unpinned after it got stuck")
 @pytest.mark.pins("rdma", "vfio", "vmsplice")
-def test_stuck_removal_ends_when_the_pin_goes(movable_dimm, pinner):
-    buffer = movable_dimm.map(128 * MIB)
+def test_stuck_removal_ends_when_the_pin_goes(movable_memory, pinner):
+    buffer = movable_memory.map(128 * MIB)
     pinner.pin(buffer)
-    movable_dimm.eject(deadline=10).expect_held_up()
+    movable_memory.unplug(deadline=10).expect_held_up()
     buffer.unpin()
-    movable_dimm.eject().expect(REMOVED)
+    movable_memory.unplug().expect(REMOVED)
 
 
 @pytest.mark.scenario(6, "vmsplice held: stuck by design")
-def test_vmsplice_holds_up_the_removal(movable_dimm, vmsplice):
-    vmsplice.pin(movable_dimm.map(128 * MIB))
-    movable_dimm.eject(deadline=10).expect(STUCK)
+def test_vmsplice_holds_up_the_removal(movable_memory, vmsplice):
+    vmsplice.pin(movable_memory.map(128 * MIB))
+    movable_memory.unplug(deadline=10).expect(STUCK)
 
 
 @pytest.mark.notices(vmsplice="isolated-after-signal")
 @pytest.mark.scenario(7, "SIGTERM during a stuck offline")
 @pytest.mark.pins("vmsplice", "rdma")
-def test_signal_ends_a_stuck_offline_without_harm(movable_dimm, pinner):
-    pinner.pin(movable_dimm.map(32 * MIB))
-    offline = movable_dimm.start_offline_of_pinned_block()
+def test_signal_ends_a_stuck_offline_without_harm(movable_memory, pinner):
+    pinner.pin(movable_memory.map(32 * MIB))
+    offline = movable_memory.start_offline_of_pinned_block()
     offline.expect_stuck(after=3)
     offline.terminate()
     offline.expect_interrupted()
     offline.expect_block_usable()
-    movable_dimm.expect_allocatable()
+    movable_memory.expect_allocatable()

@@ -22,7 +22,7 @@ from hotremove.errors import HotremoveError
 from hotremove.guest.machine import Guest
 from hotremove.kernels.kernel import Kernel
 from hotremove.memory.dimm import Dimm
-from hotremove.memory.normal_dimm import NormalDimm
+from hotremove.memory.normal_memory import NormalMemory
 from hotremove.observe.kernellog.dmesg import find_reports
 from hotremove.observe.pagedump import parse_dumps
 from hotremove.pins.path import PinPath
@@ -146,12 +146,12 @@ def test_provoke_hugetlb_without_room(
     keep_logs(guest, starts, f"hugetlb-no-room-{kernel.label}", "hugetlb without room elsewhere")
 
 
-def test_provoke_kernel_pages(normal_dimm: NormalDimm, kernel: Kernel) -> None:
+def test_provoke_kernel_pages(normal_memory: NormalMemory, kernel: Kernel) -> None:
     """Offline a DIMM in ZONE_NORMAL that the kernel took pages from, for want of other memory."""
-    guest = normal_dimm.guest
+    guest = normal_memory.guest
     guest.control.check(f"{TAKE_NODE_0}; {FILES}", deadline=120)
     starts = sizes(guest)
-    for block in normal_dimm.blocks:
+    for block in normal_memory.blocks:
         guest.control.run(f"echo offline >/sys/devices/system/memory/memory{block.index}/state")
     keep_logs(guest, starts, f"kernel-pages-{kernel.label}", "kernel memory in a DIMM, offlined")
 

@@ -80,7 +80,7 @@ def test_an_unfixed_kernel_fails_and_says_why(tmp_path):
 def test_a_kernel_without_rxe_is_told_to_lack_it_by_the_options_name(tmp_path):
     release = resolve("debian:bookworm", Cache.default()).release
     cloud = f"debian:bookworm/{release.replace('-amd64', '-cloud-amd64')}"
-    chosen = "under_an_rdma_memory_region or dimm_leaves_under_memory_that_nobody"
+    chosen = "under_an_rdma_memory_region or memory_leaves_that_nobody_pins"
     run = Run(tmp_path, "--hotremove-kernel", cloud, "-k", chosen)
     assert run.code == 0, run.output
     by_verdict = {result.verdict: result for result in run.results}
@@ -89,7 +89,7 @@ def test_a_kernel_without_rxe_is_told_to_lack_it_by_the_options_name(tmp_path):
 
 
 def test_a_repro_script_runs_the_test_again(tmp_path):
-    first = Run(tmp_path / "first", "-k", "unpinned_dimm")
+    first = Run(tmp_path / "first", "-k", "nothing_of_unpinned_memory")
     assert first.code == 0, first.output
     script = tmp_path / "first" / first.results[0].evidence / "repro.sh"
     again = subprocess.run(

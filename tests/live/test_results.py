@@ -30,7 +30,7 @@ pytestmark = [pytest.mark.live, pytest.mark.takes(40)]
 JUNIT = etree.XMLSchema(file=str(CHECKOUT / "tests/unit/junit.xsd"))
 SHORT = (
     "-k",
-    "under_an_rdma_memory_region or nothing_of_an_unpinned_dimm",
+    "under_an_rdma_memory_region or nothing_of_unpinned_memory",
     "--hotremove-removal-deadline=5",
 )
 RUNS = {

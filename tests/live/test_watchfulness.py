@@ -147,13 +147,14 @@ def test_what_a_scenario_leaves_behind_is_the_kernels_fault(laboratory):
     assert re.match(r"books: node \d: \d+ of \d+ pins released", left.message), left.message
 
 
-def test_an_offline_that_isolates_nothing_is_noticed(normal_dimm, ext4, vmsplice):
-    normal_dimm.map(MIB, kind="file", file=ext4.path("data"))  # its holder's page tables come along
-    hold, _ = normal_dimm.share(MIB)
+def test_an_offline_that_isolates_nothing_is_noticed(normal_memory, ext4, vmsplice):
+    # Its holder's page tables come along.
+    normal_memory.map(MIB, kind="file", file=ext4.path("data"))
+    hold, _ = normal_memory.share(MIB)
     vmsplice.pin(hold)
     told = r"memory\d+ is not isolated by its offline: failure to isolate range"
     with pytest.raises(HotremoveError, match=told):
-        normal_dimm.isolate_block_of(hold)
+        normal_memory.isolate_block_of(hold)
 
 
 def test_row_22_notices_folios_off_the_lru_and_one_pinner_does_not(laboratory, monkeypatch):

@@ -115,8 +115,8 @@ def test_a_newer_schema_is_refused(place: str):
     with History(place):
         pass
     with sqlite3.connect(place) as connection:
-        connection.execute("update hotremove set schema = 3")
-    with pytest.raises(DataProblem, match="schema 3, but this version reads 2"):
+        connection.execute("update hotremove set schema = 4")
+    with pytest.raises(DataProblem, match="schema 4, but this version reads 3"):
         History(place)
 
 
@@ -134,6 +134,7 @@ def test_a_history_of_when_there_was_one_fault_is_read_on(place: str):
             "where fault = 'no-migration'"
         )
         database.execute("alter table results drop column fault")
+        database.execute("alter table results drop column memory")
         database.execute("update hotremove set schema = 1")
         database.commit()
     with History(place) as history:
@@ -143,12 +144,27 @@ def test_a_history_of_when_there_was_one_fault_is_read_on(place: str):
         assert history.add(make_record(dataclasses.replace(proof, fault="anon")), "another fault")
 
 
+def test_a_history_of_when_all_memory_came_in_one_way_is_read_on(place: str):
+    record = make_record(make_result(test="test_y[6.1.192-rdma]"))
+    with History(place) as history:
+        history.add(record, "old")
+    with closing(sqlite3.connect(place)) as database:
+        database.execute("alter table results drop column memory")
+        database.execute("update hotremove set schema = 2")
+        database.commit()
+    other = make_record(make_result(test="test_y[6.1.192-rdma-virtio-mem]", memory="virtio-mem"))
+    with History(place) as history:
+        assert not history.add(record, "the same again")
+        assert history.add(other, "by virtio-mem")
+        assert [one.record.results for one in history.runs()] == [record.results, other.results]
+
+
 def test_a_run_is_known_by_what_it_was_filed_under_before_faults_had_names():
     proof = make_result(
         test="test_y[6.1.192-rdma-no-migration]", pin="rdma", fault="no-migration", outcome="stuck"
     )
     before = {**asdict(proof), "test": "test_y[6.1.192-fix-off-rdma]", "fix_off": True}
-    for field in ("fault", "costs"):
+    for field in ("fault", "costs", "memory"):
         del before[field]
     facts = {"results": [before], "started": "2026", "environment": {}, "left_out": {}}
     assert _key(Record((proof,), "2026")) == digest(json.dumps(facts, sort_keys=True))

@@ -102,6 +102,18 @@ def test_a_missing_record_is_told_in_one_line(tmp_path):
         read_record(tmp_path / "results.json")
 
 
+def test_memory_that_came_otherwise_is_a_row_of_its_own():
+    by_dimm = make_result(test="test_y[6.1.192-rdma]", pin="rdma")
+    other = dataclasses.replace(
+        by_dimm, test="test_y[6.1.192-rdma-virtio-mem]", memory="virtio-mem", verdict="fail"
+    )
+    assert [row[0][0] for row in table([by_dimm, other])[1:]] == [
+        f"{by_dimm.scenario} [rdma, virtio-mem]",
+        f"{by_dimm.scenario} [rdma]",
+    ]
+    assert dataclasses.replace(other, pin="").row == f"{by_dimm.scenario} [virtio-mem]"
+
+
 def test_the_table_has_a_column_a_kernel_and_rows_by_number():
     results = [
         make_result(scenario="10 later"),

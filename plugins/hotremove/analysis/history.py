@@ -23,8 +23,8 @@ from hotremove.faults.fault import NO_MIGRATION
 from hotremove.pincost.model import Cost
 from hotremove.results.record import Record, Result, old_test, renamed_test
 
-SCHEMA = 2
-# Schema 1 had `fix_off`, for one fault.
+SCHEMA = 3
+# Schema 1 had `fix_off`, for one fault; up to schema 2 all memory came in one way.
 _ONE_FAULT = 1
 
 _tables = sa.MetaData()
@@ -55,6 +55,7 @@ _results = sa.Table(
     sa.Column("evidence", sa.Text, nullable=False),
     sa.Column("message", sa.Text, nullable=False),
     sa.Column("fault", sa.Text, nullable=False, server_default=""),
+    sa.Column("memory", sa.Text, nullable=False, server_default=""),
     sa.Column("attempts", sa.JSON, nullable=False),
 )
 # A table of its own, so that a history of before there were costs can be used on.
@@ -161,10 +162,10 @@ class History:
             schema = connection.scalar(sa.select(sa.func.max(_meta.c.schema)))
             if schema is None:
                 connection.execute(_meta.insert().values(schema=SCHEMA))
-            elif schema == _ONE_FAULT:
-                _rename_fault(connection)
-            elif schema != SCHEMA:
+            elif schema > SCHEMA:
                 raise DataProblem(f"{self.place}: schema {schema}, but this version reads {SCHEMA}")
+            elif schema < SCHEMA:
+                _bring_up_to_date(connection, schema)
 
     def _add(self, connection: sa.Connection, record: Record, name: str) -> bool:
         key = _key(record)
@@ -211,6 +212,13 @@ class History:
             raise DataProblem(f"{self.place}: {_cause(error)}") from error
 
 
+def _bring_up_to_date(connection: sa.Connection, schema: int) -> None:
+    connection.execute(sa.text("ALTER TABLE results ADD COLUMN memory TEXT NOT NULL DEFAULT ''"))
+    if schema == _ONE_FAULT:
+        _rename_fault(connection)
+    connection.execute(_meta.update().values(schema=SCHEMA))
+
+
 def _rename_fault(connection: sa.Connection) -> None:
     """Bring a history of schema 1 to today's words, as records of before are read."""
     connection.execute(sa.text("ALTER TABLE results ADD COLUMN fault TEXT NOT NULL DEFAULT ''"))
@@ -218,7 +226,6 @@ def _rename_fault(connection: sa.Connection) -> None:
         renamed = {"test": renamed_test(row.test, row.pin), "fault": NO_MIGRATION}
         connection.execute(_results.update().where(_results.c.id == row.id).values(**renamed))
     connection.execute(sa.text("ALTER TABLE results DROP COLUMN fix_off"))
-    connection.execute(_meta.update().values(schema=SCHEMA))
 
 
 def _engine(place: str) -> sa.Engine:
@@ -246,14 +253,15 @@ def _filed_run(row: Any, results: list[Result]) -> FiledRun:
 
 
 def _key(record: Record) -> str:
-    """What tells one run from another; runs without costs have the one they had before.
+    """What tells one run from another; runs without costs, with usual memory, keep what they had.
 
     So have those of when there was one fault: they are in histories under it.
     """
     facts = asdict(record)
     for row in facts["results"]:
-        if not row["costs"]:
-            del row["costs"]
+        for later in ("costs", "memory"):
+            if not row[later]:
+                del row[later]
         row["fix_off"] = bool(row["fault"])
         if row["fault"] == NO_MIGRATION:
             row["test"] = old_test(row["test"], row["pin"])

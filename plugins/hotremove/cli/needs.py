@@ -20,8 +20,9 @@ from hotremove.errors import HostProblem
 from hotremove.kernels import capabilities
 from hotremove.kernels.capabilities import Capability
 from hotremove.kernels.kernel import Kernel
+from hotremove.memory.kinds import KINDS
 from hotremove.pins.registry import known_capabilities, pin_paths
-from hotremove.plugin.parametrize import pins_of, scenario_id_of, wants_guest
+from hotremove.plugin.parametrize import memory_of, pins_of, scenario_id_of, wants_guest
 from hotremove.resources import source_folder
 from hotremove.verdict.scenario_id import ScenarioId
 
@@ -31,8 +32,9 @@ _FIXTURES = {
     "guest": ("boot",),
     "movable_dimm": ("sysfs offline", "DIMM plug and eject"),
     "three_dimms": ("sysfs offline", "DIMM plug and eject"),
-    "auto_movable_dimm": ("sysfs offline", "DIMM plug and eject"),
-    "normal_dimm": ("sysfs offline", "DIMM plug and eject"),
+    "movable_memory": ("sysfs offline",),
+    "auto_movable_memory": ("sysfs offline",),
+    "normal_memory": ("sysfs offline",),
     "virtio_mem": ("virtio-mem",),
     "dax_kmem": ("dax/kmem", "sysfs offline"),
     "boot_node": ("sysfs offline", "movable boot memory"),
@@ -119,7 +121,8 @@ class _Collector:
 def _need(item: pytest.Function) -> Need:
     scenario = scenario_id_of(item)
     pins = pins_of(item)
-    return Need(scenario, pins, _capabilities([*item.fixturenames, pins], scenario))
+    words = [*item.fixturenames, pins, memory_of(item)]
+    return Need(scenario, pins, _capabilities(words, scenario))
 
 
 def _capabilities(fixtures: Iterable[str], scenario: ScenarioId) -> tuple[Capability, ...]:
@@ -127,6 +130,8 @@ def _capabilities(fixtures: Iterable[str], scenario: ScenarioId) -> tuple[Capabi
     found: set[Capability] = set(map(capabilities.find, _ROWS.get(scenario.number, ())))
     for fixture in fixtures:
         found.update(map(capabilities.find, _FIXTURES.get(fixture, ())))
+        if fixture in KINDS:
+            found.add(capabilities.find(KINDS[fixture].capability))
         if fixture in pin_paths():
             found.update(pin_paths()[fixture].capabilities)
     return tuple(c for c in known_capabilities() if c in found)

@@ -33,6 +33,8 @@ class Fault:
         sentence: what such a kernel does.
         signs: names of the signs by which it has to show, the likeliest first; one is enough.
         rare: whether it shows by chance, so that it takes more tries.
+        memory: the kind of removable memory with which alone it can show, as `memory.kinds` calls
+            it; empty where that makes no difference.
         patterns: what the message of a failure has to hold, a regular expression each.
     """
 
@@ -41,6 +43,7 @@ class Fault:
     sentence: str
     signs: tuple[str, ...]
     rare: bool = False
+    memory: str = ""
     patterns: tuple[str, ...] = field(default=(), compare=False)
 
     def __str__(self) -> str:
@@ -78,6 +81,7 @@ class _Entry:
     sentence: str
     signs: tuple[str, ...]
     rare: bool = False
+    memory: str = ""
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
@@ -92,7 +96,8 @@ class _Entry:
         if unknown:
             raise UsageProblem(f"fault {self.name!r}: unknown sign {unknown}")
         patterns = tuple(pattern for sign in self.signs for pattern in signs[sign])
-        return Fault(self.name, self.kind, self.sentence, self.signs, self.rare, patterns)
+        own = (self.name, self.kind, self.sentence, self.signs, self.rare, self.memory)
+        return Fault(*own, patterns)
 
 
 @dataclass(frozen=True)

@@ -38,6 +38,7 @@ def properties(result: Result) -> list[tuple[str, str]]:
         "kernel_version": result.kernel_version,
         "scenario": result.scenario,
         "pin": result.pin,
+        "memory": result.memory,
         "outcome": result.outcome,
         "verdict": result.verdict,
         "fault": result.fault,

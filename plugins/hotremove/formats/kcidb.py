@@ -121,7 +121,7 @@ def _test(result: Result, record: Record, log: str) -> Object:
 
 def _path(result: Result) -> str:
     """`hotremove.1_rxe_memory_region_held.rdma`: the schema allows letters, digits, _ and -."""
-    parts = ["hotremove", result.scenario, result.pin, result.fault]
+    parts = ["hotremove", result.scenario, result.pin, result.memory, result.fault]
     safe = (re.sub(r"[^A-Za-z0-9_-]+", "_", part).strip("_") for part in parts)
     return ".".join(part for part in safe if part)
 

@@ -4,30 +4,28 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from functools import partial
 
-from hotremove.errors import CapabilityAbsent, GuestLost, HotremoveError, NotApplicable
-from hotremove.guest.capability import require
+from hotremove.errors import CapabilityAbsent, GuestLost, HotremoveError
 from hotremove.guest.machine import Guest
-from hotremove.guest.memory_blocks import read_node_memory, read_zones
-from hotremove.kernels.capabilities import find
-from hotremove.memory.offline import Offline
+from hotremove.guest.memory_blocks import read_zones
+from hotremove.memory.memory_device import Act, MemoryDevice
 from hotremove.memory.outcome import Outcome
-from hotremove.memory.removable import DEADLINE, End, Removable
+from hotremove.memory.removable import DEADLINE, End
 from hotremove.memory.removal import Removal
 from hotremove.observe.counters import find_zone
-from hotremove.observe.pagemap import PAGE_BYTES, PfnRuns
+from hotremove.observe.pagemap import PAGE_BYTES
 from hotremove.units import MIB
-from hotremove.virt.polling import wait_until
 
 _ACPI = re.compile(r"acpi \S+: (.*)|memory memory\d+: (.*)")
 _MEMMAP = "/sys/module/memory_hotplug/parameters/memmap_on_memory"
 _STRUCT_PAGE = 64  # bytes, on 64-bit kernels
 
 
-class Dimm(Removable):
+class Dimm(MemoryDevice):
     """A hot-plugged DIMM; `alias` is its name for libvirt."""
+
+    mechanism = "ACPI eject"
+    capability = "DIMM plug and eject"
 
     def __init__(
         self,
@@ -35,61 +33,23 @@ class Dimm(Removable):
         node: int,
         mib: int,
         deadline: float = DEADLINE,
-        alias: str = "ua-dimm0",
         removals: list[Removal] | None = None,
+        alias: str = "ua-dimm0",
     ) -> None:
-        """Plug `mib` MiB on `node` and wait until all of it is online; see `Removable`.
-
-        Raises:
-            CapabilityAbsent: the kernel was built without ACPI's memory hotplug.
-        """
-        require(guest, find("DIMM plug and eject"))
+        """Plug it; see `MemoryDevice`."""
         self.alias = alias
         self._asked = False
         self._states_when_asked: dict[int, str] = {}
-        super().__init__(
-            guest, node, mib, lambda: guest.plug_dimm(alias, mib, node), deadline, removals
-        )
-
-    def plug_again(self) -> None:
-        """Plug it again after it has left, and wait until all of it is online, as at first.
-
-        Raises:
-            Misplaced, OnlineRefused, HotremoveError: as when it is made.
-        """
-        __tracebackhide__ = True
-        self._arrive(lambda: self.guest.plug_dimm(self.alias, self.size // MIB, self.node))
+        super().__init__(guest, node, mib, deadline, removals)
 
     def eject(
         self,
         deadline: float | None = None,
-        meanwhile: Callable[[], None] | None = None,
+        meanwhile: Act | None = None,
         steady: bool = True,
     ) -> Removal:
-        """Ask for the DIMM by ACPI eject, as an administrator's libvirt does.
-
-        `meanwhile` is called once the kernel has begun; something has to hold it up until then.
-        Where others pin and unpin all the time, it is not `steady`.
-
-        Raises:
-            HotremoveError: the eject ended before `meanwhile` could be called.
-        """
-        remove = partial(self._eject, meanwhile=meanwhile)
-        return self._observe("ACPI eject", deadline, remove, steady=steady and meanwhile is None)
-
-    def start_offline_of_pinned_block(self) -> Offline:
-        """Begin to offline, in the background, the block that holds most pages of the pins.
-
-        Raises:
-            NotApplicable: no block holds any.
-        """
-        pinned = PfnRuns.of(run for pin in self.pins for run in pin.frames.runs)
-        if not pinned & self.frames:
-            raise NotApplicable(
-                "the kernel moved all pages out of the memory as it pinned them: "
-                f"{', '.join(pin.holder for pin in self.pins) or 'nothing is pinned'}"
-            )
-        return Offline(self.guest, self._fullest_block(pinned), self.node, self.counters())
+        """Ask for the DIMM by ACPI eject, as an administrator's libvirt does; see `unplug`."""
+        return self.unplug(deadline, meanwhile, steady)
 
     def require_own_memmap(self) -> None:
         """Make sure that the DIMM itself holds the struct pages of its memory.
@@ -108,30 +68,16 @@ class Dimm(Removable):
             told = f"{own} pages of the DIMM hold struct pages, {wanted} should"
             raise HotremoveError(f"{told}; memmap_on_memory is {said}")
 
-    def expect_gone(self) -> None:
-        """Require that nothing of the DIMM is left: no memory block, no present page.
+    def _plug(self) -> None:
+        self.guest.plug_dimm(self.alias, self.size // MIB, self.node)
 
-        Raises:
-            AssertionError: with what is left.
-        """
-        __tracebackhide__ = True
-        left = self._blocks_left()
-        assert not left, f"memory blocks {left} of the removed DIMM are still there"
-        zone = find_zone(read_zones(self.guest.control), self.node, "Movable")
-        assert zone.present == 0, f"node {self.node}'s ZONE_MOVABLE still has {zone.present} pages"
-        total = read_node_memory(self.guest.control, self.node)
-        boot = self.guest.plan.topology.nodes[self.node].mib * MIB
-        assert total <= boot, f"node {self.node} has {total} bytes, more than it booted with"
-
-    def _eject(self, deadline: float, meanwhile: Callable[[], None] | None) -> End:
+    def _unplug(self, deadline: float, meanwhile: Act | None) -> End:
         if not self._asked:
             # A request stays with the guest until it is answered; a second one would be refused.
             self._states_when_asked = self._states()
             self.guest.request_removal(self.alias)
         self._asked = True
-        if meanwhile:
-            self._await_attempt(deadline)
-            meanwhile()
+        self._do_meanwhile(meanwhile, deadline)
         event = self.guest.wait_for_removal(self.alias, deadline)
         if event is None:
             self._require_attempt()
@@ -143,11 +89,8 @@ class Dimm(Removable):
             return End(Outcome.REFUSED, f"DEVICE_REMOVED came, but blocks {left} exist")
         return End(Outcome.REMOVED)
 
-    def _await_attempt(self, deadline: float) -> None:
-        """Wait until the kernel has begun to offline the DIMM, and see that it has not ended."""
-        wait_until(self._is_tried, deadline, self.guest.check)
-        if self.guest.wait_for_removal(self.alias, 0):
-            raise HotremoveError("the eject ended before anything could be done meanwhile")
+    def _has_ended(self) -> bool:
+        return bool(self.guest.wait_for_removal(self.alias, 0))
 
     def _is_tried(self) -> bool:
         return self._states() != self._states_when_asked

@@ -48,7 +48,7 @@ class Dimms:
         pool = 0
         for number in range(count):
             alias = f"ua-dimm{number}"
-            dimm = Dimm(guest, self.node, mib, deadline, alias, removals)
+            dimm = Dimm(guest, self.node, mib, deadline, removals, alias)
             dimm.buffers = self.buffers  # each is pinned by all
             self._dimms.append(dimm)
             self._map(dimm, mapped)

@@ -26,7 +26,7 @@ _CAPABILITY = find("ext4 files")
 class Filesystem:
     """An ext4 filesystem on a loop device, empty.
 
-    >>> buffer = movable_dimm.map(16 * MIB, kind="file", file=ext4.path("data"))
+    >>> buffer = movable_memory.map(16 * MIB, kind="file", file=ext4.path("data"))
     """
 
     def __init__(self, guest: Guest, mib: int = 96, node: int | None = None) -> None:

@@ -32,7 +32,7 @@ class Removal:
     """What came of asking for memory back.
 
     Attributes:
-        mechanism: `ACPI eject` or `sysfs offline`.
+        mechanism: `ACPI eject`, `virtio-mem shrink` or `sysfs offline`.
         outcome: how it ended.
         seconds: how long it took, on the host's clock; at most the deadline.
         deadline: how long it was given, seconds.
@@ -43,7 +43,8 @@ class Removal:
         dumps: page dumps the kernel printed meanwhile, of pages in `frames`.
         migrates_pins: whether the kernel knows the migration reason `longterm_pin`, so has the fix.
         reasons: why offlining failed, each time it did, in the kernel's words.
-        remark: what the mechanism itself said: an errno, ACPI's message, the guest's death.
+        remark: what the mechanism itself said: an errno, ACPI's message, what stays plugged, the
+            guest's death.
         zone: the zone that the memory is in, as sysfs names it.
         lost_pins: page references of pins that the kernel no longer counts after it, though the
             scenario holds them still.
@@ -168,8 +169,9 @@ class Removal:
 
     def _why_stuck(self) -> str:
         blocking, pin = self.blocking, self._holder
+        said = f": {self.remark}" if self.remark else ""
         return explain_stuck(
-            f"{self.mechanism} did not end in {self.deadline:g} s",
+            f"{self.mechanism} did not end in {self.deadline:g} s{said}",
             self._place,
             blocking,
             pin,

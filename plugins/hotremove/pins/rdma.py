@@ -65,7 +65,7 @@ class AtOnce:
 class Rdma(PinPath):
     """The guest's rxe device, or one of the host that it was given.
 
-    >>> region = rdma.pin(movable_dimm.map(128 * MIB))
+    >>> region = rdma.pin(movable_memory.map(128 * MIB))
     """
 
     capabilities = (_EMULATED,)

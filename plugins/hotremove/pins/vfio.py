@@ -26,7 +26,7 @@ def find_by_ids(vendor: str, device: str) -> str:
 class Vfio(PinPath):
     """An endpoint bound to vfio-pci.
 
-    >>> mapping = vfio.pin(movable_dimm.map(128 * MIB))
+    >>> mapping = vfio.pin(movable_memory.map(128 * MIB))
 
     Attributes:
         address: the endpoint's PCI address.

@@ -16,7 +16,7 @@ import pytest
 from hotremove.errors import UsageProblem
 from hotremove.guest.deadlines import BOOT_DEADLINE
 from hotremove.plugin.without import check_words
-from hotremove.session.options import ACCELERATORS, Options
+from hotremove.session.options import ACCELERATORS, MEMORIES, Options
 
 if TYPE_CHECKING:
     from hotremove.lineage.changelog import Claims
@@ -37,6 +37,7 @@ MARKERS = (
     "variants with it in their id; --hotremove-prove shows it",
     "topology(name): a file of guests/topologies (default: what --hotremove-topology says)",
     "dimm(mib): size of the DIMM that the fixture movable_dimm plugs, in MiB",
+    "memory(mib): size of the memory that the fixture movable_memory plugs, in MiB",
     "allow_splat(kind, pattern, reason, expires): a kernel report that may come, until a last day",
     "expect_splat(kind, pattern): a kernel report that must come; a panic may end the guest",
     "pins(*paths): run once for each of these pin paths, through the fixture `pinner`",
@@ -56,6 +57,12 @@ OPTIONS: dict[str, dict[str, Any]] = {
         f"host … (ini: hotremove_kernels; default: {DEFAULT_KERNEL})",
     },
     "--hotremove-topology": {"metavar": "NAME", "help": "guest topology (ini: hotremove_topology)"},
+    "--hotremove-memory": {
+        "action": "append",
+        "choices": MEMORIES,
+        "help": "how the memory comes that scenarios remove, repeatable (default: by DIMMs; "
+        "ini: hotremove_memory)",
+    },
     "--hotremove-accel": {"choices": ACCELERATORS, "help": "accelerator (ini: hotremove_accel)"},
     "--hotremove-farm-uri": {
         "metavar": "URI",
@@ -190,6 +197,7 @@ _INI: dict[str, tuple[str, Any, Any]] = {
     "hotremove_allow_files": ("lists of allowed reports", "paths", []),
     "hotremove_kernels": ("kernel specs", "linelist", [DEFAULT_KERNEL]),
     "hotremove_topology": ("guest topology", None, "movable-node"),
+    "hotremove_memory": ("how removable memory comes", "linelist", []),
     "hotremove_accel": ("accelerator: auto, kvm or tcg", None, "auto"),
     "hotremove_uri": ("libvirt URI", None, ""),
     "hotremove_hosts": ("file with the farm's machines", None, ""),
@@ -271,6 +279,7 @@ def read_options(config: pytest.Config) -> Options:
         kernels=tuple(dict.fromkeys(kernels)),
         topology=setting(config, "topology"),
         accelerator=accelerator,
+        memory=_memory(config),
         uri=setting(config, "uri") or None,
         artifacts=Path(artifacts).absolute() if artifacts else None,
         deadline=_seconds(config, "removal_deadline"),
@@ -292,6 +301,14 @@ def read_options(config: pytest.Config) -> Options:
         rebind=bool(option(config, "rebind_devices")),
         cache_gib=_gib(config),
     )
+
+
+def _memory(config: pytest.Config) -> tuple[str, ...]:
+    given = tuple(dict.fromkeys(setting(config, "memory")))
+    for kind in given:
+        if kind not in MEMORIES:
+            raise UsageProblem(f"hotremove_memory = {kind}: one of {', '.join(MEMORIES)}")
+    return given
 
 
 def _gib(config: pytest.Config) -> float | None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from hotremove.errors import HotremoveError, UsageProblem, Waived
-from hotremove.plugin.fixtures.dimensions import SCENARIO_ID
+from hotremove.plugin.fixtures.dimensions import MEMORY, SCENARIO_ID
 from hotremove.plugin.pytest_private import fixtures_needed
 from hotremove.plugin.run import farm_of
 from hotremove.plugin.without import fixtures_by_word
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 # The fixtures that carry what a test is run over: no other plugin or project has these names.
 KERNEL, FAULT, PINNER = "_hotremove_kernel", "_hotremove_fault", "_hotremove_pinner"
+
+# Not told in ids of tests: it was the only kind there was.
+_USUAL = "dimm"
 
 PROBLEM: pytest.StashKey[HotremoveError] = pytest.StashKey()
 """On the config: what went wrong while collecting, to be told when pytest can end the run."""
@@ -39,7 +42,7 @@ def wants_modules(item: pytest.Item) -> bool:
 
 def _needs(item: pytest.Item, word: str) -> bool:
     """Whether a test needs a capability, as the option calls it."""
-    fixtures = {*getattr(item, "fixturenames", ()), pins_of(item)}
+    fixtures = {*getattr(item, "fixturenames", ()), pins_of(item), memory_of(item)}
     return bool(fixtures & fixtures_by_word()[word])
 
 
@@ -59,6 +62,26 @@ def pins_of(item: pytest.Item) -> str:
     return str(_parameter(item, PINNER, ""))
 
 
+def memory_of(item: pytest.Item) -> str:
+    """How the removable memory of a test comes; empty of one that does not say `movable_memory`."""
+    kernel = kernel_of(item)
+    if kernel is None or MEMORY not in getattr(item, "fixturenames", ()):
+        return ""
+    from hotremove.memory.kinds import choose_kind
+
+    return choose_kind(_parameter(item, MEMORY, ""), kernel).name
+
+
+def unusual_memory_of(item: pytest.Item) -> str:
+    """The same where it is not how memory comes by default for the test's kernel, else empty."""
+    memory, kernel = memory_of(item), kernel_of(item)
+    if not memory or kernel is None:
+        return ""
+    from hotremove.memory.kinds import default_kind
+
+    return "" if memory == default_kind(kernel).name else memory
+
+
 def _parameter(item: pytest.Item, name: str, default: Any) -> Any:
     callspec = getattr(item, "callspec", None)
     return callspec.params.get(name, default) if callspec else default
@@ -69,7 +92,7 @@ def parametrize(metafunc: pytest.Metafunc) -> None:
 
     A kernel that is not to be had, or a marker's wrong argument, is kept for the end of collection.
     """
-    if not {KERNEL, FAULT, PINNER} & {*metafunc.fixturenames}:
+    if not {KERNEL, FAULT, PINNER, MEMORY} & {*metafunc.fixturenames}:
         return
     needed = fixtures_needed(metafunc)
     config = metafunc.config
@@ -80,6 +103,10 @@ def parametrize(metafunc: pytest.Metafunc) -> None:
             metafunc.parametrize(KERNEL, kernels, ids=ids, indirect=True, scope="session")
         if PINNER in needed:
             metafunc.parametrize(PINNER, _pin_paths(metafunc.definition), indirect=True)
+        if MEMORY in needed:
+            memory = farm_of(config).options.memory or ("",)
+            words = [pytest.HIDDEN_PARAM if one in ("", _USUAL) else one for one in memory]
+            metafunc.parametrize(MEMORY, memory, ids=words, indirect=True)
         if FAULT in needed:
             faults = _faults(metafunc.definition)
             names = [fault or pytest.HIDDEN_PARAM for fault in faults]
@@ -107,7 +134,16 @@ def _faults(item: pytest.Item) -> tuple[str, ...]:
 def proves_something(item: pytest.Item) -> bool:
     """Whether a test, if it is to prove a scenario, does so with a fault that its variant names."""
     fault = fault_of(item)
-    return not fault or not farm_of(item.config).options.prove or fault in noticed_by(item)
+    if not fault or not farm_of(item.config).options.prove:
+        return True
+    return fault in noticed_by(item) and _is_about_memory(fault, memory_of(item))
+
+
+def _is_about_memory(fault: str, memory: str) -> bool:
+    """Whether a fault can show where memory comes so; one that says no kind shows with each."""
+    from hotremove.faults.fault import catalogue
+
+    return not memory or catalogue()[fault].memory in ("", memory)
 
 
 def noticed_by(item: pytest.Item) -> tuple[str, ...]:
@@ -191,6 +227,7 @@ def check_markers(items: Iterable[pytest.Item], allow_files: Sequence[Path]) -> 
         noticed_by(item)
         _check(item, "topology", (str,))
         _check(item, "dimm", (int,))
+        _check(item, "memory", (int,))
 
 
 def widen(items: Iterable[pytest.Item]) -> None:

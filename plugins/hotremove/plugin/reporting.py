@@ -35,6 +35,7 @@ from hotremove.plugin.parametrize import (
     noticed_by,
     pins_of,
     scenario_id_of,
+    unusual_memory_of,
     wants_guest,
 )
 from hotremove.plugin.pytest_private import columns_of
@@ -220,6 +221,7 @@ def _result(item: pytest.Item, found: Finding, error: BaseException | None) -> R
         duration_s=0.0,
         evidence=_evidence(item),
         message=found.message,
+        memory=unusual_memory_of(item),
         fault=fault_of(item),
         costs=item.stash[PIN_COST].fresh if PIN_COST in item.stash else (),
     )

@@ -10,7 +10,7 @@ from hotremove.errors import UsageProblem
 
 # Those that are no pin paths; a pin path says itself which words leave it out.
 OTHERS: Mapping[str, frozenset[str]] = {
-    "virtio-mem": frozenset({"virtio_mem"}),
+    "virtio-mem": frozenset({"virtio_mem", "virtio-mem"}),
     "dax": frozenset({"dax_kmem"}),
     "hugetlb": frozenset({"huge_pages", "gigantic_pages"}),
     "files": frozenset({"ext4"}),
@@ -21,7 +21,7 @@ OTHERS: Mapping[str, frozenset[str]] = {
 
 @cache
 def fixtures_by_word() -> Mapping[str, frozenset[str]]:
-    """What `--hotremove-without` takes, with the fixtures, or pin paths, that need it.
+    """What `--hotremove-without` takes, with the fixtures, pin paths or memory that need it.
 
     Raises:
         UsageProblem: what another package registered is no pin path.

@@ -40,6 +40,8 @@ class Result:
         duration_s: seconds on the host, with setup and teardown.
         evidence: directory of the test's evidence, relative to the record; or empty.
         message: why, in a line or a few.
+        memory: how the memory came that was removed, as `virtio-mem`, where that is not the
+            kernel's default; else empty.
         fault: the fault that the kernel had, which the test passes by noticing
             (`--hotremove-prove`); or empty.
         attempts: verdicts of earlier tries of the same test in the same run.
@@ -57,6 +59,7 @@ class Result:
     duration_s: float
     evidence: str
     message: str = ""
+    memory: str = ""
     fault: str = ""
     attempts: tuple[str, ...] = ()
     costs: tuple[Cost, ...] = ()
@@ -72,8 +75,9 @@ class Result:
 
     @property
     def row(self) -> str:
-        """The scenario with its pin path: a row of the summary table."""
-        return f"{self.scenario} [{self.pin}]" if self.pin else self.scenario
+        """The scenario with its pin path and its memory: a row of the summary table."""
+        words = ", ".join(word for word in (self.pin, self.memory) if word)
+        return f"{self.scenario} [{words}]" if words else self.scenario
 
     @property
     def flaky(self) -> bool:

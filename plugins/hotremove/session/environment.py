@@ -24,6 +24,7 @@ def describe(farm: Farm) -> dict[str, str]:
         "host": f"{platform.system()} {platform.release()} {platform.machine()}, "
         f"{os.cpu_count()} CPUs",
         "topology": farm.options.topology,
+        "removable memory": ", ".join(farm.options.memory) or "by default",
         "removal deadline": f"{farm.options.deadline:g} s",
     }
     if accelerator := farm.chosen_accelerator:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 ACCELERATORS = ("auto", "kvm", "tcg")
 """What may be asked for; `auto` takes KVM where a probe shows that it works."""
+MEMORIES = ("dimm", "virtio-mem")
+"""How removable memory may come; `memory.kinds` has what each is."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,8 @@ class Options:
         kernels: kernel specs, in the order given.
         topology: name or path of the default topology.
         accelerator: `auto`, `kvm` or `tcg`.
+        memory: how removable memory comes, each of MEMORIES at most once; empty: as it does by
+            default for each kernel.
         uri: libvirt URI, or None for the embedded driver.
         artifacts: where evidence goes, or None.
         deadline: seconds a hot-remove is given.
@@ -73,3 +77,4 @@ class Options:
     devices: tuple[HostDevice, ...] = ()
     rebind: bool = False
     cache_gib: float | None = None
+    memory: tuple[str, ...] = ()

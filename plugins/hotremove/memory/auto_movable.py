@@ -1,36 +1,27 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A DIMM whose zone the kernel chooses by itself, by the policy auto-movable."""
+"""Memory whose zone the kernel chooses by itself, by the policy auto-movable."""
 
 from __future__ import annotations
 
 from hotremove.errors import CapabilityAbsent
 from hotremove.guest.machine import Guest
 from hotremove.guest.memory_blocks import SYSFS
-from hotremove.memory.dimm import Dimm
-from hotremove.memory.removable import DEADLINE
-from hotremove.memory.removal import Removal
+from hotremove.memory.memory_device import MemoryDevice
 
 _PARAMETERS = "/sys/module/memory_hotplug/parameters"
 # Percent of a node's other memory that may be in ZONE_MOVABLE. By default 301: of 128 MiB less than
-# a DIMM of 512 MiB, which would go to ZONE_NORMAL as a whole (mm/memory_hotplug.c,
+# 512 MiB that come, which would go to ZONE_NORMAL as a whole (mm/memory_hotplug.c,
 # auto_movable_zone_for_pfn()).
 _RATIO = 1000
 
 
-class AutoMovableDimm(Dimm):
-    """As `Dimm`, but onlined by nobody's word; the kernel finds that ZONE_MOVABLE may have it."""
+class AutoMovable(MemoryDevice):
+    """As a device has it, but onlined by nobody's word; the kernel finds it may be movable."""
 
     policy = "online"
 
-    def __init__(
-        self,
-        guest: Guest,
-        node: int,
-        mib: int,
-        deadline: float = DEADLINE,
-        removals: list[Removal] | None = None,
-    ) -> None:
-        """Plug it once the policy is set; see `Dimm`.
+    def _prepare(self, guest: Guest) -> None:
+        """Set the policy.
 
         Raises:
             CapabilityAbsent: the kernel has no such policy, as before 5.15 (e83a437faa62).
@@ -41,4 +32,3 @@ class AutoMovableDimm(Dimm):
         guest.control.write(policy, "auto-movable")
         guest.control.write(f"{_PARAMETERS}/auto_movable_ratio", str(_RATIO))
         guest.control.write(f"{SYSFS}/auto_online_blocks", self.policy)
-        super().__init__(guest, node, mib, deadline, removals=removals)

@@ -1,16 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A DIMM in ZONE_NORMAL, where a pin need not move: what an isolated block of it does to one."""
+"""Memory in ZONE_NORMAL, where a pin need not move: what an isolated block of it does to one."""
 
 from __future__ import annotations
 
 from hotremove.errors import HotremoveError, NotApplicable
 from hotremove.guest.machine import Guest
 from hotremove.guest.memory_blocks import SYSFS
-from hotremove.memory.dimm import Dimm
+from hotremove.memory.memory_device import MemoryDevice
 from hotremove.memory.offline import Offline
 from hotremove.memory.placement import require_placed
-from hotremove.memory.removable import DEADLINE
-from hotremove.memory.removal import Removal
 from hotremove.pins.buffer import Buffer
 from hotremove.virt.polling import wait_until
 
@@ -18,23 +16,14 @@ from hotremove.virt.polling import wait_until
 _UNMOVABLE = "failure to isolate range"
 
 
-class NormalDimm(Dimm):
-    """As `Dimm`, but onlined as memory that the kernel may use for anything."""
+class NormalMemory(MemoryDevice):
+    """As a device has it, but onlined as memory that the kernel may use for anything."""
 
     zone = "Normal"
     policy = "online_kernel"
 
-    def __init__(
-        self,
-        guest: Guest,
-        node: int,
-        mib: int,
-        deadline: float = DEADLINE,
-        removals: list[Removal] | None = None,
-    ) -> None:
-        """Plug it, with blocks going to ZONE_NORMAL when they come; see `Dimm`."""
+    def _prepare(self, guest: Guest) -> None:
         guest.control.write(f"{SYSFS}/auto_online_blocks", self.policy)
-        super().__init__(guest, node, mib, deadline, removals=removals)
 
     def isolate_block_of(self, hold: Buffer) -> Offline:
         """Begin to offline the block that `hold` lies in, which has to hold that up.
