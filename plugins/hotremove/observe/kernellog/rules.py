@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from importlib import resources
-from typing import Any, NamedTuple
+from typing import Any
 
 from hotremove import shapes
 from hotremove.errors import UsageProblem
@@ -126,22 +126,6 @@ class Names:
         return self._has(name)
 
 
-class Look(NamedTuple):
-    """What a line looks like, by itself.
-
-    Attributes:
-        blank: it says nothing.
-        trace: it stands above a call trace.
-        body: it may be part of a report.
-        after: it may be part of one that has ended.
-    """
-
-    blank: bool
-    trace: bool
-    body: bool
-    after: bool
-
-
 @dataclass(frozen=True, eq=False)
 class Rules:
     """All rules, ready for use.
@@ -194,22 +178,24 @@ class Rules:
         return self.rules[int(found.lastgroup[1:])]
 
     @cached_property
-    def looks(self) -> Remembered[Look]:
-        """What a line looks like, by its message."""
-        return Remembered(self._look, _LOOKS)
-
-    @cached_property
     def begins(self) -> Remembered[bool]:
         """Whether a text holds one that a report may begin with."""
         return Remembered(lambda text: self.prefilter.search(text) is not None, _LOOKS)
 
-    def _look(self, text: str) -> Look:
-        return Look(
-            blank=not text or text.isspace(),
-            trace=self.trace.match(text) is not None,
-            body=self.body.match(text) is not None,
-            after=self.after.match(text) is not None,
-        )
+    @cached_property
+    def is_body(self) -> Remembered[bool]:
+        """Whether a message may be part of a report."""
+        return _remembered(self.body)
+
+    @cached_property
+    def is_after(self) -> Remembered[bool]:
+        """Whether a message may be part of a report that has ended."""
+        return _remembered(self.after)
+
+    @cached_property
+    def is_trace(self) -> Remembered[bool]:
+        """Whether a message stands above a call trace."""
+        return _remembered(self.trace)
 
     @property
     def kinds(self) -> frozenset[str]:
@@ -265,6 +251,10 @@ def _check_names(rules: Iterable[Rule]) -> None:
         if rule.name in seen:
             raise UsageProblem(f"two rules are named {rule.name}")
         seen.add(rule.name)
+
+
+def _remembered(pattern: re.Pattern[str]) -> Remembered[bool]:
+    return Remembered(lambda text: pattern.match(text) is not None, _LOOKS)
 
 
 def _alternatives(patterns: Iterable[str]) -> str:
