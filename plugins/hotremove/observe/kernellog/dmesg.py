@@ -146,6 +146,7 @@ class _Finder:
         alike = self.flood.count(self.stretch, at)
         if alike:
             self.counted[self.flood.fingerprint] += alike
+            self.stretch.flooded.update(range(at, at + alike))
         return alike
 
     def _follow(self, at: int) -> int:
@@ -177,9 +178,12 @@ class _Finder:
 
     def _run(self, at: int) -> list[Entry]:
         """The lines of one caller that begin nothing, from this one on."""
-        begins, caller, run = self.rules.begins, self.last, []
-        for entry in self.stretch.entries(at, bisect_right(self.stretch.numbers, self.due)):
-            if not entry or begins[entry.text] or (entry.caller != caller and entry.stamped):
+        begins, caller, due = self.rules.begins, self.last, self.due
+        run: list[Entry] = []
+        for entry in self.stretch.entries(at):
+            if not entry or entry.number > due or begins[entry.text]:
+                break
+            if entry.caller != caller and entry.stamped:
                 break
             run.append(entry)
         return run

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from hotremove.observe.kernellog.blame import Blame, blame
 from hotremove.observe.kernellog.report import Report
-from hotremove.observe.kernellog.rules import Rule, Rules
+from hotremove.observe.kernellog.rules import ASKING, Look, Rule, Rules
 from hotremove.observe.kernellog.stretch import Entry
 
 LONGEST = 2000
@@ -149,31 +149,37 @@ class Growing:
 
     def take(self, entries: Iterable[Entry], rules: Rules) -> int | None:
         """Take lines that begin nothing; the place of the one at which it is over, if it is."""
+        looks, taken = rules.looks, self.entries
         for place, entry in enumerate(entries):
-            now, text = entry.seconds, entry.text
+            text, now = entry.text, entry.seconds
             if now is not None:  # is_over() and _add() without their calls: there are many lines
-                if self.clock is not None and abs(now - self.clock) > _SILENCE:
+                if abs(now - (now if self.clock is None else self.clock)) > _SILENCE:
                     return place
                 self.clock = now
-            self.entries.append(entry)
-            if text[:1] == " " and self.has_trace and self.owed > 0 and not text.isspace():
-                self.kept, self.strangers = len(self.entries), 0  # a frame, as most lines are
-            elif not self._goes_on(text, rules, timed=now is not None):
+            taken.append(entry)
+            look = looks[text]
+            if not self.has_trace:
+                self._learn(text, look)
+            if look.after if self.owed <= 0 else look.body:
+                self.kept, self.strangers = len(taken), 0
+                if look.mark:
+                    self._mark(text)
+            elif not look.blank and not self._tolerates(timed=now is not None):
                 return place
         return None
 
-    def _goes_on(self, text: str, rules: Rules, *, timed: bool) -> bool:
-        """Whether there may be more of it after the line that it has just taken."""
-        if not text or text.isspace():
-            return True
-        if not self.has_trace:
-            self._learn(text, rules)
-        if self._belongs(text, rules):
-            self.kept, self.strangers = len(self.entries), 0
-            return True
+    def _tolerates(self, *, timed: bool) -> bool:
+        """Whether there may be more of it after a line that looks like no part of it."""
         if self.seconds is None or timed:
             self.strangers += 1  # else a program's line in a log where the kernel's have times
         return self.strangers <= self.ends.slack
+
+    def _mark(self, text: str) -> None:
+        """A line that ends it, perhaps, or makes other processors print their backtraces."""
+        if self.owed > 0 and self.ends.end and self.ends.end.match(text):
+            self.owed -= 1
+        else:
+            self.asks_processors |= text.startswith(ASKING)
 
     @property
     def kind(self) -> str:
@@ -208,30 +214,20 @@ class Growing:
             rule=self.rule.name,
         )
 
-    def _learn(self, text: str, rules: Rules) -> None:
+    def _learn(self, text: str, look: Look) -> None:
         """What only the lines before a call trace tell."""
-        first = len(self.entries) == 2 and self.is_nameless
-        if first and not rules.is_body[text]:
+        if look.blank:
+            return
+        if len(self.entries) == 2 and self.is_nameless and not look.body:
             self.title = _title(text)  # what WARN() was told to say
         elif self.rule.inner and text.startswith(_REASON):
             self.title = _title(text)
-        self.has_trace = rules.is_trace[text]
+        self.has_trace = look.trace
 
     def _add(self, entry: Entry) -> None:
         self.entries.append(entry)
         if entry.seconds is not None:
             self.clock = entry.seconds
-
-    def _belongs(self, text: str, rules: Rules) -> bool:
-        if self.owed <= 0:
-            return rules.is_after[text]
-        if text[0] == " ":
-            return True  # frames of a call trace, most lines of a report
-        if self.ends.end and self.ends.end.match(text):
-            self.owed -= 1
-            return True
-        self.asks_processors |= text.startswith("Sending NMI")
-        return rules.is_body[text]
 
 
 def _title(text: str) -> str:

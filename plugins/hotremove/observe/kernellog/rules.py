@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from importlib import resources
-from typing import Any
+from typing import Any, NamedTuple
 
 from hotremove import shapes
 from hotremove.errors import UsageProblem
@@ -16,6 +16,9 @@ from hotremove.observe.kernellog.logline import LogLine
 from hotremove.observe.kernellog.remembered import Remembered
 
 SEVERITIES = ("splat", "note")
+ASKING = "Sending NMI"
+"""How a line begins that makes other processors print their backtraces."""
+
 _NAMES = ("noise", "bystander", "interrupt")
 _LISTS = ("body", "after", "frame", "trace", "between", "past", *_NAMES)
 _EXCEPTIONS = ("not_start", "suppress")
@@ -126,6 +129,24 @@ class Names:
         return self._has(name)
 
 
+class Look(NamedTuple):
+    """What a line looks like, by itself.
+
+    Attributes:
+        blank: it says nothing.
+        trace: it stands above a call trace.
+        body: it may be part of a report.
+        after: it may be part of one that has ended.
+        mark: it may end one, or makes other processors print their backtraces.
+    """
+
+    blank: bool
+    trace: bool
+    body: bool
+    after: bool
+    mark: bool
+
+
 @dataclass(frozen=True, eq=False)
 class Rules:
     """All rules, ready for use.
@@ -183,19 +204,24 @@ class Rules:
         return Remembered(lambda text: self.prefilter.search(text) is not None, _LOOKS)
 
     @cached_property
-    def is_body(self) -> Remembered[bool]:
-        """Whether a message may be part of a report."""
-        return _remembered(self.body)
+    def looks(self) -> Remembered[Look]:
+        """What a line looks like, by its message."""
+        return Remembered(self._look, _LOOKS)
 
     @cached_property
-    def is_after(self) -> Remembered[bool]:
-        """Whether a message may be part of a report that has ended."""
-        return _remembered(self.after)
+    def _ends(self) -> re.Pattern[str]:
+        return _compiled(_alternatives({rule.ends for rule in self.rules if rule.ends}))
 
-    @cached_property
-    def is_trace(self) -> Remembered[bool]:
-        """Whether a message stands above a call trace."""
-        return _remembered(self.trace)
+    def _look(self, text: str) -> Look:
+        blank = not text or text.isspace()
+        ends = not blank and text[0] != " " and self._ends.match(text) is not None
+        return Look(
+            blank=blank,
+            trace=self.trace.match(text) is not None,
+            body=not blank and (ends or self.body.match(text) is not None),
+            after=not blank and self.after.match(text) is not None,
+            mark=ends or text.startswith(ASKING),
+        )
 
     @property
     def kinds(self) -> frozenset[str]:
@@ -251,10 +277,6 @@ def _check_names(rules: Iterable[Rule]) -> None:
         if rule.name in seen:
             raise UsageProblem(f"two rules are named {rule.name}")
         seen.add(rule.name)
-
-
-def _remembered(pattern: re.Pattern[str]) -> Remembered[bool]:
-    return Remembered(lambda text: pattern.match(text) is not None, _LOOKS)
 
 
 def _alternatives(patterns: Iterable[str]) -> str:

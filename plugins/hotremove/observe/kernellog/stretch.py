@@ -41,6 +41,7 @@ class Stretch:
     Attributes:
         numbers: of its lines in the log, counted from 1.
         lines: as they were read.
+        flooded: places of lines that are one more report of one line amid many alike.
     """
 
     def __init__(self, first: int, lines: list[str]) -> None:
@@ -50,6 +51,7 @@ class Stretch:
             held = [(at, line) for at, line in enumerate(lines, first) if line != SKIPPED]
             self.numbers = [number for number, _ in held]
             self.lines = [line for _, line in held]
+        self.flooded: set[int] = set()
         self._margin = ""
         self._blocks: dict[int, Sequence[Entry | None]] = {}
 
@@ -78,11 +80,9 @@ class Stretch:
         """What a line says; None where it is no single line of the kernel's."""
         return self._block(at // _BLOCK)[at % _BLOCK]
 
-    def entries(self, start: int, end: int) -> Iterator[Entry | None]:
-        """The same of several lines, the end exclusive."""
-        for number in range(start // _BLOCK, -(-end // _BLOCK)):
-            first = number * _BLOCK
-            yield from self._block(number)[max(start - first, 0) : end - first]
+    def entries(self, at: int) -> Sequence[Entry | None]:
+        """The same of this line and some of those that follow."""
+        return self._block(at // _BLOCK)[at % _BLOCK :]
 
     def _block(self, number: int) -> Sequence[Entry | None]:
         block = self._blocks.get(number)
@@ -97,8 +97,9 @@ class Stretch:
             whole = [line.rstrip("\r\n").replace("\n", "\r") for line in lines]
             said = PLAIN.findall("\n".join(whole))
         numbers = self.numbers[start : start + _BLOCK]
+        new = tuple.__new__  # Entry() is a function of Python's, and takes thrice as long
         return [
-            Entry(number, raw.rstrip("\r\n"), text, float(seconds), caller or None)
+            new(Entry, (number, raw.rstrip("\r\n"), text, float(seconds), caller or None, True))
             if seconds and IS_ORDINARY[text]
             else self._seldom(number, raw, "" if seconds else prefix, clock or stamp, text)
             for number, raw, (prefix, seconds, caller, clock, stamp, text) in zip(
@@ -108,9 +109,8 @@ class Stretch:
 
     def _seldom(self, number: int, raw: str, tag: str, seconds: str, text: str) -> Entry | None:
         if tag and IS_ORDINARY[text]:
-            return Entry(
-                number, raw.rstrip("\r\n"), text, float(seconds) if seconds else None, None
-            )
+            clock = float(seconds) if seconds else None
+            return Entry(number, raw.rstrip("\r\n"), text, clock, None)
         records = read_records(raw)
         record, line = records[0]
         if len(records) > 1 or not line.kernel:

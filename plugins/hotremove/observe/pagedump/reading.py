@@ -163,7 +163,12 @@ class DumpParser:
     def telling(self, stretch: Stretch) -> Sequence[int]:
         """Places of the lines that mean something to it, other than a stack's functions."""
         begun = list(lines_with(_NEEDLES, stretch.text))
-        return list(lines_with(_FURTHER, stretch.text)) if begun or self.open else begun
+        places = list(lines_with(_FURTHER, stretch.text)) if begun or self.open else begun
+        if not stretch.flooded:
+            return places
+        # What only says something of the next dump has another line of its kind below it.
+        flooded, lines = stretch.flooded, stretch.lines
+        return [at for at in places if at not in flooded or "mapcount:" in lines[at]]
 
     def read(self, stretch: Stretch, places: Sequence[int], at: int, end: int) -> Iterator[Growing]:
         """The dumps that end in some lines of a log, `places` being those that are telling."""
