@@ -6,8 +6,6 @@ from hypothesis import strategies as st
 from hotremove.observe.kernellog.logline import (
     LogLine,
     parse_line,
-    parse_record,
-    read_plain,
     split_records,
 )
 
@@ -95,27 +93,6 @@ def test_prefixes(raw: str, expected: LogLine) -> None:
 )
 def test_lines_that_two_share(raw: str, records: list[str]) -> None:
     assert split_records(raw) == records
-
-
-STAMP = "[    1.000000]"
-
-
-@settings(deadline=None)
-@given(
-    st.lists(
-        st.sampled_from(
-            [STAMP, "[   T1]", "[    C0]", " ", "text", "[m]", "\r", "\n", "\x1b[0m", "é"]
-        ),
-        max_size=8,
-    ).map("".join)
-)
-def test_the_quick_way_says_the_same(tail: str) -> None:
-    for raw in (STAMP + tail, STAMP + " " + tail, STAMP + "[    T1] " + tail):
-        plain = read_plain(raw)
-        if plain:
-            record, caller, seconds, text = plain
-            assert split_records(raw) == [record]
-            assert parse_record(record) == LogLine(text, seconds, caller, stamped=True)
 
 
 @settings(deadline=None)

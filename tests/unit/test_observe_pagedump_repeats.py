@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hotremove.observe.kernellog.stretch import stretches
 from hotremove.observe.pagedump import DumpedPages, group_alike, page_facts
 from hotremove.observe.pagedump.repeats import MOST_PAGES
 from hotremove.observe.pagedump.words import span
@@ -92,7 +93,9 @@ def test_pages_held_alike_that_came_once_each_are_not_counted() -> None:
 def test_the_lines_of_the_log_are_passed_on_as_they_are() -> None:
     lines = ["x\n"] * 5000 + [f"{line}\r\n" for line in attempt(1)] + ["y"] * 5000
     pages = DumpedPages()
-    assert list(pages.watch(lines)) == lines
+    log = list(stretches(lines))
+    assert list(pages.watch(log)) == log
+    assert [line for stretch in log for line in stretch.lines] == lines
     assert [page.dump.start for page in pages.pages] == [5002]
 
 
@@ -130,7 +133,7 @@ def test_dumps_of_callers_that_fell_silent_are_ended() -> None:
         for line in attempt(1, number)
     ]
     pages = DumpedPages()
-    for _ in pages.watch(lines):
+    for _ in pages.watch(stretches(lines)):
         pass
     assert len(pages._parser.open) < 50
     assert len(pages.pages) == 299
@@ -162,8 +165,7 @@ MARRED = st.tuples(st.sampled_from(PIECES), st.sampled_from(["-", "²", "0x", "9
     )
 )
 def test_any_log_is_survived(lines: list[str]) -> None:
-    pages = DumpedPages()
-    assert list(pages.watch(lines)) == lines
+    pages = DumpedPages.of(lines)
     for page in pages.pages:
         assert 1 <= page.dump.start <= page.dump.end <= len(lines)
         assert page.cause.words in page.explanation

@@ -18,9 +18,10 @@ from rich.table import Table
 
 from hotremove.errors import HotremoveError, UsageProblem
 from hotremove.observe.kernellog.allowance import Allowance, Judged, judge, load_allowances
-from hotremove.observe.kernellog.dmesg import find_reports, read_lines
+from hotremove.observe.kernellog.dmesg import find_in, read_lines
 from hotremove.observe.kernellog.packing import BROKEN
 from hotremove.observe.kernellog.report import Report
+from hotremove.observe.kernellog.stretch import stretches
 from hotremove.observe.kernellog.symbolise import DebugInfo, symbolise
 from hotremove.observe.pagedump import DumpedPages, count, group_alike, often, page_facts
 
@@ -119,9 +120,9 @@ def _read(name: str) -> tuple[list[Report], DumpedPages]:
     pages = DumpedPages()
     try:
         if name == "-":
-            return find_reports(pages.watch(read_lines(sys.stdin.buffer))), pages
+            return find_in(pages.watch(stretches(read_lines(sys.stdin.buffer)))), pages
         with Path(name).open("rb") as stream:
-            return find_reports(pages.watch(read_lines(stream))), pages
+            return find_in(pages.watch(stretches(read_lines(stream)))), pages
     except UsageProblem as problem:
         raise UsageProblem(f"{name} is {problem}") from None
     except BROKEN as error:

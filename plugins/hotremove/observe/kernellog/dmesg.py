@@ -7,31 +7,25 @@ with; only around those is it read line by line. Time is linear in the length of
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import chain, islice
+from itertools import chain
 from typing import BinaryIO
 
 from hotremove.observe.kernellog.carrier import plain_lines
 from hotremove.observe.kernellog.flood import Flood
-from hotremove.observe.kernellog.growing import Entry, Growing
-from hotremove.observe.kernellog.logline import (
-    LONGEST_RECORD,
-    SKIPPED,
-    LogLine,
-    read_plain,
-    read_records,
-)
+from hotremove.observe.kernellog.growing import Growing
+from hotremove.observe.kernellog.logline import LONGEST_RECORD, LogLine, read_records
 from hotremove.observe.kernellog.packing import unpacked
-from hotremove.observe.kernellog.places import joined
 from hotremove.observe.kernellog.report import Report, Reports
 from hotremove.observe.kernellog.rules import Rule, Rules, default_rules
+from hotremove.observe.kernellog.stretch import Entry, Stretch, stretches
 
 MOST = 10_000
 """Reports with one fingerprint; further ones are counted only."""
 
-_CHUNK = 4096  # lines searched at once
 _BLOCK = 1 << 18  # bytes read at once
 _OFTEN = 256  # lines after which forgotten reports are looked for
 _KNOWN = 512  # texts of which the rule is remembered
@@ -46,10 +40,14 @@ def find_reports(lines: Iterable[str]) -> Reports:
 
     `lines` are the log as read: line ends, prefixes and colour codes as they are.
     """
+    return find_in(stretches(lines))
+
+
+def find_in(log: Iterable[Stretch]) -> Reports:
+    """`find_reports()` in a log that is taken apart already."""
     finder = _Finder(default_rules())
-    feed = iter(lines)
-    while chunk := list(islice(feed, _CHUNK)):
-        finder.read(chunk)
+    for stretch in log:
+        finder.read(stretch)
     return finder.finish()
 
 
@@ -87,94 +85,117 @@ class _Finder:
     Attributes:
         counted: reports by fingerprint.
         growing: unfinished reports by printk caller, oldest first; None where the log names none.
-        base: lines in the stretches before this one.
-        before: the line before the present one.
-        met: the last line that a report could begin with.
+        stretch: the lines that are being read.
+        above: number and text of the line before these.
+        met: number of the last line that a report could begin with.
+        due: number of the line after which forgotten reports are looked for.
         last: caller of the last line that carried a prefix; lines without one are its.
         classified: rules of lines seen lately, by text and whether the kernel's stamp was there.
         flood: a line that was a report by itself, or with others alike, of which there are too many
             to be kept.
-        margin: blanks that every line of an indented log without stamps begins with.
     """
 
     rules: Rules
     done: list[Report] = field(default_factory=list)
     counted: Counter[str] = field(default_factory=Counter)
     growing: dict[str | None, list[Growing]] = field(default_factory=dict)
-    base: int = 0
-    before: str = ""
+    stretch: Stretch = field(default_factory=lambda: Stretch(1, []))
+    above: tuple[int, str] = (0, "")
     met: int = 0
+    due: int = _OFTEN
     last: str | None = None
     classified: dict[tuple[str, bool], Rule | None] = field(default_factory=dict)
     flood: Flood = field(default_factory=Flood)
-    margin: str = ""
 
-    def read(self, chunk: list[str]) -> None:
+    def read(self, stretch: Stretch) -> None:
         """Take the next stretch of lines."""
-        text = joined(chunk)
-        at = offset = 0
-        while at < len(chunk):
-            if self.growing:
-                end = self._follow(chunk, at)
-                offset += sum(map(len, chunk[at:end])) + end - at
-            elif found := self.rules.prefilter.search(text, offset):
-                end = at + text.count("\n", offset, found.start()) + 1
-                self._meet(chunk, end - 1)
-                offset = text.find("\n", found.start()) + 1
-            else:
-                break
-            at = end
-        self.before = chunk[-1]
-        self.base += len(chunk)
+        stretch.margin = self.stretch.margin
+        self.stretch = stretch
+        at, end = 0, len(stretch.lines)
+        while at < end:
+            at = self._follow(at) if self.growing else self._next_begin(at)
+        if end:
+            self.above = stretch.numbers[-1], stretch.lines[-1]
 
-    def _may_begin(self, raw: str) -> bool:
+    def _next_begin(self, at: int) -> int:
+        """Look for the next line that may begin a report; the place of the one after it."""
+        stretch = self.stretch
+        found = self.rules.prefilter.search(stretch.text, stretch.offsets[at])
+        if not found:
+            return len(stretch.lines)
+        at = bisect_right(stretch.offsets, found.start()) - 1
+        self._wait_until(stretch.numbers[at])
+        return self._meet(at)
+
+    def _meet(self, at: int) -> int:
+        """A line that may begin a report; the place of the next one to look at."""
+        alike = self._floods(at) if self._before(at)[0] == self.met else 0
+        self.met = self.stretch.numbers[at + max(alike - 1, 0)]
+        if alike:
+            self._wait_until(self.met + 1)
+            return at + alike
+        self._take(at, hit=True)
+        return at + 1
+
+    def _before(self, at: int) -> tuple[int, str]:
+        """The line before, and its number."""
+        return (self.stretch.numbers[at - 1], self.stretch.lines[at - 1]) if at else self.above
+
+    def _floods(self, at: int) -> int:
+        """How many lines are one more report of one line amid many alike, and only counted."""
+        alike = self.flood.count(self.stretch, at)
+        if alike:
+            self.counted[self.flood.fingerprint] += alike
+            self.stretch.flooded.update(range(at, at + alike))
+        return alike
+
+    def _follow(self, at: int) -> int:
+        """Give lines to the unfinished reports; the place of the next one to look at."""
+        following = self._give(at)
+        if (number := self.stretch.numbers[following - 1]) >= self.due:
+            self._forget(number)
+        return following
+
+    def _give(self, at: int) -> int:
+        entry = self.stretch.entry(at)
+        if self._may_begin(at, entry):
+            return self._meet(at)
+        if not entry:
+            self._take(at, hit=False)
+            return at + 1
+        if entry.stamped:
+            self.last = entry.caller
+        reports = self._reports_of(entry)
+        return at + (self._extend(self._run(at), reports) if reports else 1)
+
+    def _may_begin(self, at: int, entry: Entry | None) -> bool:
+        if entry:
+            return self.rules.begins[entry.text]
+        raw = self.stretch.lines[at]
         if len(raw) > LONGEST_RECORD:  # not to be remembered
             return self.rules.prefilter.search(raw) is not None
         return self.rules.begins[raw]
 
-    def _meet(self, chunk: list[str], at: int) -> None:
-        """A line that may begin a report."""
-        number = self.base + at + 1
-        again, self.met = number - 1 == self.met, number
-        if again and self._floods(chunk, at):
-            return
-        self.before = chunk[at - 1] if at else self.before
-        self._take(number, chunk[at], hit=True)
-        if number % _OFTEN == 0:
-            self._forget(number)
-
-    def _floods(self, chunk: list[str], at: int) -> bool:
-        """Whether a line is one more report of one line amid many alike, which are only counted."""
-        if at + 1 >= len(chunk) or not self.flood.takes(chunk[at], chunk[at + 1]):
-            return False
-        self.counted[self.flood.fingerprint] += 1
-        return True
-
-    def _follow(self, chunk: list[str], start: int) -> int:
-        """Give lines to the unfinished reports; where none is left, or the stretch ends."""
-        begins = self.rules.begins
-        for at in range(start, len(chunk)):
-            if not self.growing:
-                return at
-            number, raw = self.base + at + 1, chunk[at]
-            plain = read_plain(raw)
-            if begins[plain[3]] if plain else self._may_begin(raw):
-                self._meet(chunk, at)
-                continue
-            if plain:
-                # As _take() does, without its calls: most lines of a report come this way.
-                record, self.last, seconds, text = plain
-                if reports := self.growing.get(self.last) or self._asked(text):
-                    self._extend(Entry(number, record, text, seconds, self.last), reports)
-            elif raw != SKIPPED:
-                self._take(number, raw, hit=False)
-            if number % _OFTEN == 0:
-                self._forget(number)
-        return len(chunk)
+    def _run(self, at: int) -> list[Entry]:
+        """The lines of one caller that begin nothing, from this one on."""
+        begins, caller, due = self.rules.begins, self.last, self.due
+        run: list[Entry] = []
+        for entry in self.stretch.entries(at):
+            if not entry or entry.number > due or begins[entry.text]:
+                break
+            if entry.caller != caller and entry.stamped:
+                break
+            run.append(entry)
+        return run
 
     def _forget(self, number: int) -> None:
         """Close what has had no line for long."""
         self._close([one for one in self._unfinished() if one.is_forgotten(number)])
+        self._wait_until(number + 1)
+
+    def _wait_until(self, number: int) -> None:
+        """Forget no report before this line."""
+        self.due = number + -number % _OFTEN
 
     def finish(self) -> Reports:
         """The log is at its end, and with it every report."""
@@ -191,41 +212,37 @@ class _Finder:
         ends += [one.last_number for one in self._unfinished() if one is not last]
         return any(0 <= last.entries[0].number - end <= _NEAR for end in ends)
 
-    def _take(self, number: int, raw: str, *, hit: bool) -> None:
-        if hit and (plain := read_plain(raw)):
-            record, caller, seconds, text = plain
-            line = LogLine(text, seconds, caller, stamped=True)
-            self._take_record(number, record, line, hit=True, shared=False)
+    def _take(self, at: int, *, hit: bool) -> None:
+        entry, number = self.stretch.entry(at), self.stretch.numbers[at]
+        if entry and (entry.stamped or not entry.text[:1].isspace()):
+            self._take_entry(entry, hit=hit, shared=False)
             return
-        records = read_records(raw)
-        for record, line in records:
-            shared = record is not records[-1][0]
-            self._take_record(number, record, line, hit=hit, shared=shared)
+        records = read_records(self.stretch.lines[at])
+        for record, read in records:
+            line = self._without_margin(read, hit=hit)
+            if line.kernel:  # else user space wrote it, in between
+                entry = Entry(number, record, line.text, line.seconds, line.caller, line.stamped)
+                self._take_entry(entry, hit=hit, shared=record is not records[-1][0])
 
-    def _take_record(
-        self, number: int, record: str, read: LogLine, *, hit: bool, shared: bool
-    ) -> None:
-        line = self._without_margin(read, hit=hit)
-        if not line.kernel:
-            return  # user space wrote it, in between
-        if line.stamped:
-            self.last = line.caller
-        entry = Entry(number, record, line.text, line.seconds, line.caller)
-        rule = self._rule_of(line) if hit else None
-        if shared and not rule and not line.stamped and not line.text[:1].isspace():
+    def _take_entry(self, entry: Entry, *, hit: bool, shared: bool) -> None:
+        if entry.stamped:
+            self.last = entry.caller
+        rule = self._rule_of(entry) if hit else None
+        if shared and not rule and not entry.stamped and not entry.text[:1].isspace():
             return  # a program's words on the same line: its prompt, its name before each line
         if rule:
             self._close([one for one in self._reports_of(entry) if one.is_over(entry)])
             self._trigger(entry, rule, self._reports_of(entry))
-        else:
-            self._continue(entry)
+        elif reports := self._reports_of(entry):
+            self._extend([entry], reports)
 
-    def _rule_of(self, line: LogLine) -> Rule | None:
+    def _rule_of(self, entry: Entry) -> Rule | None:
         """The rule that a line of the kernel's matches; many begin with the same words."""
-        known = (line.text, line.stamped)
+        known = (entry.text, entry.stamped)
         if known not in self.classified:
             if len(self.classified) >= _KNOWN:
                 self.classified.clear()
+            line = LogLine(entry.text, stamped=entry.stamped)
             self.classified[known] = self.rules.classify(line)
         return self.classified[known]
 
@@ -233,21 +250,20 @@ class _Finder:
         """The line of a log that is indented as a whole, by as much as its report's first line."""
         if line.stamped or not line.text[:1].isspace():
             return line
-        text = line.text.removeprefix(self.margin)
+        text = line.text.removeprefix(self.stretch.margin)
         bare = text.lstrip()
         if hit and text != bare and self.rules.classify(line._replace(text=bare)):
-            self.margin, text = line.text[: -len(bare)], bare
+            self.stretch.margin, text = line.text[: -len(bare)], bare
         return line if text is line.text else line._replace(text=text)
 
-    def _continue(self, entry: Entry) -> None:
-        reports = self._reports_of(entry)
-        if reports:
-            self._extend(entry, reports)
-
-    def _extend(self, entry: Entry, reports: Iterable[Growing]) -> None:
-        over = [one for one in reports if not one.take(entry, self.rules)]
-        if over:
-            self._close(over)
+    def _extend(self, entries: Sequence[Entry], reports: Sequence[Growing]) -> int:
+        """Give lines to reports; how many it were until all of these are over."""
+        over = [
+            (place, one) for one in reports if (place := one.take(entries, self.rules)) is not None
+        ]
+        over.sort(key=lambda pair: pair[0])
+        self._close([one for _, one in over])
+        return over[-1][0] + 1 if over and len(over) == len(reports) else len(entries)
 
     def _reports_of(self, entry: Entry) -> list[Growing]:
         """The unfinished reports that this line may belong to."""
@@ -270,11 +286,11 @@ class _Finder:
         others = [one for one in reports if one is not taker]
         if taker:
             taker.adopt(rule, entry)
-            self._extend(entry, others)
+            self._extend([entry], others)
             return
         begun = Growing.begin(rule, entry)
         if (rule.single or not begun.fails) and any(one.fails and not one.ended for one in others):
-            self._extend(entry, others)  # a line or a note does not break a splat in two
+            self._extend([entry], others)  # a line or a note does not break a splat in two
             self._emit(begun)
         elif rule.single:
             self._emit(begun)
@@ -287,19 +303,19 @@ class _Finder:
         for one in within:
             one.has_dump = True
         if within:
-            self._extend(entry, reports)
+            self._extend([entry], reports)
         return bool(within)
 
     def _begin(self, begun: Growing, entry: Entry, reports: list[Growing]) -> None:
         if not begun.is_sure:  # it may be nothing: what is open goes on
-            self._extend(entry, reports)
+            self._extend([entry], reports)
             self.growing[self.last] = [*self._reports_of(entry), begun]
             return
         mixed = [one for one in reports if one.mixes_with(entry)][-_MIXED:]
         # A processor that was asked for its backtrace has a report of its own now: not closed.
         self._close([o for o in reports if o not in mixed and o.caller == entry.caller])
         for one in mixed:
-            one.take(entry, self.rules)
+            one.take([entry], self.rules)
             one.owed += 1
             begun.owed = one.owed
         ends = [one.last_number for one in reports if one.ended]
@@ -310,10 +326,12 @@ class _Finder:
 
     def _add_frame(self, begun: Growing, entry: Entry) -> None:
         """KASAN and lockdep draw a line above the first."""
-        record, line = read_records(self.before)[-1]
+        number, raw = self._before(bisect_left(self.stretch.numbers, entry.number))
+        if number != entry.number - 1:
+            return
+        record, line = read_records(raw)[-1]
         above = self._without_margin(line, hit=False)
         if above.caller == entry.caller and self.rules.frame.match(above.text):
-            number = entry.number - 1
             begun.put_before(Entry(number, record, above.text, above.seconds, above.caller))
 
     def _unfinished(self) -> list[Growing]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 from hotremove.observe.kernellog.logline import LEVELS, SKIPPED, parse_line
@@ -103,18 +104,21 @@ def _may_hold(line: str) -> bool:
 
 
 def _entries(lines: Sequence[str]) -> Iterator[tuple[int, int]]:
-    """Where each entry begins and ends (exclusive)."""
-    start: int | None = None
-    for place, line in enumerate(lines):
-        first = line.startswith("__CURSOR=") or (" [s=" in line and bool(_HEAD.match(line)))
-        blank = not line or line.isspace()
-        if start is not None and (first or blank):
-            yield start, place
-            start = None
-        if first or (start is None and not blank and _FIELD.fullmatch(line)):
-            start = place
-    if start is not None:
-        yield start, len(lines)
+    """Where each entry begins and ends (exclusive): one goes on to the next, or a blank line."""
+    parted = [at for at, line in enumerate(lines) if not line or _heads(line) or line.isspace()]
+    for here, following in pairwise((-1, *parted, len(lines))):
+        start = here if here >= 0 and _heads(lines[here]) else _first_field(lines, here, following)
+        if start is not None:
+            yield start, following
+
+
+def _heads(line: str) -> bool:
+    """Whether it is always the first of an entry."""
+    return line.startswith("__CURSOR=") or (" [s=" in line and _HEAD.match(line) is not None)
+
+
+def _first_field(lines: Sequence[str], before: int, end: int) -> int | None:
+    return next((at for at in range(before + 1, end) if _FIELD.fullmatch(lines[at])), None)
 
 
 def _fields(lines: Sequence[str]) -> dict[str, str]:
@@ -161,8 +165,10 @@ def _text(value: object) -> str | None:
 
 def _level(fields: Mapping[str, Any]) -> str:
     level = fields.get("PRIORITY", fields.get("pri"))
-    number = LEVELS.index(level) if level in LEVELS else _number(level)
     origin = next((fields[key] for key in _ORIGINS if key in fields), fields.get("fac", "kern"))
+    if level is None and origin == "kernel":
+        return ""  # as most are
+    number = LEVELS.index(level) if level in LEVELS else _number(level)
     facility = 0 if origin in ("kernel", "kern") else _DAEMON
     if number is None or not 0 <= number < len(LEVELS):
         return f"<{facility << 3 | 6}>" if facility else ""

@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from hotremove.observe.kernellog.stretch import Stretch
 
 _NUMBER = re.compile(r"( *)[0-9a-f]*[0-9][0-9a-f]*")
 
@@ -20,8 +22,7 @@ class Flood:
 
     fingerprint: str = ""
     _like: str = ""
-    _is_alike: Callable[[str], object] | None = None
-    _seen: str = field(default="\n", repr=False)  # a line that is known to be alike
+    _alike: re.Pattern[str] | None = None
 
     def learn(self, fingerprint: str, records: Sequence[str]) -> None:
         """Look at a report that is not kept; two in a row of one line are a flood."""
@@ -30,28 +31,25 @@ class Flood:
             return
         again = like == {self._like} and fingerprint == self.fingerprint
         self.fingerprint, self._like = fingerprint, like.pop()
-        self._is_alike = _pattern(records[-1]).fullmatch if again else None
+        self._alike = _pattern(records[-1]) if again else None
 
-    def takes(self, line: str, following: str) -> bool:
-        """Whether a line is one more amid others; the last is read as any line is.
+    def count(self, stretch: Stretch, at: int) -> int:
+        """How many lines from this one on are one more amid others; the last is read as any is.
 
         What stands around a flood may belong to its first and its last line.
         """
-        if self._is_alike is None:
-            return False
-        if line is not self._seen and not self._is_alike(line):
-            return False
-        if not self._is_alike(following):
-            return False
-        self._seen = following
-        return True
+        if not self._alike:
+            return 0
+        found = self._alike.match(stretch.text, stretch.offsets[at])
+        return found[0].count("\n") if found else 0
 
 
 def _pattern(line: str) -> re.Pattern[str]:
-    """What the line looks like with other numbers in it, be their digits letters."""
+    """Lines that look like it with other numbers, be their digits letters, above one more."""
     parts, at = [], 0
     for number in _NUMBER.finditer(line):
         blanks = " +" if number[1] else ""
         parts += [re.escape(line[at : number.start()]), blanks, "[0-9a-f]+"]
         at = number.end()
-    return re.compile("".join([*parts, re.escape(line[at:])]))
+    alike = "".join([*parts, re.escape(line[at:]), r"\r*"])
+    return re.compile(rf"(?:{alike}\n)+(?={alike}(?:\n|\Z))")

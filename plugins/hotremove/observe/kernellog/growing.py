@@ -3,31 +3,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from hotremove.observe.kernellog.blame import Blame, blame
 from hotremove.observe.kernellog.report import Report
-from hotremove.observe.kernellog.rules import Look, Rule, Rules
-
-
-class Entry(NamedTuple):
-    """One record of a log near a report: a tuple, for they are many and tuples are made quickest.
-
-    Attributes:
-        number: its line in the log, counted from 1.
-        record: as it stands in the log.
-        text: the message.
-        seconds: time since boot, when the log says so.
-        caller: thread or processor that printed it, when the log says so.
-    """
-
-    number: int
-    record: str
-    text: str
-    seconds: float | None
-    caller: str | None
-
+from hotremove.observe.kernellog.rules import ASKING, Look, Rule, Rules
+from hotremove.observe.kernellog.stretch import Entry
 
 LONGEST = 2000
 """Lines of one report; what comes after is cut off."""
@@ -165,25 +147,39 @@ class Growing:
         self.panicked |= rule.kind == "panic"
         self.is_sure |= not rule.traced
 
-    def take(self, entry: Entry, rules: Rules) -> bool:
-        """Take a line that begins nothing; False when the report turns out to be over."""
-        now = entry.seconds
-        if now is not None:  # is_over() and _add() without their calls: there are many lines
-            if self.clock is not None and abs(now - self.clock) > _SILENCE:
-                return False
-            self.clock = now
-        self.entries.append(entry)
-        look = rules.looks[entry.text]
-        if look.blank:
-            return True
-        if not self.has_trace:
-            self._learn(entry.text, look)
-        if self._belongs(entry.text, look):
-            self.kept, self.strangers = len(self.entries), 0
-            return True
-        if self.seconds is None or now is not None:
+    def take(self, entries: Iterable[Entry], rules: Rules) -> int | None:
+        """Take lines that begin nothing; the place of the one at which it is over, if it is."""
+        looks, taken = rules.looks, self.entries
+        for place, entry in enumerate(entries):
+            text, now = entry.text, entry.seconds
+            if now is not None:  # is_over() and _add() without their calls: there are many lines
+                if abs(now - (now if self.clock is None else self.clock)) > _SILENCE:
+                    return place
+                self.clock = now
+            taken.append(entry)
+            look = looks[text]
+            if not self.has_trace:
+                self._learn(text, look)
+            if look.after if self.owed <= 0 else look.body:
+                self.kept, self.strangers = len(taken), 0
+                if look.mark:
+                    self._mark(text)
+            elif not look.blank and not self._tolerates(timed=now is not None):
+                return place
+        return None
+
+    def _tolerates(self, *, timed: bool) -> bool:
+        """Whether there may be more of it after a line that looks like no part of it."""
+        if self.seconds is None or timed:
             self.strangers += 1  # else a program's line in a log where the kernel's have times
         return self.strangers <= self.ends.slack
+
+    def _mark(self, text: str) -> None:
+        """A line that ends it, perhaps, or makes other processors print their backtraces."""
+        if self.owed > 0 and self.ends.end and self.ends.end.match(text):
+            self.owed -= 1
+        else:
+            self.asks_processors |= text.startswith(ASKING)
 
     @property
     def kind(self) -> str:
@@ -220,8 +216,9 @@ class Growing:
 
     def _learn(self, text: str, look: Look) -> None:
         """What only the lines before a call trace tell."""
-        first = len(self.entries) == 2 and self.is_nameless
-        if first and not look.body:
+        if look.blank:
+            return
+        if len(self.entries) == 2 and self.is_nameless and not look.body:
             self.title = _title(text)  # what WARN() was told to say
         elif self.rule.inner and text.startswith(_REASON):
             self.title = _title(text)
@@ -231,17 +228,6 @@ class Growing:
         self.entries.append(entry)
         if entry.seconds is not None:
             self.clock = entry.seconds
-
-    def _belongs(self, text: str, look: Look) -> bool:
-        if self.owed <= 0:
-            return look.after
-        if text[0] == " ":
-            return True  # frames of a call trace, most lines of a report
-        if self.ends.end and self.ends.end.match(text):
-            self.owed -= 1
-            return True
-        self.asks_processors |= text.startswith("Sending NMI")
-        return look.body
 
 
 def _title(text: str) -> str:

@@ -16,6 +16,9 @@ from hotremove.observe.kernellog.logline import LogLine
 from hotremove.observe.kernellog.remembered import Remembered
 
 SEVERITIES = ("splat", "note")
+ASKING = "Sending NMI"
+"""How a line begins that makes other processors print their backtraces."""
+
 _NAMES = ("noise", "bystander", "interrupt")
 _LISTS = ("body", "after", "frame", "trace", "between", "past", *_NAMES)
 _EXCEPTIONS = ("not_start", "suppress")
@@ -134,12 +137,14 @@ class Look(NamedTuple):
         trace: it stands above a call trace.
         body: it may be part of a report.
         after: it may be part of one that has ended.
+        mark: it may end one, or makes other processors print their backtraces.
     """
 
     blank: bool
     trace: bool
     body: bool
     after: bool
+    mark: bool
 
 
 @dataclass(frozen=True, eq=False)
@@ -194,21 +199,28 @@ class Rules:
         return self.rules[int(found.lastgroup[1:])]
 
     @cached_property
+    def begins(self) -> Remembered[bool]:
+        """Whether a text holds one that a report may begin with."""
+        return Remembered(lambda text: self.prefilter.search(text) is not None, _LOOKS)
+
+    @cached_property
     def looks(self) -> Remembered[Look]:
         """What a line looks like, by its message."""
         return Remembered(self._look, _LOOKS)
 
     @cached_property
-    def begins(self) -> Remembered[bool]:
-        """Whether a text holds one that a report may begin with."""
-        return Remembered(lambda text: self.prefilter.search(text) is not None, _LOOKS)
+    def _ends(self) -> re.Pattern[str]:
+        return _compiled(_alternatives({rule.ends for rule in self.rules if rule.ends}))
 
     def _look(self, text: str) -> Look:
+        blank = not text or text.isspace()
+        ends = not blank and text[0] != " " and self._ends.match(text) is not None
         return Look(
-            blank=not text or text.isspace(),
+            blank=blank,
             trace=self.trace.match(text) is not None,
-            body=self.body.match(text) is not None,
-            after=self.after.match(text) is not None,
+            body=not blank and (ends or self.body.match(text) is not None),
+            after=not blank and self.after.match(text) is not None,
+            mark=ends or text.startswith(ASKING),
         )
 
     @property

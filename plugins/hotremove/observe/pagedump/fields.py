@@ -17,6 +17,7 @@ Fields = Mapping[str, Any]
 """Attributes of a `PageDump` and their values."""
 
 _PAGE = re.compile(r"page:\S*\s+(?:ref)?count:(-?\d+)\s+mapcount:(-?\d+)(.*)")
+_PFN = re.compile(r"\bpfn:\s*(\S+)")
 _UNINITIALISED = re.compile(r"page:\S+ is uninitialized and poisoned")
 _HEAD = re.compile(r"head:\S*\s+order:(\d+)(.*)")
 _FLAGS = re.compile(r"(?:(anon|ksm) )?(?:page )?flags: 0x[0-9a-f]+(?:\((.*?)\))?(?:\s|$)")
@@ -40,21 +41,27 @@ _BITS: Mapping[int, Fields] = {
 }
 
 
+def begins(text: str) -> bool:
+    """Whether it is the first line of a dump."""
+    return text.startswith("page:") and bool(_PAGE.match(text) or _UNINITIALISED.match(text))
+
+
+def pfn_of(text: str) -> int | None:
+    """The page frame that the first line of a dump names; those before 5.9 name none."""
+    found = _PFN.search(text)
+    return _number(found[1]) if found else None
+
+
 @lru_cache(maxsize=1024)
-def begins(text: str) -> Fields | None:
-    """What the first line of a dump says; None for any other line. Never to be changed."""
-    if not text.startswith("page:"):
-        return None
-    if _UNINITIALISED.match(text):
-        return {"refcount": 0, "mapcount": 0, "uninitialised": True}
+def first_line(text: str) -> Fields:
+    """What the first line of a dump says. Never to be changed."""
     found = _PAGE.match(text)
     if not found:
-        return None
+        return {"refcount": 0, "mapcount": 0, "uninitialised": True}
     fields = dict(_FIELD.findall(found[3]))
     return {
         "refcount": int(found[1]),
         "mapcount": int(found[2]),
-        "pfn": _number(fields.get("pfn")),
         "index": _number(fields.get("index")),
         **_mapping(fields.get("mapping", "")),
         **(_folio(fields) if "order" in fields or "compound_mapcount" in fields else {}),

@@ -4,23 +4,46 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from hotremove.observe.kernellog.logline import SKIPPED, read_plain, read_records
+from hotremove.observe.kernellog.logline import read_records
+from hotremove.observe.kernellog.places import lines_with
+from hotremove.observe.kernellog.stretch import Stretch, stretches
 from hotremove.observe.pagedump.dump import PageDump
-from hotremove.observe.pagedump.fields import Fields, begins, continues, mapping_word
+from hotremove.observe.pagedump.fields import (
+    Fields,
+    begins,
+    continues,
+    first_line,
+    mapping_word,
+    pfn_of,
+)
 from hotremove.observe.pagedump.stacks import OwnerReader
 
-NEEDLES = (
+# One of these is in each line that begins a dump or says something of the next one.
+_NEEDLES = (
     "mapcount:",
     "migrating pfn ",
     "failed to isolate pfn ",
     "BUG: Bad page",
     "uninitialized and poisoned",
 )
-"""Texts one of which is in each line that begins a dump or says something of the next one."""
+# And one of these in every other line that means something, but for a stack's functions.
+_FURTHER = (
+    *_NEEDLES,
+    "page",
+    "flags: 0x",
+    "ops",
+    "head:",
+    "raw: ",
+    "memcg:",
+    "anon",
+    "ksm",
+    "address_space_operations",
+)
 
 _OWN_WORDS = frozenset({"slab", "table", "buddy", "hugetlb"})  # types that use the mapping's place
 _LONGEST_DUMP = 100  # lines, with stacks and interleaved strangers
@@ -38,29 +61,54 @@ def parse_dumps(lines: Iterable[str]) -> list[PageDump]:
     A line that fits no dump is passed over, and a dump cut short keeps what was there.
     """
     parser = DumpParser()
-    done = [dump for number, raw in enumerate(lines, 1) for dump in parser.take(number, raw)]
-    return sorted([*done, *parser.finish()], key=lambda dump: dump.start)
+    ended = [
+        one
+        for stretch in stretches(lines)
+        for one in parser.read(stretch, parser.telling(stretch), 0, len(stretch.lines))
+    ]
+    dumps = [one.finished() for one in (*ended, *parser.finish())]
+    return sorted(dumps, key=lambda dump: dump.start)
 
 
 @dataclass(slots=True)
-class _Open:
-    """A dump of which more lines may come.
+class Growing:
+    """A dump of which more lines may come; the first is looked at closely only in the end.
 
     Attributes:
-        start: its first line.
-        fields: attributes of the `PageDump` so far.
+        start: number of its first line.
+        first: what that says.
+        seconds: when it was printed.
+        said: what the line before said of the page.
+        fields: attributes of the `PageDump` that further lines gave.
         owner: what page_owner said below it.
         word: which line of words gave the mapping: the head's says more than a tail's.
     """
 
     start: int
-    fields: dict[str, Any]
+    first: str
+    seconds: float | None
+    said: Fields
+    fields: dict[str, Any] = field(default_factory=dict)
     owner: OwnerReader = field(default_factory=OwnerReader)
     word: str = ""
 
+    @property
+    def pfn(self) -> int | None:
+        """Its page frame, as far as it was named."""
+        return pfn_of(self.first) or self.said.get("pfn")
+
+    @property
+    def last(self) -> int:
+        """Number of the last line that is known to be its."""
+        return int(self.fields.get("end", self.start))
+
+    def is_over(self, number: int) -> bool:
+        """Whether a line with this number comes too late to belong to it."""
+        return number - self.start > _LONGEST_DUMP
+
     def take(self, text: str, number: int) -> bool:
         """Add what one more line says; False when the dump is over."""
-        if number - self.start > _LONGEST_DUMP:
+        if self.is_over(number):
             return False
         ended = "reason" in self.fields  # what follows is page_owner's, or 5.10's memory cgroup
         said = None if ended and not text.startswith("page->mem_cgroup:") else continues(text)
@@ -82,7 +130,8 @@ class _Open:
 
     def finished(self) -> PageDump:
         """The dump, as far as it was printed."""
-        fields = dict(self.fields)
+        fields = {**self.said, **first_line(self.first), **self.fields}
+        fields |= {"pfn": self.pfn, "start": self.start, "end": self.last, "seconds": self.seconds}
         mapping = mapping_word(fields.pop("mapping_word", 0))
         if fields.get("cached") and not fields.get("kind"):
             fields["kind"] = "file"
@@ -99,97 +148,84 @@ def _completed(dump: PageDump, mapping: Fields) -> PageDump:
     return replace(dump, **mapping)
 
 
-def _may_continue(raw: str) -> bool:
-    """Whether it looks like a further line of a dump, other than a stack's functions."""
-    return (
-        "page" in raw
-        or "flags: 0x" in raw
-        or "ops" in raw
-        or "head:" in raw
-        or "raw: " in raw
-        or "memcg:" in raw
-        or "anon" in raw
-        or "ksm" in raw
-        or "address_space_operations" in raw
-    )
-
-
 @dataclass(slots=True)
 class DumpParser:
-    """Takes a log line by line and gives the dumps that have ended.
+    """Takes a log stretch by stretch and gives the dumps that have ended.
 
     Attributes:
         open: unfinished dumps by printk caller; None where the log names none.
         announced: what the line before a caller's next dump said of it.
     """
 
-    open: dict[str | None, _Open] = field(default_factory=dict)
+    open: dict[str | None, Growing] = field(default_factory=dict)
     announced: dict[str | None, Fields] = field(default_factory=dict)
 
-    @property
-    def idle(self) -> bool:
-        """Whether only lines with one of `NEEDLES` mean anything to it."""
-        return not self.open
+    def telling(self, stretch: Stretch) -> Sequence[int]:
+        """Places of the lines that mean something to it, other than a stack's functions."""
+        begun = list(lines_with(_NEEDLES, stretch.text))
+        places = list(lines_with(_FURTHER, stretch.text)) if begun or self.open else begun
+        if not stretch.flooded:
+            return places
+        # What only says something of the next dump has another line of its kind below it.
+        flooded, lines = stretch.flooded, stretch.lines
+        return [at for at in places if at not in flooded or "mapcount:" in lines[at]]
 
-    def may_mean(self, number: int, raw: str) -> bool:
-        """Whether a line without any of `NEEDLES` means something; quick, and True too often."""
-        for one in self.open.values():
-            if one.owner.open is not None or number - one.start > _LONGEST_DUMP:
-                return True  # a stack that goes on, or a dump that is over
-        if all("reason" in one.fields for one in self.open.values()):
-            return "page" in raw  # as all that page_owner says
-        return _may_continue(raw)
+    def read(self, stretch: Stretch, places: Sequence[int], at: int, end: int) -> Iterator[Growing]:
+        """The dumps that end in some lines of a log, `places` being those that are telling."""
+        while at < end:
+            if not self._in_stack():
+                following = bisect_left(places, at)
+                at = places[following] if following < len(places) else end
+            if at < end:
+                yield from self._take(stretch, at)
+            at += 1
+        if self.open:
+            yield from self._forget(stretch.numbers[end - 1])
 
-    def take(self, number: int, raw: str) -> list[PageDump]:
-        """Read a line of the log; its number is counted from 1."""
-        plain = read_plain(raw)
-        if plain:
-            return self._take_message(number, plain[1], plain[2], plain[3].strip())
-        done: list[PageDump] = []
-        for _, line in read_records(raw[:_LONGEST_RAW]) if raw != SKIPPED else ():
-            done += self._take_message(number, line.caller, line.seconds, line.text.strip())
+    def finish(self) -> list[Growing]:
+        """The dumps that had not ended."""
+        done = list(self.open.values())
+        self.open.clear()
         return done
 
-    def finish(self) -> list[PageDump]:
-        """The dumps that had not ended."""
-        done = [one.finished() for one in self.open.values()]
-        self.open.clear()
+    def _in_stack(self) -> bool:
+        """Whether the next line may be one of page_owner's functions."""
+        return any(one.owner.open is not None for one in self.open.values())
+
+    def _take(self, stretch: Stretch, at: int) -> list[Growing]:
+        number, entry = stretch.numbers[at], stretch.entry(at)
+        if entry:
+            return self._take_message(number, entry.caller, entry.seconds, entry.text.strip())
+        done: list[Growing] = []
+        for _, line in read_records(stretch.lines[at][:_LONGEST_RAW]):
+            done += self._take_message(number, line.caller, line.seconds, line.text.strip())
         return done
 
     def _take_message(
         self, number: int, caller: str | None, seconds: float | None, text: str
-    ) -> list[PageDump]:
-        if text.startswith("page:") and (begun := begins(text)):
-            return self._begin(begun, caller, seconds, number)
+    ) -> list[Growing]:
+        if begins(text):
+            return self._begin(text, caller, seconds, number)
         if text.startswith(_ANNOUNCING):
             self._announce(text, caller)
         return self._continue(text, caller, number) if caller in self.open else []
 
     def _begin(
-        self, begun: Fields, caller: str | None, seconds: float | None, number: int
-    ) -> list[PageDump]:
+        self, text: str, caller: str | None, seconds: float | None, number: int
+    ) -> list[Growing]:
         done = self._forget(number) if len(self.open) > _MANY_CALLERS else []
         if caller in self.open:
-            done.append(self.open.pop(caller).finished())
-        said = self.announced.pop(caller, {})
-        fields = {**said, **begun, "seconds": seconds, "start": number, "end": number}
-        fields["pfn"] = begun.get("pfn") or said.get("pfn")
-        self.open[caller] = _Open(number, fields)
+            done.append(self.open.pop(caller))
+        self.open[caller] = Growing(number, text, seconds, self.announced.pop(caller, {}))
         return done
 
-    def _continue(self, text: str, caller: str | None, number: int) -> list[PageDump]:
-        if self.open[caller].take(text, number):
-            return []
-        return [self.open.pop(caller).finished()]
+    def _continue(self, text: str, caller: str | None, number: int) -> list[Growing]:
+        return [] if self.open[caller].take(text, number) else [self.open.pop(caller)]
 
-    def _forget(self, number: int) -> list[PageDump]:
-        """End the dumps of callers that have fallen silent."""
-        old = [
-            caller
-            for caller, one in self.open.items()
-            if number - int(one.fields["end"]) > _LONGEST_DUMP
-        ]
-        return [self.open.pop(caller).finished() for caller in old]
+    def _forget(self, number: int) -> list[Growing]:
+        """End the dumps that this line would come too late for."""
+        old = [caller for caller, one in self.open.items() if one.is_over(number)]
+        return [self.open.pop(caller) for caller in old]
 
     def _announce(self, text: str, caller: str | None) -> None:
         """What the next dump of this caller will be about."""

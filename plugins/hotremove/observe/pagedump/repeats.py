@@ -4,23 +4,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
 
 from hotremove.observe.kernellog.logline import read_records
-from hotremove.observe.kernellog.places import joined, lines_with
+from hotremove.observe.kernellog.places import lines_with
+from hotremove.observe.kernellog.stretch import Stretch, stretches
 from hotremove.observe.pagedump.cause import Cause, cause_of
 from hotremove.observe.pagedump.dump import UNMOVABLE, PageDump
 from hotremove.observe.pagedump.explanation import say, title
-from hotremove.observe.pagedump.reading import NEEDLES, DumpParser
+from hotremove.observe.pagedump.reading import DumpParser, Growing
 from hotremove.observe.pagedump.words import often
 
 MOST_PAGES = 10_000
 """Pages that are told apart; a log with more of them only counts the others."""
 
 _PASSING = frozenset({"transient", "changing"})  # what may change from one dump to the next
-_CHUNK = 4096  # lines searched at once
 _REFUSAL = "memory offlining [mem "
 _RANGE = re.compile(r"memory offlining \[mem (0x[0-9a-f]+)-(0x[0-9a-f]+)\] failed")
 _PAGE_SHIFTS = (12, 14, 16)  # pages of 4, 16 and 64 KiB
@@ -73,8 +72,9 @@ class DumpedPage:
 
 @dataclass(slots=True)
 class _Count:
-    """A page so far; its attributes are those of `DumpedPage`."""
+    """A page so far; its attributes are those of `DumpedPage`, and where it was dumped first."""
 
+    start: int
     dump: PageDump
     times: int
     first: float | None
@@ -107,51 +107,49 @@ class DumpedPages:
     _latest: dict[int | None, tuple[PageDump, _Key]] = field(default_factory=dict)
     _parser: DumpParser = field(default_factory=DumpParser)
     _refusable: dict[_Key, None] = field(default_factory=dict)
-    _lines: int = 0
 
     @classmethod
     def of(cls, lines: Iterable[str]) -> DumpedPages:
         """The pages of a whole log."""
         pages = cls()
-        for _ in pages.watch(lines):
+        for _ in pages.watch(stretches(lines)):
             pass
         return pages
 
     @property
     def pages(self) -> tuple[DumpedPage, ...]:
         """Each page once, in the order in which they were dumped first."""
-        return tuple(page.told() for page in self._pages.values())
+        pages = sorted(self._pages.values(), key=lambda page: page.start)
+        return tuple(page.told() for page in pages)
 
-    def watch(self, lines: Iterable[str]) -> Iterator[str]:
-        """The lines of a log, unchanged, while their page dumps are read."""
-        feed = iter(lines)
-        while chunk := list(islice(feed, _CHUNK)):
-            self._read(chunk)
-            yield from chunk
+    def watch(self, log: Iterable[Stretch]) -> Iterator[Stretch]:
+        """A log's stretches, unchanged; the page dumps of each are read once it was used."""
+        for stretch in log:
+            yield stretch
+            self._read(stretch)
         self._end_dumps()
 
-    def _read(self, chunk: list[str]) -> None:
-        text = joined(chunk)
-        begun, refused = (set(lines_with(what, text)) for what in (NEEDLES, (_REFUSAL,)))
-        if begun or refused or not self._parser.idle:
-            self._read_lines(chunk, begun, refused)
-        self._lines += len(chunk)
+    def _read(self, stretch: Stretch) -> None:
+        telling, start = self._parser.telling(stretch), 0
+        for refused in lines_with((_REFUSAL,), stretch.text):
+            self._read_dumps(stretch, telling, start, refused + 1)
+            self._refuse(stretch.lines[refused])
+            start = refused + 1
+        self._read_dumps(stretch, telling, start, len(stretch.lines))
 
-    def _read_lines(self, chunk: list[str], begun: set[int], refused: set[int]) -> None:
-        parser = self._parser
-        for at, raw in enumerate(chunk):
-            number = self._lines + at + 1
-            if at in begun or (parser.open and parser.may_mean(number, raw)):
-                for dump in parser.take(number, raw):
-                    self._add(dump)
-            if at in refused:
-                self._refuse(raw)
+    def _read_dumps(self, stretch: Stretch, telling: Sequence[int], start: int, end: int) -> None:
+        for dump in self._parser.read(stretch, telling, start, end):
+            self._add(dump)
 
     def _end_dumps(self) -> None:
         for dump in self._parser.finish():
             self._add(dump)
 
-    def _add(self, dump: PageDump) -> None:
+    def _add(self, ended: Growing) -> None:
+        if ended.pfn not in self._latest and len(self._pages) >= MOST_PAGES:
+            self.left_out += 1
+            return
+        dump = ended.finished()
         key = self._key(dump)
         known = self._pages.get(key) if key else None
         if key is None:
@@ -159,7 +157,7 @@ class DumpedPages:
         elif known:
             known.add(dump)
         else:
-            self._pages[key] = _Count(dump, 1, dump.seconds, dump.seconds)
+            self._pages[key] = _Count(dump.start, dump, 1, dump.seconds, dump.seconds)
             if dump.reason == UNMOVABLE:
                 self._refusable[key] = None
 
