@@ -84,7 +84,7 @@ def test_unknown_fields_of_a_cost_are_passed_over(tmp_path: Path):
 
 
 def test_the_page_has_the_table_and_the_plot_in_itself(tmp_path: Path):
-    page = html.fromstring(FORMATS["html"](source(tmp_path, *RESULTS)))
+    page = html.fromstring(FORMATS["html"](source(tmp_path, *RESULTS), None))
     (image,) = page.xpath("//img[@class='plot']")
     kind, _, data = image.get("src").partition(";base64,")
     assert kind == "data:image/svg+xml"
@@ -94,12 +94,12 @@ def test_the_page_has_the_table_and_the_plot_in_itself(tmp_path: Path):
 
 
 def test_a_run_without_costs_shows_none(tmp_path: Path):
-    assert "What a pin costs" not in FORMATS["html"](source(tmp_path, make_result()))
-    assert "Pin costs" not in FORMATS["markdown"](source(tmp_path, make_result()))
+    assert "What a pin costs" not in FORMATS["html"](source(tmp_path, make_result()), None)
+    assert "Pin costs" not in FORMATS["markdown"](source(tmp_path, make_result()), None)
 
 
 def test_markdown_has_the_table(tmp_path: Path):
-    lines = FORMATS["markdown"](source(tmp_path, *RESULTS)).splitlines()
+    lines = FORMATS["markdown"](source(tmp_path, *RESULTS), None).splitlines()
     row = "| 6.1.192 | rdma anon Movable | 16 to 128 | 7,500 | 1.000 ± 0.000 | 2.00 | 64 |"
     assert any(line.startswith(row) for line in lines)
 
