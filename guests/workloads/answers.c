@@ -54,8 +54,3 @@ double stopwatch(void)
 	clock_gettime(CLOCK_MONOTONIC, &time);
 	return time.tv_sec + time.tv_nsec / 1e9;
 }
-
-unsigned long long processor_ticks(void)
-{
-	return __builtin_ia32_rdtsc();
-}

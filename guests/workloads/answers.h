@@ -21,7 +21,4 @@ void answer_misunderstood(const char *why);
 /* Seconds of a clock that only goes forward. */
 double stopwatch(void);
 
-/* The processor's time stamp counter, which counts instructions where QEMU runs with icount. */
-unsigned long long processor_ticks(void);
-
 #endif

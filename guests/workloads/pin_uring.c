@@ -9,6 +9,7 @@
 
 #include "answers.h"
 #include "pins.h"
+#include "ticks.h"
 #include "uring_copy.h"
 
 /* io_buffer_validate() in io_uring/rsrc.c takes at most 1 GiB a buffer. */

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "answers.h"
+#include "ticks.h"
 
 static const struct pin_path *const paths[] = {
 	&pin_kmod, &pin_mdev, &pin_rdma, &pin_udmabuf,

@@ -23,6 +23,7 @@ from hotremove.guest.machine import Guest
 from hotremove.kernels.kernel import Kernel
 from hotremove.memory.dimm import Dimm
 from hotremove.memory.normal_memory import NormalMemory
+from hotremove.memory.virtio_mem import VirtioMem
 from hotremove.observe.kernellog.dmesg import find_reports
 from hotremove.observe.pagedump import parse_dumps
 from hotremove.pins.path import PinPath
@@ -91,23 +92,23 @@ FAULTS = {
 @pytest.fixture
 def topology(request: pytest.FixtureRequest, topology: Topology) -> Topology:
     """The guest's hardware, with SLUB's checks on for the faults that only they see."""
-    if not str(request.node.callspec.params.get("fault")).startswith("slab-"):
+    if not str(request.node.callspec.params.get("complaint")).startswith("slab-"):
         return topology
     return replace(topology, name="slab-checks", cmdline="slub_debug=FZPU")
 
 
-@pytest.mark.parametrize("fault", FAULTS)
-def test_provoke(guest: Guest, farm: Farm, kernel: Kernel, fault: str) -> None:
+@pytest.mark.parametrize("complaint", FAULTS)
+def test_provoke(guest: Guest, farm: Farm, kernel: Kernel, complaint: str) -> None:
     """Provoke one fault and write its logs."""
-    if "splat/" in FAULTS[fault]:
+    if "splat/" in FAULTS[complaint]:
         guest.control.write("/run/splat.ko", farm.kmods(kernel).find("splat").read_bytes())
         guest.control.check("insmod /run/splat.ko; mount -t debugfs d /sys/kernel/debug || true")
     guest.control.check(f"{QUICK} || true")
     starts = sizes(guest)
     with suppress(HotremoveError):
-        guest.control.start(FAULTS[fault])
+        guest.control.start(FAULTS[complaint])
     wait_for_silence(guest, starts[0])
-    keep_logs(guest, starts, f"{fault}-{kernel.label}", FAULTS[fault])
+    keep_logs(guest, starts, f"{complaint}-{kernel.label}", FAULTS[complaint])
 
 
 @pytest.mark.parametrize("memory", ["anon", "thp", "hugetlb2m", "shmem"])
@@ -121,6 +122,19 @@ def test_provoke_page_dumps(
     starts = sizes(guest)
     movable_dimm.offline(deadline=6)
     keep_logs(guest, starts, f"{pin.path}-{memory}-{kernel.label}", f"{memory} under {pin.path}")
+
+
+@pytest.mark.topology("virtio-mem")
+@pytest.mark.parametrize("memory", ["anon", "thp", "shmem"])
+def test_provoke_page_dumps_without_a_dimm(
+    virtio_mem: VirtioMem, vmsplice: PinPath, kernel: Kernel, memory: str
+) -> None:
+    """The same on kernels that cannot be given DIMMs."""
+    guest = virtio_mem.guest
+    vmsplice.pin(virtio_mem.map(32 * MIB, memory))
+    starts = sizes(guest)
+    virtio_mem.offline(deadline=6)
+    keep_logs(guest, starts, f"vmsplice-{memory}-{kernel.label}", f"{memory} under vmsplice")
 
 
 def test_provoke_swap_cache(movable_dimm: Dimm, kernel: Kernel) -> None:

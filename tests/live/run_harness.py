@@ -20,7 +20,10 @@ from hotremove.virt.reaper import emulators_of
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 # What a run takes from the cache besides saved guests and locks; it may be shared.
-SHARED = ("accelerators", "apt", "images", "kernels", "libvirt", "vmlinux", "workloads")
+SHARED = (
+    *("accelerators", "apt", "firmware", "foreign", "images", "kernels", "libvirt", "vmlinux"),
+    "workloads",
+)
 WORKS = """
 import pytest
 

@@ -299,3 +299,15 @@ def test_an_old_python_is_told(machine: Machine) -> None:
     done = machine.lab("hotremove")
     assert done.returncode == 4
     assert "lab: Python 3.10.12 is too old: 3.11 is needed" in done.stderr
+
+
+@pytest.mark.parametrize("word", ["debian:trixie@arm64", "debian:trixie/6.12.118@aarch64"])
+def test_what_arm64_takes_is_asked_for_where_such_a_kernel_is_named(
+    machine: Machine, word: str
+) -> None:
+    machine.lacks("qemu-system-arm", "gcc-aarch64-linux-gnu")
+    assert machine.lab("hotremove", "--kernel", "debian:trixie").returncode == 0
+    done = machine.lab("hotremove", "--kernel", "debian:trixie", "--kernel", word)
+    assert done.returncode == 4
+    assert "install --no-install-recommends qemu-system-arm gcc-aarch64-linux-gnu\n" in done.stderr
+    assert machine.lab("run", "hotremove", "kernels", "fetch", word).returncode == 4

@@ -33,6 +33,31 @@ def image(release: str = RELEASE, build: str = BUILD, payload: bytes = b"") -> b
     return bytes(header) + payload.ljust((len(payload) + 15) // 16 * 16, b"\0")
 
 
+ARM64_RELEASE = "6.1.0-9-arm64"
+_COMPILER = "(aarch64-linux-gnu-gcc-12 (Debian 12.2.0-14) 12.2.0, GNU ld 2.40)"
+
+
+def arm64_image(release: str = ARM64_RELEASE, flags: int = 2, begin: bytes = b"MZ") -> bytes:
+    """An Image: its header, a PE header with one section up to the end, the banner, the .config."""
+    header = bytearray(0x100)
+    header[: len(begin)] = begin
+    header[24:32] = flags.to_bytes(8, "little")
+    header[0x38:0x3C] = b"ARM\x64"
+    header[0x3C:0x40] = (0x40).to_bytes(4, "little")
+    header[0x46:0x48] = (1).to_bytes(2, "little")
+    build = "#1 SMP Debian 6.1.99-1 (2026-01-01)"
+    rest = f"Linux version {release} (somebody@example) {_COMPILER} {build}\n".encode()
+    rest += b"IKCFG_ST" + gzip.compress(b"CONFIG_ARM64=y\n") + b"IKCFG_ED"
+    header[0x40 + 24 + 16 : 0x40 + 24 + 24] = struct.pack("<II", len(rest), len(header))
+    return bytes(header) + rest
+
+
+def zboot(kernel: bytes) -> bytes:
+    """A program that unpacks a kernel, as vmlinuz.efi is one."""
+    packed = gzip.compress(kernel)
+    return b"MZ\0\0zimg" + struct.pack("<II", 64, len(packed)) + bytes(48) + packed + b"code"
+
+
 def image_with_config(text: str = CONFIG) -> bytes:
     """A bzImage whose gzip payload carries its configuration."""
     kernel = b"code" * 9 + b"IKCFG_ST" + gzip.compress(text.encode()) + b"IKCFG_ED" + b"more"
@@ -186,15 +211,15 @@ class Mirror:
     def uri(self) -> str:
         return f"file://{self.root}"
 
-    def publish(self, suite: str, *debs: Deb) -> None:
-        """Make `suite` hold these packages, signed."""
+    def publish(self, suite: str, *debs: Deb, arch: str = "amd64") -> None:
+        """Make `suite` hold these packages, signed, and be there for one architecture."""
         pool = self.root / "pool" / suite
         pool.mkdir(parents=True, exist_ok=True)
         stanzas = "\n".join(self._stanza(deb, deb.build(pool)) for deb in debs)
-        packages = self.root / "dists" / suite / "main" / "binary-amd64" / "Packages"
+        packages = self.root / "dists" / suite / "main" / f"binary-{arch}" / "Packages"
         packages.parent.mkdir(parents=True, exist_ok=True)
         packages.write_text(stanzas)
-        self._release(suite, packages)
+        self._release(suite, packages, arch)
 
     def close(self) -> None:
         """Stop the agent that gpg started, and forget the key."""
@@ -208,13 +233,13 @@ class Mirror:
             f"SHA256: {hashlib.sha256(data).hexdigest()}\n"
         )
 
-    def _release(self, suite: str, packages: Path) -> None:
+    def _release(self, suite: str, packages: Path, arch: str) -> None:
         data = packages.read_bytes()
         release = packages.parents[2] / "Release"
         release.write_text(
             f"Origin: Sample\nSuite: {suite}\nCodename: {suite}\nComponents: main\n"
-            "Architectures: amd64\nDate: Thu, 01 Jan 2026 00:00:00 UTC\nSHA256:\n"
-            f" {hashlib.sha256(data).hexdigest()} {len(data)} main/binary-amd64/Packages\n"
+            f"Architectures: {arch}\nDate: Thu, 01 Jan 2026 00:00:00 UTC\nSHA256:\n"
+            f" {hashlib.sha256(data).hexdigest()} {len(data)} main/binary-{arch}/Packages\n"
         )
         signed = release.with_name("InRelease")
         self._gpg("--clearsign", "--digest-algo", "SHA256", "-o", str(signed), str(release))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from hotremove.bootimage import initramfs, workloads
+from hotremove.bootimage import compiler, initramfs
 from hotremove.bootimage.initramfs import BootImage, build_image
 from hotremove.cache import Cache
 from hotremove.errors import Blocked, CapabilityAbsent, HostProblem, UsageProblem
@@ -128,7 +128,7 @@ def test_missing_tools_are_named(cache, tmp_path, monkeypatch):
 
 
 def test_missing_libraries_are_named(cache, monkeypatch):
-    monkeypatch.setattr(workloads, "_ARCHIVES", {"libnothing.a": "libnothing-dev"})
+    monkeypatch.setattr(compiler, "_LIBRARIES", {"libnothing.a": "libnothing-dev"})
     with pytest.raises(HostProblem, match="libnothing-dev"):
         build_image(BUILTIN, cache)
 

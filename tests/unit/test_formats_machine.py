@@ -120,6 +120,13 @@ def test_kcidb_validates_and_maps_verdicts():
     assert len({test["id"] for test in document["tests"]}) == 10
 
 
+def test_kcidb_tells_the_architecture():
+    record = Record((make_result(architecture="arm64"), make_result(kernel="debian:other")))
+    document = kcidb.render(record)
+    assert kcidb_io.schema.LATEST.is_valid(document)
+    assert [build["architecture"] for build in document["builds"]] == ["arm64", "x86_64"]
+
+
 def test_kcidb_links_a_known_bug_to_the_upstream_change():
     document = kcidb.render(make_record())
     (issue,), (incident,) = document["issues"], document["incidents"]

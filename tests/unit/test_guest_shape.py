@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from hotremove.architecture.arm64 import ARM64
+from hotremove.architecture.x86_64 import X86_64
 from hotremove.bootimage.initramfs import BootImage
 from hotremove.cache import Cache
-from hotremove.errors import Blocked, HostProblem, UsageProblem
+from hotremove.errors import Blocked, HostProblem, NotApplicable, UsageProblem
 from hotremove.guest.plan import BootTask, GuestPlan, find_emulator, has_device, soft_reserve
 from hotremove.kernels.kernel import Kernel
 from hotremove.session.farm import Farm
@@ -40,10 +42,11 @@ TABLE = {
 }
 
 
-def make_xml(kind="tcg", gdb=None, topology="movable-node"):
-    boot = Boot(Path("/c/vmlinux"), Path("/c/initramfs"), 'quiet dyndbg="a +p"')
-    channels = Channels(Path("/run/g"))
-    return domain_xml("g1", load_topology(topology), boot, channels, "/usr/bin/qemu", kind, gdb)
+def make_xml(kind="tcg", gdb=None, topology="movable-node", arch=X86_64):
+    firmware = Path("/c/firmware") if arch.machine.firmware else None
+    boot = Boot(Path("/c/vmlinux"), Path("/c/initramfs"), 'quiet dyndbg="a +p"', firmware)
+    how = ("/usr/bin/qemu", kind, gdb, arch)
+    return domain_xml("g1", load_topology(topology), boot, Channels(Path("/run/g")), *how)
 
 
 @pytest.mark.parametrize(
@@ -53,6 +56,7 @@ def make_xml(kind="tcg", gdb=None, topology="movable-node"):
         ("kvm", {"kind": "kvm"}),
         ("gdb", {"gdb": 1234}),
         ("icount", {"topology": "icount", "gdb": 1234}),
+        ("arm64", {"arch": ARM64}),
     ],
 )
 def test_domain_xml_is_as_reviewed(name, options):
@@ -71,8 +75,10 @@ def test_devices_that_qemu_was_built_with():
 
 
 def test_soft_reserved_memory_begins_where_its_node_does():
-    assert soft_reserve(load_topology("dax")) == ["memmap=256M%512M-1+0xefffffff"]
-    assert soft_reserve(load_topology("movable-node")) == []
+    assert soft_reserve(load_topology("dax"), X86_64.machine) == ["memmap=256M%512M-1+0xefffffff"]
+    assert soft_reserve(load_topology("movable-node"), X86_64.machine) == []
+    with pytest.raises(NotApplicable, match="kernels on virt take no parameter"):
+        soft_reserve(load_topology("dax"), ARM64.machine)
 
 
 def test_channels_move_and_nothing_else_does():

@@ -13,12 +13,13 @@ from pathlib import Path
 import kernel_samples as samples
 import pytest
 
+from hotremove.architecture.x86_64 import X86_64
 from hotremove.bootimage.toolchain import find_obstacle
 from hotremove.cache import Cache
 from hotremove.cli import kernels, needs
 from hotremove.errors import Blocked, CapabilityAbsent, UsageProblem
 from hotremove.kernels import capabilities, spec
-from hotremove.kernels.formats import payload
+from hotremove.kernels.formats import ikconfig
 from hotremove.kernels.kernel import HeadersSource, Kernel
 from hotremove.kernels.sources import host
 from hotremove.pins.registry import pin_paths
@@ -115,7 +116,7 @@ def test_a_folder_with_damaged_files(folder: Path, cache: Cache) -> None:
 
 
 def test_an_empty_folder_and_none(tmp_path: Path, cache: Cache) -> None:
-    with pytest.raises(UsageProblem, match="holds no vmlinuz or bzImage"):
+    with pytest.raises(UsageProblem, match="holds no vmlinuz, bzImage or Image"):
         spec.resolve(f"dir:{tmp_path}", cache)
     with pytest.raises(UsageProblem, match="there is no folder"):
         spec.resolve(f"dir:{tmp_path}/nonesuch", cache)
@@ -146,11 +147,11 @@ def test_an_image_only_root_may_read(folder: Path, cache: Cache) -> None:
 def test_the_configuration_inside_an_image(tmp_path: Path) -> None:
     path = tmp_path / "bzImage"
     path.write_bytes(samples.image_with_config())
-    assert payload.configuration(path) == samples.CONFIG
+    assert ikconfig.configuration(path) == samples.CONFIG
     path.write_bytes(samples.image(payload=b"\x1f\x8bdamaged"))
-    assert payload.configuration(path) is None
+    assert ikconfig.configuration(path) is None
     path.write_bytes(samples.image())
-    assert payload.configuration(path) is None
+    assert ikconfig.configuration(path) is None
 
 
 def kernel_with(**options: str) -> Kernel:
@@ -224,9 +225,8 @@ def test_fetch_list_and_inspect(
 
 
 def test_which_scenarios_a_kernel_can_run(folder: Path, cache: Cache) -> None:
-    whole = {
-        name: "y" for c in capabilities.CAPABILITIES for r in c.requires for name in r.split("|")
-    }
+    required = {n for c in capabilities.CAPABILITIES for r in c.requires for n in r.split("|")}
+    whole = {X86_64.option(name): "y" for name in required}
     found = spec.resolve(f"dir:{folder}", cache)
     headers = HeadersSource(directory=folder)
 

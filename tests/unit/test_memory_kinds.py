@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from hotremove.architecture.arm64 import ARM64
 from hotremove.kernels.kernel import Candidate
 from hotremove.memory.asking import Asking
 from hotremove.memory.kinds import DIMM, KINDS, VIRTIO_MEM, choose_kind
@@ -34,6 +35,11 @@ def test_options_and_kinds_have_the_same_names():
 def test_the_default_is_the_machines_own_and_what_is_asked_for_wins():
     assert choose_kind("", KERNEL) is DIMM
     assert choose_kind("virtio-mem", KERNEL) is VIRTIO_MEM
+
+
+def test_the_default_goes_by_the_kernels_architecture():
+    kernel = Candidate("x", "6.1", "6.1", arch=ARM64)
+    assert (choose_kind("", kernel), choose_kind("dimm", kernel)) == (VIRTIO_MEM, DIMM)
 
 
 def test_a_guest_has_the_device_from_the_start_and_a_dimm_when_it_comes():

@@ -6,6 +6,7 @@ import subprocess
 
 import pytest
 
+from hotremove.architecture.arm64 import ARM64
 from hotremove.bootimage.early import with_early_file
 from hotremove.bootimage.initramfs import BootImage
 from hotremove.cache import Cache
@@ -79,3 +80,14 @@ def test_the_early_archive_stands_before_the_image(tmp_path):
     )
     assert b"kernel/firmware/t.aml" in listed.stdout.split()
     assert len(list(made.parent.iterdir())) == 1
+
+
+def test_on_arm64_memory_begins_higher_and_processors_are_the_gics():
+    made = srat(load_topology("movable-boot"), ARM64.machine)
+    assert list(ranges(made)) == [
+        (0, 1024 * MIB, 512 * MIB, 1),
+        (1, 1536 * MIB, 512 * MIB, 3),
+        (2, 2048 * MIB, 128 * MIB, 1),
+    ]
+    gics = [struct.unpack("<BBIIII", entry)[2:5] for kind, entry in entries(made) if kind == 3]
+    assert gics == [(0, 0, 1), (0, 1, 1)]

@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hotremove import processes
+from hotremove.architecture.architecture import Architecture
+from hotremove.architecture.known import is_native
+from hotremove.bootimage.foreign import find_foreign
 from hotremove.bootimage.modules import ModuleClosure, ModuleIndex, lay_out
 from hotremove.bootimage.workloads import build_workloads
 from hotremove.cache import Cache, digest
@@ -59,6 +62,8 @@ SPARE_MODULES = (
 
 # Where they go in the image, and their names below guests/.
 _SCRIPTS = {"init": "init", "bin/pin_cost": "pin_cost"}
+# Stands in settings for the line that a person can attach to.
+_TERMINAL = "@terminal@"
 _FOLDERS = ("bin", "dev", "etc/hotremove", "proc", "run", "sys", "tmp", "usr", "var/log")
 _LINKS = {"sbin": "bin", "usr/bin": "../bin", "usr/sbin": "../bin", "lib64": "lib"}
 
@@ -119,7 +124,8 @@ class _Parts:
             files += [self.kernel.modules / file for file in self.carried.files]
         files += self.extra
         named = [part for file in files for part in (file.name, file)]
-        return digest(self.kernel.release, *self.loaded.names, *named)
+        terminal = self.kernel.arch.machine.terminal
+        return digest(self.kernel.release, terminal, *self.loaded.names, *named)
 
 
 def build_image(
@@ -151,26 +157,29 @@ def build_image(
 def _parts(
     kernel: Kernel, cache: Cache, extra: tuple[Path, ...], drivers: tuple[str, ...] = ()
 ) -> _Parts:
-    programs = build_workloads(cache)
+    programs = build_workloads(cache, kernel.arch)
+    busybox = find_busybox(kernel.arch, cache)
     if not kernel.modules:
         nothing = ModuleClosure((), (), ())
-        return _Parts(kernel, find_busybox(), programs, nothing, nothing, extra)
+        return _Parts(kernel, busybox, programs, nothing, nothing, extra)
     index = ModuleIndex.read(kernel.modules)
     loaded = index.closure(BOOT_MODULES)
     carried = index.closure((*BOOT_MODULES, *SPARE_MODULES, *drivers))
-    return _Parts(kernel, find_busybox(), programs, loaded, carried, extra)
+    return _Parts(kernel, busybox, programs, loaded, carried, extra)
 
 
 def _settings() -> list[Path]:
     return sorted((source_folder("guests") / "etc").iterdir())
 
 
-def find_busybox() -> Path:
-    """The host's busybox, which every guest runs.
+def find_busybox(arch: Architecture, cache: Cache) -> Path:
+    """The busybox that every guest of an architecture runs: the host's, where it can.
 
     Raises:
         HostProblem: it is missing or needs libraries.
     """
+    if not is_native(arch):
+        return find_foreign(arch, cache).busybox
     found = shutil.which("busybox")
     if not found or not _is_static(Path(found)):
         how = packages.advice("busybox-static")
@@ -205,19 +214,34 @@ def _build(parts: _Parts, target: Path) -> None:
 def _add_programs(parts: _Parts, root: Path) -> None:
     for program in (parts.busybox, *parts.programs):
         shutil.copy(program, root / "bin" / program.name)
-    listed = processes.run([parts.busybox, "--list"], "asking busybox for its applets")
-    for applet in listed.stdout.split():
+    for applet in find_applets(parts.busybox.read_bytes()):
         if applet != "busybox":
             (root / "bin" / applet).symlink_to("busybox")
     for link, target in _LINKS.items():
         (root / link).symlink_to(target)
 
 
+def find_applets(busybox: bytes) -> tuple[str, ...]:
+    """What a busybox can be called as, which one for another processor cannot be asked.
+
+    Their names lie in a row, each ended by a zero, sorted; the first is `[` (libbb/appletlib.c,
+    applet_names).
+
+    Raises:
+        HostProblem: they don't.
+    """
+    start = busybox.find(b"\0[\0[[\0") + 1
+    if not start:
+        raise HostProblem("busybox does not have the names of its applets: is it whole?")
+    return tuple(busybox[start : busybox.index(b"\0\0", start)].decode().split("\0"))
+
+
 def _add_settings(parts: _Parts, root: Path) -> None:
     for place, name in _SCRIPTS.items():
         shutil.copy(source_folder("guests") / name, root / place)
     for setting in _settings():
-        shutil.copy(setting, root / "etc" / setting.name)
+        text = setting.read_text().replace(_TERMINAL, parts.kernel.arch.machine.terminal)
+        (root / "etc" / setting.name).write_text(text)
     (root / "etc/passwd").write_text("root::0:0:root:/:/bin/sh\n")
     (root / "etc/group").write_text("root:x:0:\n")
     (root / "etc/hotremove/modules").write_text("\n".join(parts.loaded.names) + "\n")

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from hotremove import processes, shapes
+from hotremove.architecture.architecture import Architecture
+from hotremove.architecture.known import is_native
 from hotremove.bootimage.toolchain import Toolchain, find_toolchain
 from hotremove.cache import Cache, digest
 from hotremove.errors import Blocked
@@ -83,6 +85,8 @@ def build_kmods(kernel: Kernel, cache: Cache) -> Kmods:
     def build(target: Path) -> None:
         with waiting(f"building kernel modules for {kernel.release}"):
             absent = _build(toolchain, kmods, target)
+            for module in target.glob("*.ko"):
+                _strip(module, kernel.arch)
         if not any(target.glob("*.ko")):
             raise Blocked(f"no module builds for {kernel.release}: {_common(absent)}")
         (target / _ABSENT).write_text(json.dumps(absent))
@@ -115,18 +119,16 @@ def _compile(toolchain: Toolchain, kmods: Path, names: Sequence[str], target: Pa
         if done.returncode:
             return _reason(done)
         for name in names:
-            _keep(work / name / f"{name}.ko", target)
+            shutil.copyfile(work / name / f"{name}.ko", target / f"{name}.ko")
     finally:
         shutil.rmtree(work)
     return None
 
 
-def _keep(module: Path, target: Path) -> None:
+def _strip(module: Path, arch: Architecture) -> None:
     """Without debug information a module is a tenth of the size, in every guest's memory."""
-    kept = target / module.name
-    done = processes.run(["strip", "--strip-debug", "-o", kept, module], f"stripping {module.name}")
-    if done.returncode:
-        shutil.copyfile(module, kept)
+    strip = "strip" if is_native(arch) else arch.tool("strip")
+    processes.run([strip, "--strip-debug", module], f"stripping {module.name}")
 
 
 def _reason(done: subprocess.CompletedProcess[str]) -> str:

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from hotremove import processes
+from hotremove.architecture.known import is_native
+from hotremove.bootimage.foreign_headers import find_foreign_headers
 from hotremove.cache import Cache, digest
 from hotremove.errors import Blocked
 from hotremove.hosttools import tool
@@ -35,16 +37,18 @@ class Toolchain:
         root: a build root, or None for the machine itself.
         key: changes with the compiler and the headers.
         folders: what else the build root has to see.
+        words: what the kernel's make is told beside what to do.
     """
 
     headers: Path
     root: Buildroot | None
     key: str
     folders: Mapping[str, Path] = field(default_factory=dict)
+    words: tuple[str, ...] = ()
 
     def make(self, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run the kernel's make on the module sources in `folder`, where the results appear."""
-        make = ["make", "-C", str(self.headers)]
+        make = ["make", "-C", str(self.headers), *self.words]
         if not self.root:
             return _run([*make, *_place(folder), *arguments])
         words = [*make, *_place(Path(_MODULES)), *arguments]
@@ -63,6 +67,8 @@ def find_toolchain(kernel: Kernel, cache: Cache) -> Toolchain:
         return _of_tree(headers, headers.directory, kernel, cache)
     if not headers or not headers.suite or not headers.packages:
         raise Blocked(unknown(kernel))
+    if not is_native(kernel.arch):
+        return _of_foreign(headers, headers.suite, kernel, cache)
     root = buildroot.get(headers.suite, headers.packages, kernel.release, cache, kernel.version)
     return Toolchain(Path("/lib/modules", kernel.release, "build"), root, root.root.name)
 
@@ -85,8 +91,16 @@ def find_obstacle(kernel: Kernel, cache: Cache) -> str | None:
         return obstacle
     if buildroot.find(headers.suite, headers.packages, cache, kernel.version):
         return None
-    gone = suites.packages_gone(headers.suite, headers.packages, cache)
+    gone = suites.packages_gone(headers.suite, headers.packages, cache, kernel.arch)
     return f"{', '.join(gone)} is not in {headers.suite} any more" if gone else None
+
+
+def _of_foreign(headers: HeadersSource, suite: str, kernel: Kernel, cache: Cache) -> Toolchain:
+    """For a processor that this machine does not have."""
+    found = find_foreign_headers(kernel, headers, cache)
+    root = buildroot.get(suite, found.needs, kernel.release, cache, kernel.version)
+    key = digest(root.root.name, found.root.name)
+    return Toolchain(found.build, root, key, found.folders, kernel.arch.make_words)
 
 
 def unknown(kernel: Kernel) -> str:
@@ -108,7 +122,8 @@ def _of_tree(headers: HeadersSource, tree: Path, kernel: Kernel, cache: Cache) -
         key = digest(root.root.name, str(tree), *parts)
         return Toolchain(Path(TREE), root, key, {TREE: tree})
     tool("make", "make")
-    return Toolchain(tree, None, digest(str(tree), *parts))
+    words = () if is_native(kernel.arch) else kernel.arch.make_words
+    return Toolchain(tree, None, digest(str(tree), *parts), words=words)
 
 
 def _place(folder: Path) -> list[str]:

@@ -3,7 +3,8 @@
 
 A bzImage unpacks itself, which under TCG takes longer than the rest of the boot (6 s of 9 s for a
 Debian 6.1, packed with xz). A kernel with CONFIG_PVH starts from the bare ELF file that is packed
-in it; the same code then runs, at its link address instead of a random one.
+in it; the same code then runs, at its link address instead of a random one. An arm64 kernel starts
+from the plain Image.
 
 Not so with a sanitizer of the kernel's (KASAN): the function that PVH enters calls into it before
 its shadow memory is there, and the guest is reset without a word (6.1, arch/x86/platform/pvh/).
@@ -16,7 +17,7 @@ import struct
 from pathlib import Path
 
 from hotremove.cache import Cache, digest
-from hotremove.kernels.formats import payload
+from hotremove.kernels.formats import arm64image, bzimage, payload
 from hotremove.kernels.kernel import Kernel
 from hotremove.progress import waiting
 
@@ -30,25 +31,34 @@ _SANITIZERS = (b"\0__asan_load8", b"\0__tsan_read8", b"\0__msan_metadata_ptr_for
 
 
 def boot_file(kernel: Kernel, cache: Cache) -> Path:
-    """The file to boot: the unpacked vmlinux where the kernel can start from it, else its image."""
+    """The file to boot: the unpacked kernel where a guest can start from it, else its image."""
     key = digest(Path(__file__), Path(payload.__file__), kernel.image)
 
     def build(target: Path) -> None:
         with waiting(f"unpacking the image of {kernel.release}"):
-            vmlinux = unpack(kernel.image.read_bytes())
-        if vmlinux and has_pvh_entry(vmlinux) and not is_instrumented(vmlinux):
-            (target / "vmlinux").write_bytes(vmlinux)
+            bare = _bare(kernel.image.read_bytes())
+        if bare:
+            (target / "vmlinux").write_bytes(bare)
         else:
-            shutil.copy(kernel.image, target / "bzImage")
+            shutil.copy(kernel.image, target / kernel.arch.image)
 
     return next(cache.get("vmlinux", key, build).iterdir())
 
 
+def _bare(image: bytes) -> bytes | None:
+    """The unpacked kernel, if it is one that QEMU or the firmware can start."""
+    if arm64image.begins(image):
+        return arm64image.plain(image)
+    vmlinux = unpack(image)
+    can_start = vmlinux and has_pvh_entry(vmlinux) and not is_instrumented(vmlinux)
+    return vmlinux if can_start else None
+
+
 def unpack(image: bytes) -> bytes | None:
     """The ELF file packed in a bzImage, or None when it is packed in a way not known here."""
-    if image[0x202:0x206] != b"HdrS":
+    if not bzimage.begins(image):
         return image if image[:4] == _ELF else None
-    vmlinux = payload.decompress(payload.packed(image))
+    vmlinux = payload.decompress(bzimage.packed(image))
     return vmlinux if vmlinux and vmlinux[:4] == _ELF else None
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from rich.table import Table
 
+from hotremove.architecture.known import split, suffix
 from hotremove.cache import Cache
 from hotremove.kernels import store
 from hotremove.kernels.distro import patterns
@@ -40,7 +41,9 @@ def table(texts: Sequence[str], cache: Cache) -> Table:
 
 def _kernels(texts: Sequence[str], cache: Cache) -> Iterator[tuple[str, Available]]:
     for text in dict.fromkeys(texts):
-        suite, _, told = text.removeprefix(f"{SCHEME}:").partition("/")
+        plain, arch = split(text.removeprefix(f"{SCHEME}:"))
+        name, _, told = plain.partition("/")
+        suite = f"{name}{suffix(arch)}"
         wanted = patterns.parse(told or _ALL)
         found = list_suite(suite, cache)
         yield from ((suite, one) for one in found if wanted.fits(one.version, one.release))

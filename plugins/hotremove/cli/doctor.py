@@ -9,8 +9,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from hotremove.architecture.architecture import Architecture
+from hotremove.architecture.known import DEFAULT, SUPPORTED, is_native
+from hotremove.bootimage.compiler import require_packages
 from hotremove.bootimage.initramfs import find_busybox
-from hotremove.bootimage.workloads import require_packages
 from hotremove.cache import Cache
 from hotremove.errors import HotremoveError
 from hotremove.guest.local import LocalGuests
@@ -38,12 +40,13 @@ def examine(cache: Cache) -> Iterator[Finding]:
     """Look at everything a run needs, in the order in which it needs it."""
     yield _try("QEMU", find_emulator)
     yield _try("libvirt", lambda: _libvirt(cache))
-    yield _try("busybox", lambda: str(find_busybox()))
-    yield _try("compiler and static libraries", _compile)
+    yield _try("busybox", lambda: str(find_busybox(DEFAULT, cache)))
+    yield _try("compiler and static libraries", lambda: _compile(DEFAULT))
     yield _tool("cpio", "cpio", needed=True)
     yield _tool("depmod", "kmod", needed=True)
     yield _tool("mmdebstrap", "mmdebstrap", needed=False, use="building kernel modules")
     yield _build_roots()
+    yield from _of_other_processors()
     yield _try("debian: kernels", _mirror)
     yield _try("cache", lambda: _cache(cache))
     yield _kvm()
@@ -65,8 +68,8 @@ def _libvirt(cache: Cache) -> str:
         guests.close()
 
 
-def _compile() -> str:
-    require_packages()
+def _compile(arch: Architecture) -> str:
+    require_packages(arch)
     return "all there"
 
 
@@ -86,6 +89,20 @@ def _build_roots() -> Finding:
 
 def _mirror() -> str:
     return f"from {mirrors.find().main}"
+
+
+def _of_other_processors() -> Iterator[Finding]:
+    """What guests of other processors than this machine's take, which not everybody wants."""
+    for arch in SUPPORTED:
+        if is_native(arch):
+            continue
+        try:
+            find_emulator(arch)
+            require_packages(arch)
+            told = "all there"
+        except HotremoveError as error:
+            told = f"for such kernels alone: {error}"
+        yield Finding(f"guests of {arch}", True, told)
 
 
 def _cache(cache: Cache) -> str:

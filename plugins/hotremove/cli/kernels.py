@@ -125,7 +125,7 @@ def _summary(kernel: Kernel) -> Table:
         ("spec", kernel.spec),
         ("version", kernel.version),
         ("release", kernel.release),
-        ("machine", kernel.arch),
+        ("machine", str(kernel.arch)),
         ("compiler", capabilities.compiler(kernel)),
         ("image", str(kernel.image)),
         ("modules", str(kernel.modules or "none, all is built in")),

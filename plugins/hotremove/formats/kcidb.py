@@ -88,7 +88,7 @@ def _build(result: Result, looked: str) -> Object:
         "id": _build_id(result),
         "checkout_id": _build_id(result),
         "origin": ORIGIN,
-        "architecture": "x86_64",
+        "architecture": one_line(result.architecture),
         "comment": one_line(result.kernel_version),
         "status": "PASS",
         "misc": {"coverage": printable(looked)},

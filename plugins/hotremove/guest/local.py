@@ -98,7 +98,8 @@ class LocalGuests:
         Raises:
             HostProblem: KVM is wanted, and is not to be had.
         """
-        return choose(wanted, find_emulator(), boot_file(kernel, self.cache), self.cache)
+        file = boot_file(kernel, self.cache)
+        return choose(wanted, find_emulator(kernel.arch), file, self.cache, kernel.arch)
 
     def plan(self, image: BootImage, topology: Topology, accelerator: str) -> GuestPlan:
         """What guests of an image are made from here; see `make_plan`."""
@@ -180,6 +181,7 @@ class LocalGuests:
             with guest.timeline.span("libvirt starts QEMU"):
                 domain = self.hypervisor.create(self._sooner_there(xml))
             guest.adopt(domain, self._pid_file(guest.name))
+            guest.await_kernel(self.boot_deadline)
             if plan.boot_task:
                 guest.await_boot_task(plan.boot_task, self.boot_deadline)
             guest.control.connect(self.boot_deadline)

@@ -35,6 +35,8 @@ CONSOLE_DEADLINE = 30.0
 # More than this in a guest's logs, and it is ended: the host's disk must not fill. A boot writes
 # 60 KiB; a kernel that does nothing but print writes 0.25 MiB/s under TCG.
 FLOOD_BYTES = 16 << 20
+# What every kernel begins with, on its console too: all of its log comes there.
+_FIRST_WORDS = "Linux version "
 # Kinds of report after which a guest need not answer any more.
 _DEADLY = frozenset(
     (
@@ -137,6 +139,19 @@ class Guest:
         if self._vcpus:
             spread(self._vcpus)
         self._vcpus = []
+
+    def await_kernel(self, deadline: float) -> None:
+        """Leave a guest alone while its firmware runs, which reads from the ports itself.
+
+        (edk2's OvmfPkg/VirtioSerialDxe takes and drops what comes before the kernel is there.)
+
+        Raises:
+            GuestDied, GuestLost: the kernel says nothing in `deadline` seconds, or it has ended.
+        """
+        if self.plan.boot.firmware is None:
+            return
+        if not wait_until(lambda: _FIRST_WORDS in self.console.text(), deadline, self.check):
+            raise self._death_error(f"its firmware started no kernel in {deadline:g} s")
 
     def await_boot_task(self, task: BootTask, boot_deadline: float) -> None:
         """Leave a booting guest alone until its console says that its task is done.

@@ -8,12 +8,17 @@ from functools import cache
 from pathlib import Path
 
 from hotremove import processes
+from hotremove.architecture.architecture import Architecture
+from hotremove.architecture.known import DEFAULT
+from hotremove.architecture.machine import Machine
 from hotremove.bootimage.early import with_early_file
+from hotremove.bootimage.firmware import find_firmware
 from hotremove.bootimage.initramfs import BootImage
 from hotremove.bootimage.vmlinux import boot_file
 from hotremove.cache import Cache, digest
-from hotremove.errors import Blocked
+from hotremove.errors import Blocked, NotApplicable
 from hotremove.hosttools import tool
+from hotremove.units import MIB
 from hotremove.virt import domain, firmware
 from hotremove.virt.domain import Boot, Channels, domain_xml
 from hotremove.virt.hostdev import Found, with_devices
@@ -22,13 +27,10 @@ from hotremove.virt.topology import Topology
 # panic=-1: a panic ends QEMU at once (the domain is destroyed on reboot), so that no test waits
 #   for a dead guest; the console has the panic by then.
 # printk.devkmsg=on: marks written to /dev/kmsg are not rate-limited.
-# no_timer_check: an early check of the timer's interrupt measures the host: a vCPU that waits for a
-#   busy one panics with "timer doesn't work through Interrupt-remapped IO-APIC". KVM's guests skip
-#   it by themselves.
 # dyndbg: `memory offlining … failed due to …` is a debug message, and from 6.1 `Offlined Pages`.
 _CMDLINE = (
-    "console=ttyS0 panic=-1 printk.devkmsg=on loglevel=7 log_buf_len=4M",
-    "memhp_default_state=online_movable no_timer_check",
+    "panic=-1 printk.devkmsg=on loglevel=7 log_buf_len=4M",
+    "memhp_default_state=online_movable",
     'dyndbg="file mm/memory_hotplug.c +p"',
 )
 
@@ -79,7 +81,9 @@ class GuestPlan:
             self.boot.kernel.parent.name,
             self.boot.initramfs.parent.name,
             self.boot.cmdline,
+            *([self.boot.firmware] if self.boot.firmware else []),
             self.topology.fingerprint,
+            repr(self.arch.machine),
             self.accelerator,
             self.emulator,
             _binary(Path(self.emulator)),
@@ -95,11 +99,15 @@ class GuestPlan:
         boot = replace(self.boot, cmdline=f"{self.boot.cmdline} {word}")
         return replace(self, boot=boot)
 
+    @property
+    def arch(self) -> Architecture:
+        """The guest's processor."""
+        return self.image.kernel.arch
+
     def xml(self, name: str, channels: Channels, gdb: int | None = None) -> str:
         """The XML of a domain of this plan."""
-        xml = domain_xml(
-            name, self.topology, self.boot, channels, self.emulator, self.accelerator, gdb
-        )
+        how = (self.emulator, self.accelerator, gdb, self.arch)
+        xml = domain_xml(name, self.topology, self.boot, channels, *how)
         return with_devices(xml, self.devices)
 
     def device(self, kind: str) -> Found | None:
@@ -120,18 +128,35 @@ def make_plan(
         HostProblem: there is no QEMU.
         Blocked: QEMU was built without a device that the topology has.
     """
+    machine = image.kernel.arch.machine
     is_here = emulator is None  # another machine's tells when a guest is started
-    emulator = emulator or find_emulator()
+    emulator = emulator or find_emulator(image.kernel.arch)
     if topology.edu and is_here and not has_device(emulator, "edu"):
         wanted = "install one that was built with it"
         raise Blocked(f"topology {topology.name}: {emulator} has no edu device: {wanted}")
-    words = [*_CMDLINE, "intel_iommu=on" if topology.iommu else "", *soft_reserve(topology)]
-    cmdline = " ".join(word for word in (*words, topology.cmdline) if word)
     initramfs = image.initramfs
     if any(node.hotpluggable for node in topology.nodes):
-        initramfs = with_early_file(image, firmware.PATH, firmware.srat(topology), cache)
-    boot = Boot(boot_file(image.kernel, cache), initramfs, cmdline)
+        initramfs = with_early_file(image, firmware.PATH, firmware.srat(topology, machine), cache)
+    boot = Boot(
+        boot_file(image.kernel, cache),
+        initramfs,
+        _cmdline(topology, machine),
+        find_firmware(machine, cache),
+    )
     return GuestPlan(image, boot, topology, accelerator, emulator)
+
+
+def _cmdline(topology: Topology, machine: Machine) -> str:
+    words = (
+        f"console={machine.console}",
+        *_CMDLINE,
+        machine.cmdline,
+        machine.iommu.cmdline if topology.iommu else "",
+        *soft_reserve(topology, machine),
+        machine.counting.cmdline if topology.counts_instructions else "",
+        topology.cmdline,
+    )
+    return " ".join(word for word in words if word)
 
 
 @cache
@@ -149,15 +174,21 @@ def _binary(emulator: Path) -> str:
     return f"{binary.st_size} {binary.st_mtime_ns}"
 
 
-def soft_reserve(topology: Topology) -> list[str]:
+def soft_reserve(topology: Topology, machine: Machine) -> list[str]:
     """The kernel parameter that makes memory soft-reserved, where the topology has some.
 
-    memmap=SIZE%START-OLD+NEW turns memory (1) into soft-reserved memory (asm/e820/types.h).
+    Raises:
+        NotApplicable: kernels of this architecture have no such parameter.
     """
-    if not topology.soft_reserved_mib:
+    mib = topology.soft_reserved_mib
+    if not mib:
         return []
+    if not machine.soft_reserve:
+        told = f"kernels on {machine.type} take no parameter that has memory soft-reserved"
+        raise NotApplicable(f"topology {topology.name}: {told}")
     start = sum(node.mib for node in topology.nodes[: topology.movable_node])
-    return [f"memmap={topology.soft_reserved_mib}M%{start}M-1+0xefffffff"]
+    start += machine.memory_start // MIB
+    return [machine.soft_reserve.format(mib=mib, start=start)]
 
 
 def _host_processor() -> str:
@@ -166,10 +197,10 @@ def _host_processor() -> str:
     return "\n".join(sorted({line for line in lines if line.startswith(("model name", "flags"))}))
 
 
-def find_emulator() -> str:
-    """Path of QEMU for x86-64.
+def find_emulator(arch: Architecture = DEFAULT) -> str:
+    """Path of QEMU for an architecture.
 
     Raises:
         HostProblem: it is not installed.
     """
-    return tool("qemu-system-x86_64", "qemu-system-x86")
+    return tool(arch.machine.emulator, arch.machine.package)

@@ -4,15 +4,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from hotremove.architecture.known import of_config
 from hotremove.errors import Blocked, CapabilityAbsent
 from hotremove.kernels.kernel import Kernel
 
 
 @dataclass(frozen=True)
 class Option:
-    """A configuration option the farm cares about, and what for."""
+    """A configuration option the farm cares about, and what for.
+
+    One that every architecture has another for goes by what it is: `Architecture.options`.
+    """
 
     name: str
     purpose: str
@@ -32,7 +36,7 @@ class Capability:
 
     Attributes:
         name: what a reader calls it, a plural or a mass noun.
-        requires: options, `A|B` when either will do.
+        requires: options as in `Option`, `A|B` when either will do.
         modules: drivers that can be modules, without which there is nothing to set up.
     """
 
@@ -49,7 +53,7 @@ OPTIONS = (
     Option("MIGRATION", "moving pages out of the movable zone"),
     Option("CMA", "recorded: with CMA isolated pages are not pinned"),
     Option("BLK_DEV_INITRD", "booting from an initramfs"),
-    Option("SERIAL_8250_CONSOLE", "the kernel console"),
+    Option("console", "the kernel console"),
     Option("VIRTIO_PCI", "the control and evidence channels"),
     Option("VIRTIO_CONSOLE", "the control and evidence channels"),
     Option("DYNAMIC_DEBUG", "messages that name the reason of a failed offline"),
@@ -62,7 +66,7 @@ OPTIONS = (
     Option("VFIO", "vfio pins"),
     Option("VFIO_PCI", "vfio pins through a PCI endpoint"),
     Option("VFIO_IOMMU_TYPE1", "vfio pins by MAP_DMA"),
-    Option("INTEL_IOMMU", "the IOMMU that vfio needs"),
+    Option("iommu", "the IOMMU that vfio needs"),
     Option("IO_URING", "io_uring registered buffers"),
     Option("UDMABUF", "udmabuf pins"),
     Option("VIRTIO_MEM", "removal through virtio-mem"),
@@ -88,7 +92,7 @@ OPTIONS = (
 )
 
 CAPABILITIES = (
-    Capability("boot", ("BLK_DEV_INITRD", "SERIAL_8250_CONSOLE", "VIRTIO_PCI", "VIRTIO_CONSOLE")),
+    Capability("boot", ("BLK_DEV_INITRD", "console", "VIRTIO_PCI", "VIRTIO_CONSOLE")),
     Capability("sysfs offline", ("MEMORY_HOTPLUG", "MEMORY_HOTREMOVE", "NUMA", "MIGRATION")),
     Capability("DIMM plug and eject", ("ACPI_HOTPLUG_MEMORY", "MEMORY_HOTREMOVE", "NUMA")),
     Capability("virtio-mem", ("VIRTIO_MEM", "MEMORY_HOTREMOVE"), ("virtio_mem",)),
@@ -106,7 +110,7 @@ CAPABILITIES = (
     Capability("pins by a device of the host", ("INFINIBAND", "INFINIBAND_USER_ACCESS")),
     Capability(
         "vfio pins",
-        ("VFIO", "VFIO_PCI", "VFIO_IOMMU_TYPE1", "INTEL_IOMMU"),
+        ("VFIO", "VFIO_PCI", "VFIO_IOMMU_TYPE1", "iommu"),
         ("vfio_pci", "vfio_iommu_type1", "vfio"),
     ),
     Capability("io_uring pins", ("IO_URING",)),
@@ -133,7 +137,8 @@ CAPABILITIES = (
 
 def facts(kernel: Kernel) -> tuple[Fact, ...]:
     """Every option the farm cares about, as this kernel has it."""
-    return tuple(Fact(option, kernel.config.get(option.name)) for option in OPTIONS)
+    named = (replace(option, name=kernel.arch.option(option.name)) for option in OPTIONS)
+    return tuple(Fact(option, kernel.config.get(option.name)) for option in named)
 
 
 def find(name: str) -> Capability:
@@ -151,7 +156,10 @@ def missing(kernel: Kernel, capability: Capability) -> tuple[str, ...]:
 
 def switched_off(config: Mapping[str, str], options: Iterable[str]) -> tuple[str, ...]:
     """Those of `options` that a configuration has off; none where it is not known (empty)."""
-    return tuple(name for name in options if not _enabled(config, name)) if config else ()
+    if not config:
+        return ()
+    arch = of_config(config)
+    return tuple(name for name in map(arch.option, options) if not _enabled(config, name))
 
 
 def require(config: Mapping[str, str], capability: Capability) -> None:
@@ -184,7 +192,8 @@ def refusal(
         require(config, capability)
     except CapabilityAbsent as proof:
         return proof
-    options = ", ".join(f"CONFIG_{name}" for name in capability.requires)
+    named = map(of_config(config).option, capability.requires)
+    options = ", ".join(f"CONFIG_{name}" for name in named)
     if config:
         advice = f"the kernel has {options}: look into its log"
     else:

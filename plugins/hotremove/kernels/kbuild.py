@@ -20,9 +20,10 @@ from pathlib import Path
 from typing import Any
 
 from hotremove import processes
+from hotremove.architecture.x86_64 import X86_64
 from hotremove.cache import no_space
 from hotremove.errors import HostProblem, UsageProblem
-from hotremove.kernels import architecture, config, kconfig, patches
+from hotremove.kernels import config, kconfig, patches
 from hotremove.kernels.distro.buildroot import LIMIT, Buildroot, Command
 from hotremove.kernels.kconfig import KconfigOption
 from hotremove.kernels.patches import Patch
@@ -48,6 +49,9 @@ PACKAGES = (
 )
 """What the kernel's build needs, in a build root of its suite."""
 
+ARCH = X86_64
+"""What kernels are compiled for."""
+
 LAYOUT = "2"
 """Of what is kept of a build; kernels that were kept otherwise are built again."""
 
@@ -68,16 +72,15 @@ _ERROR = re.compile(r"(?:error: |ERROR: |undefined reference|No space left)")
 # What make says of a command that failed; the command itself, kconfig's for one, has said why.
 _END = re.compile(r"\*\*\* ")
 _FULL = re.compile(r"No space left on device|Disk quota exceeded")
-_ARCH = architecture.X86_64
 _RELEASE = "include/config/kernel.release"
 # What a module's build reads of a tree, as a package of headers has it.
-_HEADER_FOLDERS = ("include", "scripts", f"{_ARCH.folder}/include", "tools/objtool")
+_HEADER_FOLDERS = ("include", "scripts", f"{ARCH.folder}/include", "tools/objtool")
 _HEADER_FILES = ("Makefile*", "Kconfig*", "Kbuild*", "*.lds", "*.sh", "*.pl")
 # scripts/module-common.c becomes a part of every module (6.13, and stable kernels: 6.12.118).
 _HEADER_EXTRA = (
     ".config",
     "Module.symvers",
-    f"{_ARCH.folder}/kernel/macros.s",
+    *(f"{ARCH.folder}/{name}" for name in ARCH.headers),
     "scripts/module-common.c",
 )
 _LEFTOVERS = (".o", ".cmd", ".c", ".a", ".d")
@@ -195,7 +198,7 @@ class _Work:
     def compile(self) -> None:
         """Compile, and show how many files it is through with."""
         jobs = f"-j{os.cpu_count() or 1}"
-        words = ["make", jobs, *_WITH_CCACHE, _ARCH.image, "modules"]
+        words = ["make", jobs, *_WITH_CCACHE, ARCH.image, "modules"]
         lines: list[str] = []
         with (
             counting(f"compiling {self.build_spec.what}", "files") as counter,
@@ -210,7 +213,7 @@ class _Work:
 
     def lay_out(self, target: Path) -> None:
         release = (self.tree / _RELEASE).read_text().strip()
-        shutil.copyfile(self.tree / _ARCH.image_file, target / f"vmlinuz-{release}")
+        shutil.copyfile(self.tree / ARCH.image_file, target / f"vmlinuz-{release}")
         shutil.copyfile(self.tree / ".config", target / f"config-{release}")
         settings = [f"INSTALL_MOD_PATH={_RESULT}", "INSTALL_MOD_STRIP=1", "DEPMOD=true"]
         if config.has_modules(config.read(self.tree / ".config")):
@@ -266,6 +269,6 @@ def _header_files(tree: Path) -> Iterator[Path]:
         inside = (tree / folder).rglob("*")
         found |= dict.fromkeys(path for path in inside if path.suffix not in _LEFTOVERS)
     for pattern in _HEADER_FILES:
-        found |= dict.fromkeys((*tree.glob(pattern), *(tree / _ARCH.folder).rglob(pattern)))
+        found |= dict.fromkeys((*tree.glob(pattern), *(tree / ARCH.folder).rglob(pattern)))
     found |= dict.fromkeys(tree / name for name in _HEADER_EXTRA)
     yield from (path for path in found if path.is_symlink() or path.is_file())

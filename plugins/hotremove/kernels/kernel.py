@@ -8,6 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from hotremove.architecture.architecture import Architecture
+from hotremove.architecture.known import DEFAULT, suffix
+
 
 @dataclass(frozen=True)
 class HeadersSource:
@@ -31,11 +34,13 @@ class Candidate:
         spec: what the user asked for, `debian:trixie`.
         release: what `uname -r` prints, `6.12.117+deb13-amd64`; names the module directory.
         version: the most precise version known, `6.12.117-1` for a package.
+        arch: the processor that it is for.
     """
 
     spec: str
     release: str
     version: str
+    arch: Architecture = field(default=DEFAULT, kw_only=True)
 
     @property
     def point_release(self) -> tuple[int, int, int]:
@@ -48,7 +53,16 @@ class Candidate:
 
     @property
     def label(self) -> str:
-        """Short name for test ids and tables: the upstream point release, `6.12.117`."""
+        """Short name for test ids and tables: `6.12.117`, `6.12.117-arm64`.
+
+        The upstream point release, or what the source calls it, and the architecture where that is
+        not the one which goes without saying.
+        """
+        return f"{self.called}{suffix(self.arch, '-')}"
+
+    @property
+    def called(self) -> str:
+        """What tells it from others of its architecture."""
         return ".".join(str(part) for part in self.point_release)
 
 
@@ -57,12 +71,11 @@ class Kernel(Candidate):
     """One kernel: image, modules and what is known of how it was built.
 
     Attributes:
-        image: a bootable vmlinuz or bzImage.
+        image: a bootable image, as its architecture has it.
         modules: the directory `lib/modules/RELEASE` with a modules.dep, or None when all is
             built in.
         config: options without the CONFIG_ prefix and their values (`y`, `m`, strings, numbers);
             empty when the source carries none. An option that is not set is absent.
-        arch: `uname -m`, `x86_64`.
         headers: how to build modules for it, when known.
         name: how its source calls it, `v6.12.50-3-g1f2e3d4c5b6a`, if that is not the version.
     """
@@ -70,11 +83,10 @@ class Kernel(Candidate):
     image: Path
     modules: Path | None
     config: Mapping[str, str] = field(default_factory=dict, hash=False)
-    arch: str = "x86_64"
     headers: HeadersSource | None = None
     name: str | None = None
 
     @property
-    def label(self) -> str:
+    def called(self) -> str:
         """As Candidate has it, or the name that its source gives."""
-        return self.name or super().label
+        return self.name or super().called

@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from hotremove import shapes
+from hotremove.architecture.known import by_uname
 from hotremove.cache import Cache
 from hotremove.errors import HostProblem, UsageProblem
 from hotremove.kernels import config, depmod, files
@@ -59,6 +60,9 @@ class Record:
     headers_directory: str | None = None
     name: str | None = None
 
+    def __post_init__(self) -> None:
+        by_uname(self.arch)
+
 
 def get(cache: Cache, key: str, stage: Callable[[Path], Provenance], spec: str) -> Kernel:
     """The kernel of entry `key`, made when absent: `stage(directory)` puts the files there.
@@ -88,7 +92,7 @@ def seal(root: Path, provenance: Provenance) -> None:
     record = Record(
         release=facts.release,
         version=provenance.version or facts.version,
-        arch=facts.arch,
+        arch=facts.arch.uname,
         source=source,
         headers_suite=provenance.headers_suite,
         headers_packages=provenance.headers_packages,
@@ -109,7 +113,7 @@ def load(root: Path, spec: str) -> Kernel:
         image=root / f"vmlinuz-{record.release}",
         modules=modules if modules.is_dir() else None,
         config=config.read(root / f"config-{record.release}"),
-        arch=record.arch,
+        arch=by_uname(record.arch),
         headers=_headers(root, record),
         name=record.name,
     )
@@ -157,7 +161,7 @@ def _headers(root: Path, record: Record) -> HeadersSource | None:
 def _only_image(root: Path, source: str) -> Path:
     images = tuple(sorted(root.glob("vmlinuz*")))
     if not images:
-        raise UsageProblem(f"{source} holds no kernel image (vmlinuz or bzImage)")
+        raise UsageProblem(f"{source} holds no kernel image (vmlinuz, bzImage or Image)")
     if len(images) > 1:
         raise UsageProblem(f"{source} holds several kernels ({files.names(images)}): give one")
     return images[0]

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from hotremove.errors import Blocked
+from hotremove.errors import Blocked, NotApplicable
 from hotremove.guest.capability import refusal, require
 from hotremove.guest.machine import Guest
 from hotremove.guest.memory_blocks import read_blocks
@@ -29,9 +29,12 @@ class BootNode(Removable):
         """Find its blocks and make sure that all are online in ZONE_MOVABLE; see `Removable`.
 
         Raises:
+            NotApplicable: the kernel keeps all boot memory online.
             CapabilityAbsent: the kernel was built to take no ACPI tables from its initramfs.
             Blocked: the topology's node is not hotpluggable, or the kernel did not take the table.
         """
+        if why := guest.plan.arch.keeps_boot_memory:
+            raise NotApplicable(f"{guest.plan.arch} keeps boot memory online: {why}")
         topology = guest.plan.topology
         node = topology.nodes[topology.movable_node]
         if not node.hotpluggable:

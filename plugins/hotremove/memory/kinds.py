@@ -75,12 +75,8 @@ KINDS = {kind.name: kind for kind in (DIMM, VIRTIO_MEM)}
 
 
 def default_kind(kernel: Candidate) -> MemoryKind:
-    """How memory comes to guests of a kernel unless somebody says otherwise.
-
-    All kernels are x86-64's, whose machines have DIMMs.
-    """
-    del kernel
-    return DIMM
+    """How memory comes to guests of a kernel unless somebody says otherwise."""
+    return KINDS[kernel.arch.memory]
 
 
 def choose_kind(asked: str, kernel: Candidate) -> MemoryKind:

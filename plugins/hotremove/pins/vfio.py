@@ -51,8 +51,8 @@ class Vfio(PinPath):
         """
         super().__init__(guest, find_kmod)
         self.address = self._find()
-        self.group = self._find_group()
         self._bind()
+        self.group = self._find_group()
 
     def pin(
         self,
@@ -89,6 +89,7 @@ class Vfio(PinPath):
         return found[0].split("/")[-2]
 
     def _find_group(self) -> int:
+        """The group; on arm64 a device has none until a driver was looked for (6.12)."""
         link = f"readlink /sys/bus/pci/devices/{self.address}/iommu_group"
         found = self.guest.control.run(link)
         if not found.ok:
@@ -102,7 +103,7 @@ class Vfio(PinPath):
             f"{{ ! test -e {device}/driver || readlink {device}/driver | grep -q vfio-pci || "
             f"echo {self.address} >{device}/driver/unbind; }} && "
             f"{{ test -e {device}/driver || echo {self.address} >/sys/bus/pci/drivers_probe; }} && "
-            f"test -e /dev/vfio/{self.group}"
+            f"test -e /dev/vfio/$(basename $(readlink {device}/iommu_group))"
         )
         if not bound.ok:
             told = (

@@ -60,7 +60,8 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "--hotremove-memory": {
         "action": "append",
         "choices": MEMORIES,
-        "help": "how the memory comes that scenarios remove, repeatable (default: by DIMMs; "
+        "help": "how the memory comes that scenarios remove, repeatable (default: by DIMMs, "
+        "on arm64 by virtio-mem; "
         "ini: hotremove_memory)",
     },
     "--hotremove-accel": {"choices": ACCELERATORS, "help": "accelerator (ini: hotremove_accel)"},

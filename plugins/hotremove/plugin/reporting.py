@@ -54,6 +54,7 @@ from hotremove.verdict.expectation import (
 from hotremove.verdict.judge import judge
 from hotremove.verdict.splats import KernelSplat
 from hotremove.verdict.verdict import BAD, Verdict
+from hotremove.virt.accelerator import tell
 
 if TYPE_CHECKING:
     from hotremove.kernels.kernel import Candidate
@@ -79,10 +80,9 @@ def header(farm: Farm) -> list[str]:
 def _place(farm: Farm) -> str:
     if not farm.has_place:
         return "wait for a slot: others hold all of them"
-    accelerator = farm.accelerator
+    _ = farm.accelerator
     return (
-        f"under {accelerator.kind.upper()}, because {accelerator.reason}; "
-        f"libvirt at {farm.guest_source.hypervisor.uri}"
+        f"under {tell(farm.accelerators, str.upper)}; libvirt at {farm.guest_source.hypervisor.uri}"
     )
 
 
@@ -213,6 +213,7 @@ def _result(item: pytest.Item, found: Finding, error: BaseException | None) -> R
         kernel=kernel.spec,
         kernel_version=kernel.version,
         kernel_label=kernel_id(kernel, farm_of(item.config).kernels),
+        architecture=kernel.arch.make,
         scenario=str(scenario_id_of(item)),
         test=item.nodeid,
         pin=pins_of(item),

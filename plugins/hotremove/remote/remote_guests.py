@@ -7,10 +7,11 @@ import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import replace
-from functools import cached_property, partial
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from hotremove.architecture.architecture import Architecture
 from hotremove.bootimage.initramfs import BootImage
 from hotremove.cache import Cache, digest
 from hotremove.errors import GuestDied, GuestLost, HostProblem, HotremoveError
@@ -59,6 +60,7 @@ class RemoteGuests:
         self.fresh_boot = fresh_boot
         self.boot_deadline = boot_deadline
         self._taken = False
+        self._emulators: dict[Architecture, str] = {}
         self._channels: RemoteChannels | None = None
         self.pool = GuestPool(lease.worker, self._close_channels)
         try:
@@ -87,24 +89,31 @@ class RemoteGuests:
         """Whether the slot can still be used: the host answers, and nobody else has come by it."""
         return not self._taken and self.alive
 
-    @cached_property
-    def emulator(self) -> str:
-        """Path of QEMU on the host."""
-        return remote_xml.emulator_of(self.hypervisor.domain_capabilities("qemu"))
+    def find_emulator(self, arch: Architecture) -> str:
+        """Path of QEMU on the host, for guests of an architecture.
 
-    def choose_accelerator(self, _wanted: str, _kernel: Kernel, /) -> Accelerator:
+        Raises:
+            HostProblem: it has none.
+        """
+        if arch not in self._emulators:
+            told = self.hypervisor.domain_capabilities("qemu", arch)
+            self._emulators[arch] = remote_xml.emulator_of(told)
+        return self._emulators[arch]
+
+    def choose_accelerator(self, _wanted: str, kernel: Kernel, /) -> Accelerator:
         """What hosts.toml and the host's libvirt say."""
         if "kvm" not in self.host.capabilities:
             return Accelerator("tcg", f"hosts.toml names no kvm for {self.host.name}")
         try:
-            self.hypervisor.domain_capabilities("kvm")
+            self.hypervisor.domain_capabilities("kvm", kernel.arch)
         except HostProblem:
-            return Accelerator("tcg", f"{self.host.name}'s libvirt offers no kvm")
+            return Accelerator("tcg", f"{self.host.name}'s libvirt offers no kvm for {kernel.arch}")
         return Accelerator("kvm", f"hosts.toml and {self.host.name}'s libvirt say so")
 
     def plan(self, image: BootImage, topology: Topology, accelerator: str) -> GuestPlan:
         """What guests of an image are made from, with the host's QEMU."""
-        return make_plan(image, topology, accelerator, self.cache, self.emulator)
+        emulator = self.find_emulator(image.kernel.arch)
+        return make_plan(image, topology, accelerator, self.cache, emulator)
 
     def fresh(self, plan: GuestPlan) -> Guest:
         """A guest that nobody has used, ready to take commands.
@@ -222,7 +231,7 @@ class RemoteGuests:
             self._clear_slot(self.hypervisor)
 
     def _create(self, plan: GuestPlan) -> Any:
-        there = replace(plan, boot=self._upload(plan.boot), emulator=self.emulator)
+        there = replace(plan, boot=self._upload(plan.boot), emulator=self.find_emulator(plan.arch))
         xml = there.xml(self.lease.slot.guest_name, Channels(remote_xml.NOWHERE))
         log = self.store.path_of(self._console_log)
         return self.hypervisor.create(
@@ -230,7 +239,9 @@ class RemoteGuests:
         )
 
     def _upload(self, boot: Boot) -> Boot:
-        return Boot(self.store.upload(boot.kernel), self.store.upload(boot.initramfs), boot.cmdline)
+        upload = self.store.upload
+        firmware = upload(boot.firmware) if boot.firmware else None
+        return Boot(upload(boot.kernel), upload(boot.initramfs), boot.cmdline, firmware)
 
     def _restore_on_host(self, plan: GuestPlan, name: str) -> Guest:
         image = self.store.path_of(name)
@@ -254,6 +265,8 @@ class RemoteGuests:
             self._channels = channels
             guest.fetch_final_console = lambda: self._fetch_final_console(guest, channels)
             self.hypervisor.call(GuestLost, "starting the guest's CPUs", domain.resume, guest.name)
+            if origin == "booted":
+                guest.await_kernel(deadline)
             if plan.boot_task:
                 guest.await_boot_task(plan.boot_task, deadline)
             guest.control.connect(deadline)
@@ -298,7 +311,7 @@ class RemoteGuests:
         """A saved guest has the slot's name for ever, so each slot number has its own."""
         kvm = plan.accelerator == "kvm"
         return digest(
-            replace(plan, emulator=self.emulator).key,
+            replace(plan, emulator=self.find_emulator(plan.arch)).key,
             self.hypervisor.version(),
             remote_xml.processor_of(self.hypervisor.capabilities()) if kvm else "",
             str(self.store.path_of("")),

@@ -9,6 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
 from hotremove.errors import HotremoveError
+from hotremove.virt.accelerator import tell
 from hotremove.virt.hypervisor import dotted
 
 if TYPE_CHECKING:
@@ -27,8 +28,8 @@ def describe(farm: Farm) -> dict[str, str]:
         "removable memory": ", ".join(farm.options.memory) or "by default",
         "removal deadline": f"{farm.options.deadline:g} s",
     }
-    if accelerator := farm.chosen_accelerator:
-        told["accelerator"] = f"{accelerator.kind}, because {accelerator.reason}"
+    if farm.accelerators:
+        told["accelerator"] = tell(farm.accelerators)
     if farm.has_place:
         told["hypervisor"] = _hypervisor(farm)
     return told

@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property, partial
 
+from hotremove.architecture.architecture import Architecture
 from hotremove.bootimage.initramfs import BootImage, build_image
 from hotremove.bootimage.kmods import Kmods, build_kmods
 from hotremove.bootimage.toolchain import find_obstacle
@@ -42,7 +43,7 @@ class Farm:
     Attributes:
         measured: what pins cost, by what was asked for.
         missing_faults: why a kernel does not take a fault, by both.
-        chosen_accelerator: what guests run under, once somebody has asked for it.
+        accelerators: what guests run under, by their processor, once somebody has asked for it.
     """
 
     def __init__(
@@ -69,7 +70,7 @@ class Farm:
         self._obstacles: dict[Kernel, str | None] = {}
         self._failures = failures or Failures()
         self._allocator = make_allocator(options, self.cache, worker)
-        self.chosen_accelerator: Accelerator | None = None
+        self.accelerators: dict[Architecture, Accelerator] = {}
 
     @cached_property
     def kernels(self) -> tuple[Candidate, ...]:
@@ -169,11 +170,15 @@ class Farm:
 
     @property
     def accelerator(self) -> Accelerator:
-        """What guests run under, and why."""
-        if not self.chosen_accelerator:
+        """What guests of the first kernel run under, and why."""
+        return self.accelerator_for(self.first_kernel)
+
+    def accelerator_for(self, kernel: Kernel) -> Accelerator:
+        """What guests of a kernel run under, and why."""
+        if kernel.arch not in self.accelerators:
             choose = self.guest_source.choose_accelerator
-            self.chosen_accelerator = choose(self.options.accelerator, self.first_kernel)
-        return self.chosen_accelerator
+            self.accelerators[kernel.arch] = choose(self.options.accelerator, kernel)
+        return self.accelerators[kernel.arch]
 
     @cached_property
     def devices(self) -> tuple[Found, ...]:
@@ -232,7 +237,8 @@ class Farm:
             raise Blocked(
                 "--hotremove-accel kvm: only TCG counts instructions; auto or tcg lets it do so"
             )
-        accelerator = "tcg" if shape.counts_instructions else self.accelerator.kind
+        counts = shape.counts_instructions
+        accelerator = "tcg" if counts else self.accelerator_for(kernel).kind
         image = self.image(kernel)
         self._note_use(image)
         plan = self.guest_source.plan(image, shape, accelerator)
@@ -243,7 +249,7 @@ class Farm:
         if self.options.artifacts:
             make_writable(self.options.artifacts, "--hotremove-artifacts")
         if not self.options.hosts:
-            find_emulator()
+            self._find_emulators()
         load_topology(self.options.topology)
         _ = self.devices
         for kernel in self.kernels:
@@ -253,7 +259,16 @@ class Farm:
         # Nobody may wait here: xdist hands out tests when all workers have collected them, so that
         # those with a slot would wait for this one, and this one for their slots.
         if self._allocator.try_to_allocate():
-            _ = self.accelerator
+            self._choose_accelerators()
+
+    def _find_emulators(self) -> None:
+        for arch in dict.fromkeys(kernel.arch for kernel in self.kernels):
+            find_emulator(arch)
+
+    def _choose_accelerators(self) -> None:
+        for kernel in (self.first_kernel, *self.kernels):
+            if isinstance(kernel, Kernel):
+                self.accelerator_for(kernel)
 
     @property
     def has_place(self) -> bool:
@@ -266,7 +281,7 @@ class Farm:
             return self._allocator.leave_lost_host()
         finally:
             if not self.has_place:
-                self.chosen_accelerator = None
+                self.accelerators.clear()
 
     @property
     def guests(self) -> tuple[Guest, ...]:

@@ -12,10 +12,14 @@ import os
 import platform
 import subprocess
 import time
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from hotremove import shapes
+from hotremove.architecture.architecture import Architecture
+from hotremove.architecture.known import DEFAULT, is_native
+from hotremove.architecture.machine import Machine
 from hotremove.cache import Cache, digest
 from hotremove.errors import HostProblem, UsageProblem
 from hotremove.progress import waiting
@@ -26,7 +30,7 @@ PROBE_DEADLINE = 6.0
 _AGE = 3600.0
 _DEVICE = Path("/dev/kvm")
 # The kernel ends by panic, for want of a root file system, and panic=-1 reboots: QEMU exits.
-_CMDLINE = "console=ttyS0 panic=-1"
+_CMDLINE = "panic=-1"
 _END = "Kernel panic - not syncing: VFS: Unable to mount root fs"
 
 
@@ -45,8 +49,28 @@ class Accelerator:
     proven: bool = True
 
 
-def choose(wanted: str, emulator: str, kernel: Path, cache: Cache) -> Accelerator:
+def tell(chosen: Mapping[Architecture, Accelerator], spell: Callable[[str], str] = str) -> str:
+    """What guests run under, and why; for which processor, where there are several.
+
+    `spell` is how the accelerators are written.
+
+    Example:
+        >>> tell({DEFAULT: Accelerator("tcg", "as asked")})
+        'tcg, because as asked'
+    """
+    several = len(chosen) > 1
+    return "; ".join(
+        f"{spell(one.kind)}{f' for {arch}' if several else ''}, because {one.reason}"
+        for arch, one in chosen.items()
+    )
+
+
+def choose(
+    wanted: str, emulator: str, kernel: Path, cache: Cache, arch: Architecture = DEFAULT
+) -> Accelerator:
     """The accelerator for `--hotremove-accel WANTED`; what a probe found is remembered.
+
+    `kernel` is one of `arch` to try.
 
     Raises:
         UsageProblem: KVM is asked for and does not work here.
@@ -54,13 +78,17 @@ def choose(wanted: str, emulator: str, kernel: Path, cache: Cache) -> Accelerato
     """
     if wanted == "tcg":
         return Accelerator("tcg", "as asked")
-    found = _remembered(emulator, kernel, cache)
+    found = _remembered(emulator, kernel, cache, arch) if is_native(arch) else _foreign(arch)
     if wanted == "kvm" and found.kind != "kvm":
         raise UsageProblem(f"--hotremove-accel kvm: {found.reason}; use tcg or auto")
     return found
 
 
-def _remembered(emulator: str, kernel: Path, cache: Cache) -> Accelerator:
+def _foreign(arch: Architecture) -> Accelerator:
+    return Accelerator("tcg", f"KVM runs no {arch} guests on {platform.machine()}")
+
+
+def _remembered(emulator: str, kernel: Path, cache: Cache, arch: Architecture) -> Accelerator:
     key = _machine_key(emulator)
     answers = cache.directory("accelerators")
     known = answers / f"{key}.json"
@@ -68,7 +96,7 @@ def _remembered(emulator: str, kernel: Path, cache: Cache) -> Accelerator:
         for file in (known, _of_this_run(known)):
             if found := _read(file):
                 return found
-        found = probe(emulator, kernel)
+        found = probe(emulator, kernel, arch)
         _write(known if found.proven else _of_this_run(known), found)
     return found
 
@@ -105,7 +133,7 @@ def _machine_key(emulator: str) -> str:
     return digest(f"{binary.st_mtime_ns} {binary.st_size}", platform.release(), boot, device)
 
 
-def probe(emulator: str, kernel: Path) -> Accelerator:
+def probe(emulator: str, kernel: Path, arch: Architecture = DEFAULT) -> Accelerator:
     """Whether KVM can be used and brings `kernel` to its end; if not, why."""
     if not _DEVICE.exists():
         return Accelerator("tcg", "there is no /dev/kvm")
@@ -113,7 +141,7 @@ def probe(emulator: str, kernel: Path) -> Accelerator:
         return Accelerator("tcg", "/dev/kvm is not accessible to this user")
     with waiting("trying KVM"):
         try:
-            complaint = try_boot(emulator, "kvm", kernel, PROBE_DEADLINE)
+            complaint = try_boot(emulator, "kvm", kernel, PROBE_DEADLINE, arch)
         except TimeoutError as error:
             return Accelerator("tcg", f"KVM was tried in vain: {error}", proven=False)
     if complaint is None:
@@ -121,14 +149,16 @@ def probe(emulator: str, kernel: Path) -> Accelerator:
     return Accelerator("tcg", f"KVM fails here: {complaint}")
 
 
-def try_boot(emulator: str, accelerator: str, kernel: Path, deadline: float) -> str | None:
+def try_boot(
+    emulator: str, accelerator: str, kernel: Path, deadline: float, arch: Architecture = DEFAULT
+) -> str | None:
     """Boot `kernel` without a root file system; what went wrong, or None.
 
     Raises:
         TimeoutError: it neither booted nor failed in `deadline` seconds.
         HostProblem: QEMU does not start at all.
     """
-    command = _command(emulator, accelerator, kernel)
+    command = _command(emulator, accelerator, kernel, arch.machine)
     try:
         done = subprocess.run(command, capture_output=True, timeout=deadline)
     except subprocess.TimeoutExpired as stopped:
@@ -144,10 +174,10 @@ def try_boot(emulator: str, accelerator: str, kernel: Path, deadline: float) -> 
     return named[0].removeprefix(f"{Path(emulator).name}: ")
 
 
-def _command(emulator: str, accelerator: str, kernel: Path) -> list[str]:
-    cpu = "host" if accelerator == "kvm" else "qemu64"
+def _command(emulator: str, accelerator: str, kernel: Path, machine: Machine) -> list[str]:
+    cpu = "host" if accelerator == "kvm" else machine.processor
     return [
-        *(emulator, "-accel", accelerator, "-cpu", cpu, "-machine", "q35", "-m", "256"),
+        *(emulator, "-accel", accelerator, "-cpu", cpu, "-machine", machine.options, "-m", "256"),
         *("-nodefaults", "-display", "none", "-no-reboot", "-serial", "stdio"),
-        *("-kernel", str(kernel), "-append", _CMDLINE),
+        *("-kernel", str(kernel), "-append", f"console={machine.console} {_CMDLINE}"),
     ]

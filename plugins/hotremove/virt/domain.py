@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -11,16 +12,15 @@ from uuid import UUID
 from lxml import etree
 from lxml.builder import E
 
+from hotremove.architecture.architecture import Architecture
+from hotremove.architecture.known import DEFAULT
+from hotremove.architecture.machine import Iommu, Machine
 from hotremove.virt.topology import Node, Topology
 
 CONTROL_PORT = "org.hotremove.control"
 VIRTIO_MEM = "ua-virtiomem0"
 EVIDENCE_PORT = "org.hotremove.evidence"
 _QEMU = "http://libvirt.org/schemas/domain/qemu/1.0"
-
-# qemu64 leaves out 1 GiB pages, which the hugetlb scenarios need, and rdrand, without which the
-# random pool of an early 5.10 guest takes seconds to fill.
-_TCG_FEATURES = ("pdpe1gb", "rdrand")
 
 
 @dataclass(frozen=True)
@@ -52,11 +52,15 @@ class Channels:
 
 @dataclass(frozen=True)
 class Boot:
-    """What a domain starts from: paths on the host and the kernel's command line."""
+    """What a domain starts from: paths on the host and the kernel's command line.
+
+    `firmware` is None where QEMU's own will do.
+    """
 
     kernel: Path
     initramfs: Path
     cmdline: str
+    firmware: Path | None = None
 
 
 def domain_xml(
@@ -67,25 +71,27 @@ def domain_xml(
     emulator: str,
     accelerator: str,
     gdb: int | None = None,
+    arch: Architecture = DEFAULT,
 ) -> str:
     """The XML of a transient domain; `accelerator` is `kvm` or `tcg`, `gdb` a port on loopback."""
+    machine = arch.machine
     domain = _e(
         "domain",
         _e("name", name),
         _e("maxMemory", str(topology.max_mib), slots=str(topology.dimm_slots), unit="MiB"),
         _e("memory", str(topology.boot_mib), unit="MiB"),
         _e("vcpu", str(topology.cpus)),
-        _os(boot),
-        _features(topology),
-        _cpu(topology, accelerator),
+        _os(boot, arch),
+        _features(topology, machine),
+        _cpu(topology, accelerator, machine),
         # A guest that reboots has panicked (panic=-1) or triple-faulted: it must end, not loop.
         _e("on_poweroff", "destroy"),
         _e("on_reboot", "destroy"),
         _e("on_crash", "destroy"),
-        _devices(topology, channels, emulator),
+        _devices(topology, channels, emulator, arch),
         type="kvm" if accelerator == "kvm" else "qemu",
     )
-    words = [*_edu(topology.edu), *_gdb(gdb), *_counting(topology)]
+    words = [*_edu(topology.edu), *_gdb(gdb), *_counting(topology, machine)]
     if words:
         domain.append(_command_line(words))
     if topology.counts_instructions:
@@ -98,32 +104,38 @@ def _e(tag: str, *content: etree._Element | str, **attributes: str) -> etree._El
     return cast("etree._Element", E(tag, *content, attributes))
 
 
-def _os(boot: Boot) -> etree._Element:
+def _os(boot: Boot, arch: Architecture) -> etree._Element:
     return _e(
         "os",
-        _e("type", "hvm", arch="x86_64", machine="q35"),
+        _e("type", "hvm", arch=arch.uname, machine=arch.machine.type),
+        *_loader(boot.firmware),
         _e("kernel", str(boot.kernel)),
         _e("initrd", str(boot.initramfs)),
         _e("cmdline", boot.cmdline),
     )
 
 
-def _features(topology: Topology) -> etree._Element:
-    features = _e("features", _e("acpi"))
-    if topology.iommu:
-        # Interrupt remapping needs the split irqchip.
-        features.append(_e("ioapic", driver="qemu"))
-    return features
+def _loader(firmware: Path | None) -> list[etree._Element]:
+    """A firmware that keeps no variables: each guest begins with the same."""
+    if firmware is None:
+        return []
+    return [_e("loader", str(firmware), readonly="yes", type="pflash", stateless="yes")]
 
 
-def _cpu(topology: Topology, accelerator: str) -> etree._Element:
+def _features(topology: Topology, machine: Machine) -> etree._Element:
+    wanted = {**machine.features, **(machine.iommu.features if topology.iommu else {})}
+    named = (_e(name, **attributes) for name, attributes in wanted.items())
+    return _e("features", _e("acpi"), *named)
+
+
+def _cpu(topology: Topology, accelerator: str, machine: Machine) -> etree._Element:
     cells = [_cell(number, node) for number, node in enumerate(topology.nodes)]
     if accelerator == "kvm":
         return _e("cpu", _e("numa", *cells), mode="host-passthrough", migratable="on")
-    features = [_e("feature", policy="require", name=name) for name in _TCG_FEATURES]
-    return _e(
-        "cpu", _e("model", "qemu64"), *features, _e("numa", *cells), mode="custom", check="none"
-    )
+    wanted = machine.processor_features
+    features = [_e("feature", policy="require", name=name) for name in wanted]
+    model = _e("model", machine.processor)
+    return _e("cpu", model, *features, _e("numa", *cells), mode="custom", check="none")
 
 
 def _cell(number: int, node: Node) -> etree._Element:
@@ -133,24 +145,26 @@ def _cell(number: int, node: Node) -> etree._Element:
     return cell
 
 
-def _devices(topology: Topology, channels: Channels, emulator: str) -> etree._Element:
+def _devices(
+    topology: Topology, channels: Channels, emulator: str, arch: Architecture
+) -> etree._Element:
+    machine = arch.machine
     devices = _e(
         "devices",
         _e("emulator", emulator),
         *_endpoints(topology.endpoints),
         _e("memballoon", model="none"),
-        _serial(0, "file", channels.console),
-        _serial(1, "unix", channels.shell),
+        _serial("file", channels.console, {"port": "0"}),
+        _serial("unix", channels.shell, machine.terminal_target),
         _channel("unix", CONTROL_PORT, channels.control),
         _channel("file", EVIDENCE_PORT, channels.evidence),
     )
     if topology.dimm_mib:
-        devices.append(_dimm("ua-dimm", topology.dimm_mib, topology.movable_node))
+        devices.append(_at_power_on(topology, arch.memory))
     if topology.virtio_mem_mib:
         devices.append(_virtio_mem(topology.virtio_mem_mib, topology.movable_node))
     if topology.iommu:
-        driver = _e("driver", intremap="on", caching_mode="on")
-        devices.append(_e("iommu", driver, model="intel"))
+        devices.append(_iommu(machine.iommu))
     return devices
 
 
@@ -160,8 +174,13 @@ def _source(kind: str, path: Path) -> etree._Element:
     return _e("source", path=str(path), append="on")
 
 
-def _serial(port: int, kind: str, path: Path) -> etree._Element:
-    return _e("serial", _source(kind, path), _e("target", port=str(port)), type=kind)
+def _iommu(iommu: Iommu) -> etree._Element:
+    driver = [_e("driver", **iommu.driver)] if iommu.driver else []
+    return _e("iommu", *driver, model=iommu.model)
+
+
+def _serial(kind: str, path: Path, target: Mapping[str, str]) -> etree._Element:
+    return _e("serial", _source(kind, path), _e("target", **target), type=kind)
 
 
 def _channel(kind: str, port: str, path: Path) -> etree._Element:
@@ -218,20 +237,19 @@ def without_capability(xml: str, name: str) -> str:
     return etree.tostring(domain, encoding="unicode")
 
 
-def _counting(topology: Topology) -> list[str]:
+def _counting(topology: Topology, machine: Machine) -> list[str]:
     """What makes a guest do the same, instruction by instruction, whenever it is booted.
 
     An instruction takes 1 ns of the guest's time; time in which there is nothing to do is skipped.
     All randomness has one seed, and the UUID that libvirt makes up, from which the kernel draws
     more, is replaced. A guest's word to virtio-serial is dealt with by its own CPU, not by another
-    thread that answers when the host lets it. QEMU's small firmware waits for no disks: waiting is
-    slow where each look at a clock ends a block of translated code.
+    thread that answers when the host lets it.
     """
     if not topology.counts_instructions:
         return []
     return [
         *("-icount", "shift=0,sleep=off", "-seed", "1", "-uuid", str(UUID(int=1))),
-        *("-global", "virtio-serial-pci.ioeventfd=off", "-bios", "qboot.rom"),
+        *("-global", "virtio-serial-pci.ioeventfd=off", *machine.counting.words),
     ]
 
 
@@ -241,8 +259,16 @@ def _clock() -> etree._Element:
     return _e("clock", rtc, offset="absolute", start="1767225600")
 
 
-def _virtio_mem(mib: int, node: int) -> etree._Element:
-    """A virtio-mem device that gives the guest nothing until it is asked to."""
+def _at_power_on(topology: Topology, kind: str) -> etree._Element:
+    """Removable memory that is there from power-on, as the architecture has it by default."""
+    mib, node = topology.dimm_mib, topology.movable_node
+    if kind == "virtio-mem":
+        return _virtio_mem(mib, node, requested=mib)
+    return _dimm("ua-dimm", mib, node)
+
+
+def _virtio_mem(mib: int, node: int, requested: int = 0) -> etree._Element:
+    """A virtio-mem device that gives the guest `requested` MiB until it is asked for others."""
     return _e(
         "memory",
         _e(
@@ -250,7 +276,7 @@ def _virtio_mem(mib: int, node: int) -> etree._Element:
             _e("size", str(mib), unit="MiB"),
             _e("node", str(node)),
             _e("block", "2", unit="MiB"),
-            _e("requested", "0", unit="MiB"),
+            _e("requested", str(requested), unit="MiB"),
         ),
         _e("alias", name=VIRTIO_MEM),
         model="virtio-mem",

@@ -15,6 +15,8 @@ from typing import Any, Literal, TypeVar
 
 from lxml import etree
 
+from hotremove.architecture.architecture import Architecture
+from hotremove.architecture.known import DEFAULT
 from hotremove.errors import GuestLost, HostProblem
 from hotremove.hosttools import packages
 from hotremove.virt import reaper
@@ -219,7 +221,7 @@ class Hypervisor:
         ask = self._connection.getCapabilities
         return str(self.call(HostProblem, "asking for capabilities", ask, seconds=PROBE))
 
-    def domain_capabilities(self, kind: str) -> str:
+    def domain_capabilities(self, kind: str, arch: Architecture = DEFAULT) -> str:
         """What domains of type `kvm` or `qemu` can do, as XML.
 
         Raises:
@@ -227,7 +229,8 @@ class Hypervisor:
         """
 
         def ask() -> str:
-            return str(self._connection.getDomainCapabilities(None, "x86_64", "q35", kind))
+            asked = (None, arch.uname, arch.machine.type, kind)
+            return str(self._connection.getDomainCapabilities(*asked))
 
         return self.call(HostProblem, f"asking for {kind} domains", ask, seconds=PROBE)
 

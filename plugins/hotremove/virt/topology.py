@@ -51,7 +51,8 @@ class Topology:
         soft_reserved_mib: memory of the movable node that the kernel leaves to dax_hmem, in MiB;
             from the node's first byte on.
         cmdline: kernel parameters this topology needs.
-        dimm_mib: size of a DIMM that is on the movable node from power-on, in MiB; 0 for none.
+        dimm_mib: size of a DIMM, or of what the architecture has instead, that is on the movable
+            node from power-on, in MiB; 0 for none.
         counts_instructions: whether the guest's clock counts instructions (QEMU's icount), so that
             all it does is the same each time; such a guest runs under TCG, on one CPU.
     """

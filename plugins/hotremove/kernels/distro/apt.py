@@ -16,10 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hotremove import processes
+from hotremove.architecture.architecture import Architecture
+from hotremove.architecture.known import DEFAULT
 from hotremove.cache import no_space
 from hotremove.errors import HostProblem
 from hotremove.hosttools import packages
-from hotremove.kernels import architecture
 from hotremove.kernels.distro import mirrors
 from hotremove.progress import transfer, waiting
 
@@ -87,7 +88,7 @@ class PrivateApt:
     """apt with its state below `root`."""
 
     root: Path
-    arch: architecture.Architecture = architecture.X86_64
+    arch: Architecture = DEFAULT
 
     @property
     def _stamp(self) -> Path:

@@ -7,20 +7,17 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from hotremove.kernels import architecture
+from hotremove.architecture.architecture import Architecture
 from hotremove.kernels.distro.apt import PrivateApt, Stanza
 from hotremove.kernels.distro.debversion import sort_key
 
-FLAVOUR = architecture.X86_64.debian
 IMAGE_PREFIX = "linux-image-"
 HEADERS_PREFIX = "linux-headers-"
-IMAGE = re.compile(rf"{IMAGE_PREFIX}(\d\S*-{FLAVOUR})")
-"""A package of a kernel, or one that only depends on such."""
 
 _PART = re.compile(r"(linux-(?:binary|modules|base)-\d\S*) \(= (\S+)\)")
 _CONTENTS = "linux-binary-"
 # linux-image-6.12-amd64 only depends on the newest of its series.
-_META = re.compile(rf"\d+\.\d+-(?:\w+-)?{FLAVOUR}")
+_META = re.compile(r"\d+\.\d+-(?:[a-z]\w*-)?[a-z]\w*")
 
 
 @dataclass(frozen=True)
@@ -42,20 +39,30 @@ class Available:
     headers: bool
 
 
+def is_image(package: str, arch: Architecture) -> bool:
+    """Whether a package is that of a kernel, or one that only depends on such."""
+    return bool(_release_in(package, arch))
+
+
+def _release_in(package: str, arch: Architecture) -> str:
+    found = re.fullmatch(rf"{IMAGE_PREFIX}(\d\S*-{arch.debian})", package)
+    return found[1] if found else ""
+
+
 def list_kernels(apt: PrivateApt) -> tuple[Available, ...]:
     """All kernels of an apt's lists, each version once, the oldest first."""
     images = _images(apt)
     names = {name for image in images.values() for name, _ in parts(image)}
     sizes = _sizes(apt, names)
     headers = _sizes(apt, {f"{HEADERS_PREFIX}{release}" for release, _ in images})
-    found = (_available(one, sizes, headers) for one in images.values())
+    found = (_available(release, one, sizes, headers) for (release, _), one in images.items())
     return tuple(sorted(found, key=lambda one: (sort_key(one.version), one.release)))
 
 
-def release_of(image: Stanza) -> str | None:
+def release_of(image: Stanza, arch: Architecture) -> str | None:
     """The release of an image's package; None for other packages, those without contents too."""
-    found = IMAGE.fullmatch(image["Package"])
-    return found[1] if found and not _META.fullmatch(found[1]) else None
+    release = _release_in(image["Package"], arch)
+    return release if release and not _META.fullmatch(release) else None
 
 
 def parts(image: Stanza) -> tuple[tuple[str, str], ...]:
@@ -71,8 +78,8 @@ def parts(image: Stanza) -> tuple[tuple[str, str], ...]:
 
 def _images(apt: PrivateApt) -> dict[tuple[str, str], Stanza]:
     """By release and version; several repositories can have the same."""
-    names = [name for name in apt.names(IMAGE_PREFIX) if IMAGE.fullmatch(name)]
-    found = ((release_of(stanza), stanza) for stanza in apt.show(names))
+    names = [name for name in apt.names(IMAGE_PREFIX) if is_image(name, apt.arch)]
+    found = ((release_of(stanza, apt.arch), stanza) for stanza in apt.show(names))
     return {(release, stanza["Version"]): stanza for release, stanza in found if release}
 
 
@@ -83,9 +90,12 @@ def _sizes(apt: PrivateApt, names: Iterable[str]) -> dict[tuple[str, str], int]:
 
 
 def _available(
-    image: Stanza, sizes: dict[tuple[str, str], int], headers: dict[tuple[str, str], int]
+    release: str,
+    image: Stanza,
+    sizes: dict[tuple[str, str], int],
+    headers: dict[tuple[str, str], int],
 ) -> Available:
-    release, version = release_of(image) or "", image["Version"]
+    version = image["Version"]
     wanted = parts(image)
     return Available(
         release,

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from hotremove import processes
+from hotremove.architecture.architecture import Architecture
+from hotremove.architecture.known import DEFAULT, suffix
 from hotremove.cache import Cache
 from hotremove.errors import HostProblem, UsageProblem
 from hotremove.kernels.distro import mirrors
@@ -87,13 +89,15 @@ def wanted_repositories(suite: str) -> tuple[Repository, ...]:
     return tuple(wanted)
 
 
-def with_lists(suite: str, cache: Cache, take: Callable[[PrivateApt], T]) -> T:
+def with_lists(
+    suite: str, cache: Cache, take: Callable[[PrivateApt], T], arch: Architecture = DEFAULT
+) -> T:
     """What `take` finds in the suite's lists, or in fresh ones if those are out of date.
 
     Raises:
         NotOnMirror, Unreachable: as `take`, or there are no lists to be had.
     """
-    apt = private_apt(suite, cache)
+    apt = private_apt(suite, cache, arch)
     _update_lists(apt, suite, limit=REFRESH_SECONDS)
     try:
         return take(apt)
@@ -103,7 +107,9 @@ def with_lists(suite: str, cache: Cache, take: Callable[[PrivateApt], T]) -> T:
         return take(apt)
 
 
-def packages_gone(suite: str, names: Sequence[str], cache: Cache) -> tuple[str, ...]:
+def packages_gone(
+    suite: str, names: Sequence[str], cache: Cache, arch: Architecture = DEFAULT
+) -> tuple[str, ...]:
     """Which packages the suite, or the one that it is built on, has no more; none if unknown.
 
     By package lists alone, which are fetched where there are none or old ones.
@@ -113,8 +119,8 @@ def packages_gone(suite: str, names: Sequence[str], cache: Cache) -> tuple[str, 
         if not left:
             break
         try:
-            with cache.lock("apt", name):
-                apt = private_apt(name, cache)
+            with cache.lock("apt", f"{name}{suffix(arch)}"):
+                apt = private_apt(name, cache, arch)
                 _update_lists(apt, name, limit=REFRESH_SECONDS)
                 left -= {stanza["Package"] for stanza in apt.show(sorted(left))}
         except (HostProblem, NotOnMirror):
@@ -122,9 +128,9 @@ def packages_gone(suite: str, names: Sequence[str], cache: Cache) -> tuple[str, 
     return tuple(name for name in names if name in left)
 
 
-def private_apt(suite: str, cache: Cache) -> PrivateApt:
-    """An apt of the farm's own, with the lists of `suite`."""
-    return PrivateApt(cache.path("apt", suite))
+def private_apt(suite: str, cache: Cache, arch: Architecture = DEFAULT) -> PrivateApt:
+    """An apt of the farm's own, with the lists of `suite` for one architecture."""
+    return PrivateApt(cache.path("apt", f"{suite}{suffix(arch)}"), arch)
 
 
 def _update_lists(apt: PrivateApt, suite: str, limit: float) -> bool:

@@ -12,10 +12,10 @@ from __future__ import annotations
 import re
 from pathlib import PurePosixPath
 
-IMAGE_NAMES = ("vmlinuz", "bzImage")
+IMAGE_NAMES = ("vmlinuz", "bzImage", "Image", "Image.gz")
 
 _MODULE_TREE = re.compile(r"(?:usr/)?lib/modules/([^/]+)/(.+)")
-_BOOT_FILE = re.compile(r"(?:boot/)?(vmlinuz|bzImage|config)(-[^/]+)?")
+_BOOT_FILE = re.compile(r"(?:boot/)?(vmlinuz|bzImage|Image(?:\.gz)?|config)(-[^/]+)?")
 _HEADERS = re.compile(r"usr/src/(?:linux-headers-|kernels/)([^/]+)/(.+)")
 # What a guest has no use for, and indexes, which are made anew by this machine's kmod.
 _LEFT_OUT = ("build", "source", "vdso", "System.map", "modules.dep", "modules.dep.bin")

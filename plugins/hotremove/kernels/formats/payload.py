@@ -1,9 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The kernel inside a bzImage, and the configuration it may carry (CONFIG_IKCONFIG).
-
-The payload's place is in the header (Documentation/arch/x86/boot.rst, payload_offset and
-payload_length); the configuration is gzip data after the mark IKCFG_ST (kernel/configs.c).
-"""
+"""Packed data inside a kernel image, in the compressions that kernels are packed with."""
 
 from __future__ import annotations
 
@@ -11,7 +7,6 @@ import bz2
 import lzma
 import zlib
 from collections.abc import Callable
-from pathlib import Path
 
 from zstandard import ZstdError
 
@@ -19,24 +14,7 @@ from hotremove import processes
 from hotremove.hosttools import find_tool
 from hotremove.kernels.formats import zstd
 
-_SETUP_SECTS_AT = 0x1F1
-_PAYLOAD_OFFSET_AT = 0x248
-_PAYLOAD_LENGTH_AT = 0x24C
-_MARK = b"IKCFG_ST"
 _GZIP = 31  # zlib's wbits for a gzip wrapper
-
-
-def configuration(image: Path) -> str | None:
-    """The text of the .config inside an image; None when it carries none or cannot be unpacked."""
-    kernel = decompress(packed(image.read_bytes())) or b""
-    at = kernel.find(_MARK)
-    if at < 0:
-        return None
-    try:
-        text = zlib.decompressobj(_GZIP).decompress(kernel[at + len(_MARK) :])
-    except zlib.error:
-        return None
-    return text.decode(errors="replace")
 
 
 def decompress(payload: bytes) -> bytes | None:
@@ -50,14 +28,30 @@ def decompress(payload: bytes) -> bytes | None:
     return None
 
 
-def packed(image: bytes) -> bytes:
-    """What a bzImage unpacks when it starts; the kernel's build appends the unpacked size."""
-    start = ((image[_SETUP_SECTS_AT] or 4) + 1) * 512 + _u32(image, _PAYLOAD_OFFSET_AT)
-    return image[start : start + _u32(image, _PAYLOAD_LENGTH_AT)]
+def begin(payload: bytes) -> bytes:
+    """What the beginning of gzip data begins with; nothing where it is no such data."""
+    try:
+        return zlib.decompressobj(_GZIP).decompress(payload)
+    except zlib.error:
+        return b""
 
 
-def _u32(data: bytes, offset: int) -> int:
-    return int.from_bytes(data[offset : offset + 4], "little")
+def gunzip(payload: bytes) -> bytes:
+    """What gzip data holds, whatever follows it.
+
+    Raises:
+        zlib.error: it is damaged.
+    """
+    return zlib.decompressobj(_GZIP).decompress(payload)
+
+
+def _whole(payload: bytes) -> bytes:
+    """The same, of data that must not be cut short."""
+    stream = zlib.decompressobj(_GZIP)
+    plain = stream.decompress(payload)
+    if not stream.eof:
+        raise ValueError("cut short")
+    return plain
 
 
 def _by_lz4(payload: bytes) -> bytes:
@@ -69,7 +63,7 @@ def _by_lz4(payload: bytes) -> bytes:
 
 
 _FORMATS: tuple[tuple[bytes, Callable[[bytes], bytes]], ...] = (
-    (b"\x1f\x8b", lambda payload: zlib.decompressobj(_GZIP).decompress(payload)),
+    (b"\x1f\x8b", _whole),
     (b"\xfd7zXZ", lambda payload: lzma.LZMADecompressor().decompress(payload)),
     (b"\x5d\x00\x00", lambda payload: lzma.LZMADecompressor().decompress(payload)),
     (b"BZh", lambda payload: bz2.BZ2Decompressor().decompress(payload)),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Debian's kernels: `debian:SUITE` and `debian:SUITE/VERSION`, fetched by apt, signatures checked.
+"""Debian's kernels: `debian:SUITE[/VERSION][@ARCHITECTURE]`, fetched by apt, signatures checked.
 
 Two layouts: up to 6.12 linux-image-V holds everything; from 7.x it is a shell that depends on
 linux-binary-V, linux-modules-V and linux-base-V of the same version.
@@ -10,20 +10,22 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
+from hotremove.architecture.architecture import Architecture
+from hotremove.architecture.known import DEFAULT, split, suffix
 from hotremove.cache import Cache, digest
 from hotremove.errors import UsageProblem
 from hotremove.kernels import store
 from hotremove.kernels.distro import buildroot, patterns, suites
 from hotremove.kernels.distro.apt import PrivateApt, Stanza, Unreachable
 from hotremove.kernels.distro.archive import (
-    FLAVOUR,
     HEADERS_PREFIX,
-    IMAGE,
     IMAGE_PREFIX,
     Available,
+    is_image,
     list_kernels,
     parts,
     release_of,
@@ -38,7 +40,7 @@ from hotremove.kernels.sources import packages
 from hotremove.progress import say, waiting
 
 SCHEME = "debian"
-_IMAGE_NAME = re.compile(rf"({IMAGE_PREFIX}\d\S*-{FLAVOUR}) \(=")
+_IMAGE_NAME = re.compile(rf"({IMAGE_PREFIX}\d\S*) \(=")
 _LISTED_VERSIONS = 12
 _CHOICES = "choices.json"
 
@@ -49,16 +51,23 @@ class Request:
 
     suite: str
     version: str | None = None
+    arch: Architecture = DEFAULT
 
     @property
     def source(self) -> str:
         """The spec without a version."""
-        return f"debian:{self.suite}"
+        return f"{SCHEME}:{self.lists}"
 
     @property
     def spec(self) -> str:
         """The spec as the user wrote it."""
-        return f"{self.source}/{self.version}" if self.version else self.source
+        named = f"{self.suite}/{self.version}" if self.version else self.suite
+        return f"{SCHEME}:{named}{suffix(self.arch)}"
+
+    @property
+    def lists(self) -> str:
+        """What the suite's lists for the architecture are called."""
+        return f"{self.suite}{suffix(self.arch)}"
 
     def is_exactly(self, version: str, release: str) -> bool:
         """True when one package is named in full, whose contents never change."""
@@ -93,7 +102,7 @@ def resolve(text: str, cache: Cache) -> Kernel:
     exact = store.newest(cache, request.source, request.is_exactly, request.spec)
     if known := exact or _recalled(request, cache):
         return known
-    with cache.lock("apt", request.suite):
+    with cache.lock("apt", request.lists):
         try:
             return _from_mirror(request, cache)
         except (Unreachable, NotOnMirror) as error:
@@ -111,14 +120,15 @@ def expand(text: str, cache: Cache) -> Expansion | None:
         UsageProblem: there is no such suite, or nothing in it that the pattern means.
         HostProblem: no mirror is known or reachable, and the cache has nothing that is meant.
     """
-    suite, _, told = text.partition("/")
+    plain, arch = split(text)
+    suite, _, told = plain.partition("/")
     if not patterns.is_pattern(told):
         return None
-    request, wanted = parse_request(suite), patterns.parse(told)
+    request, wanted = parse_request(f"{suite}{suffix(arch)}"), patterns.parse(told)
     cached = [r for _, r in store.present(cache) if r.source == request.source]
     here = frozenset((r.version, r.release) for r in cached if wanted.fits(r.version, r.release))
     try:
-        listed = list_suite(suite, cache)
+        listed = list_suite(request.lists, cache)
     except Unreachable as error:
         if not here:
             raise
@@ -135,14 +145,15 @@ def expand(text: str, cache: Cache) -> Expansion | None:
 
 
 def list_suite(suite: str, cache: Cache) -> tuple[Available, ...]:
-    """All kernels in a suite's lists, the oldest first.
+    """All kernels in the lists of a suite, `trixie` or `trixie@arm64`, the oldest first.
 
     Raises:
         UsageProblem: there is no such suite.
         Unreachable: there are no lists to be had.
     """
-    with cache.lock("apt", parse_request(suite).suite):
-        return with_lists(suite, cache, list_kernels)
+    request = parse_request(suite)
+    with cache.lock("apt", request.lists):
+        return with_lists(request.suite, cache, list_kernels, request.arch)
 
 
 def _expand(
@@ -154,8 +165,8 @@ def _expand(
     if not whole:
         raise NotOnMirror(f"{request.source}: gone from the archive: {', '.join(left_out)}")
     bare = (one for one in whole if not _has_headers(request, one, cache))
-    without = tuple(candidate(request.suite, one) for one in bare)
-    return Expansion(tuple(candidate(request.suite, one) for one in whole), left_out, without)
+    without = tuple(candidate(request.lists, one) for one in bare)
+    return Expansion(tuple(candidate(request.lists, one) for one in whole), left_out, without)
 
 
 def _has_headers(request: Request, one: Available, cache: Cache) -> bool:
@@ -171,16 +182,18 @@ def _headers(release: str) -> tuple[str, ...]:
 def candidate(suite: str, one: Available) -> Candidate:
     """By its version, which an ordinary kernel has alone, or else by its release."""
     named = one.release if flavour(one.release) else one.version
-    return Candidate(f"{SCHEME}:{suite}/{named}", one.release, one.version)
+    request = replace(parse_request(suite), version=named)
+    return Candidate(request.spec, one.release, one.version, arch=request.arch)
 
 
 def parse_request(text: str, scheme: str = SCHEME) -> Request:
-    """`SUITE` or `SUITE/VERSION` as a request; `scheme` is for messages.
+    """`SUITE[/VERSION][@ARCHITECTURE]` as a request; `scheme` is for messages.
 
     Raises:
         UsageProblem: it is neither.
     """
-    suite, slash, version = text.partition("/")
+    plain, arch = split(text)
+    suite, slash, version = plain.partition("/")
     if patterns.is_pattern(version):
         raise UsageProblem(f"{scheme}:{text} stands for several kernels: name one")
     if not re.fullmatch(r"[a-z][a-z0-9.-]*", suite) or (slash and not version):
@@ -189,7 +202,7 @@ def parse_request(text: str, scheme: str = SCHEME) -> Request:
         )
     if version and not re.fullmatch(r"[0-9][\w.+~:-]*", version):
         raise UsageProblem(f"{scheme}:{text}: {version} is not a version: write one like 6.1.176")
-    return Request(suite, version or None)
+    return Request(suite, version or None, arch)
 
 
 def choose(stanzas: Sequence[Stanza], request: Request) -> Choice | None:
@@ -197,7 +210,8 @@ def choose(stanzas: Sequence[Stanza], request: Request) -> Choice | None:
     fitting = [
         (stanza, release)
         for stanza in stanzas
-        if (release := release_of(stanza)) and request.accepts(stanza["Version"], release)
+        if (release := release_of(stanza, request.arch))
+        and request.accepts(stanza["Version"], release)
     ]
     if not fitting:
         return None
@@ -207,7 +221,7 @@ def choose(stanzas: Sequence[Stanza], request: Request) -> Choice | None:
 
 def unknown_version(request: Request, stanzas: Sequence[Stanza]) -> NotOnMirror:
     """The error for a version that the suite does not have; it lists those it has."""
-    images = [stanza for stanza in stanzas if IMAGE.fullmatch(stanza["Package"])]
+    images = [stanza for stanza in stanzas if is_image(stanza["Package"], request.arch)]
     versions = sorted({stanza["Version"] for stanza in images}, key=sort_key, reverse=True)
     shown = ", ".join(versions[:_LISTED_VERSIONS]) or "none"
     older = len(versions) - _LISTED_VERSIONS
@@ -216,15 +230,16 @@ def unknown_version(request: Request, stanzas: Sequence[Stanza]) -> NotOnMirror:
 
 
 def _from_mirror(request: Request, cache: Cache) -> Kernel:
-    kernel = with_lists(request.suite, cache, lambda apt: _take(apt, request, cache))
-    apt = private_apt(request.suite, cache)
+    take = partial(_take, request=request, cache=cache)
+    kernel = with_lists(request.suite, cache, take, request.arch)
+    apt = private_apt(request.suite, cache, request.arch)
     Choices(apt.root / _CHOICES, apt.fetched() or 0).keep(request.version, kernel.image.parent.name)
     return kernel
 
 
 def _recalled(request: Request, cache: Cache) -> Kernel | None:
     """The kernel that the same request led to a short while ago."""
-    apt = private_apt(request.suite, cache)
+    apt = private_apt(request.suite, cache, request.arch)
     fetched = apt.fetched()
     if fetched is None or not 0 <= time.time() - fetched < suites.REFRESH_SECONDS:
         return None
@@ -250,7 +265,8 @@ def _select(apt: PrivateApt, request: Request) -> tuple[Choice, list[Stanza]]:
     stanzas = apt.show(_candidates(apt, request))
     choice = choose(stanzas, request)
     if choice is None and request.version is None:
-        raise NotOnMirror(f"{request.spec}: the suite has no {IMAGE_PREFIX}{FLAVOUR} package")
+        wanted = f"{IMAGE_PREFIX}{apt.arch.debian}"
+        raise NotOnMirror(f"{request.spec}: the suite has no {wanted} package")
     if choice is None:
         raise unknown_version(request, stanzas)
     shown = apt.show([name for name, _ in choice.parts])
@@ -260,8 +276,8 @@ def _select(apt: PrivateApt, request: Request) -> tuple[Choice, list[Stanza]]:
 def _candidates(apt: PrivateApt, request: Request) -> list[str]:
     """Names of image packages: the one the suite recommends, or all when a version is asked for."""
     if request.version is not None:
-        return [name for name in apt.names(IMAGE_PREFIX) if IMAGE.fullmatch(name)]
-    metas = apt.show([IMAGE_PREFIX + FLAVOUR])
+        return [name for name in apt.names(IMAGE_PREFIX) if is_image(name, apt.arch)]
+    metas = apt.show([IMAGE_PREFIX + apt.arch.debian])
     newest = max(metas, key=lambda stanza: sort_key(stanza["Version"]), default={})
     return _IMAGE_NAME.findall(newest.get("Depends", ""))
 
@@ -288,4 +304,4 @@ def _begins(text: str, prefix: str) -> bool:
     return text.startswith(prefix) and not (prefix[-1].isdigit() and rest[:1].isdigit())
 
 
-SOURCE = Source("debian:SUITE[/VERSION]", resolve, expand)
+SOURCE = Source("debian:SUITE[/VERSION][@ARCHITECTURE]", resolve, expand)

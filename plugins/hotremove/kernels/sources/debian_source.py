@@ -15,7 +15,7 @@ from pathlib import Path
 
 from hotremove.cache import Cache, digest
 from hotremove.errors import Blocked, HostProblem, UsageProblem
-from hotremove.kernels import architecture, kbuild, store, variant
+from hotremove.kernels import kbuild, store, variant
 from hotremove.kernels.distro import buildroot
 from hotremove.kernels.distro.apt import PrivateApt, Stanza, Unreachable
 from hotremove.kernels.distro.debversion import sort_key
@@ -31,7 +31,7 @@ SCHEME = "debian-source"
 _SOURCE_PACKAGE = re.compile(r"linux-source-\d[\d.]*")
 _DEPENDS = re.compile(r"(linux-source-\d[\d.]*) \(= (\S+)\)")
 _ARCHIVE = re.compile(r"(?:\./)?usr/src/linux-source-[^/]+\.tar\.(\w+)")
-_FLAVOUR = architecture.X86_64.debian
+_FLAVOUR = kbuild.ARCH.debian
 _CONFIG = re.compile(rf"(?:\./)?usr/src/linux-config-[^/]+/config\.{_FLAVOUR}_none_{_FLAVOUR}\.xz")
 _KIND = "sources"
 
@@ -99,7 +99,10 @@ def parse_request(text: str) -> Request:
         ('kasan',)
     """
     base, words = variant.split(text)
-    return Request(words, debian.parse_request(base, SCHEME))
+    wanted = debian.parse_request(base, SCHEME)
+    if wanted.arch is not kbuild.ARCH:
+        raise UsageProblem(f"{SCHEME}:{text}: kernels are compiled for {kbuild.ARCH} alone")
+    return Request(words, wanted)
 
 
 @dataclass(frozen=True)

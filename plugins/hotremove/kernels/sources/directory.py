@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Kernels in a folder: `dir:PATH` with a vmlinuz or bzImage and lib/modules/V.
+"""Kernels in a folder: `dir:PATH` with a vmlinuz, bzImage or Image and lib/modules/V.
 
 The folder is only read. Modules without indexes are copied to the cache and indexed there.
 """
@@ -15,8 +15,9 @@ from pathlib import Path
 from hotremove.cache import Cache, digest
 from hotremove.errors import UsageProblem
 from hotremove.kernels import config, store
-from hotremove.kernels.formats import payload
-from hotremove.kernels.formats.image import ImageFacts, read_image
+from hotremove.kernels.formats import ikconfig
+from hotremove.kernels.formats.facts import ImageFacts
+from hotremove.kernels.formats.image import read_image
 from hotremove.kernels.kernel import HeadersSource, Kernel
 from hotremove.kernels.source import Source
 from hotremove.progress import waiting
@@ -24,8 +25,10 @@ from hotremove.progress import waiting
 _IMAGES = (
     "vmlinuz*",
     "bzImage*",
+    "Image*",
     "boot/vmlinuz*",
     "boot/bzImage*",
+    "boot/Image*",
     "lib/modules/*/vmlinuz",
     "usr/lib/modules/*/vmlinuz",
 )
@@ -126,7 +129,7 @@ def _one_image(root: Path) -> tuple[Path, ImageFacts]:
     images = [(path, read_image(path)) for path in found]
     releases = sorted({facts.release for _, facts in images})
     if not releases:
-        raise UsageProblem(f"{root} holds no vmlinuz or bzImage, nor does its boot/")
+        raise UsageProblem(f"{root} holds no vmlinuz, bzImage or Image, nor does its boot/")
     if len(releases) > 1:
         raise UsageProblem(f"{root} holds several kernels ({', '.join(releases)}): leave one")
     return images[0]
@@ -161,7 +164,7 @@ def _config(root: Path, image: Path, release: str) -> Path | None:
 
 
 def _carried(image: Path) -> str:
-    return payload.configuration(image) or ""
+    return ikconfig.configuration(image) or ""
 
 
 def _headers(modules: Path | None) -> HeadersSource | None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from hotremove.cache import Cache
 from hotremove.errors import UsageProblem
 from hotremove.kernels import config
-from hotremove.kernels.formats import payload
+from hotremove.kernels.formats import ikconfig
 from hotremove.kernels.formats.image import read_image
 from hotremove.kernels.kernel import Kernel
 from hotremove.kernels.source import Source
@@ -30,7 +30,7 @@ def resolve(text: str, cache: Cache) -> Kernel:
         version=facts.version,
         image=path,
         modules=None,
-        config=config.parse(payload.configuration(path) or ""),
+        config=config.parse(ikconfig.configuration(path) or ""),
         arch=facts.arch,
     )
 

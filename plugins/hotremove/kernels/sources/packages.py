@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hotremove import processes
+from hotremove.architecture import known
 from hotremove.cache import Cache, digest
 from hotremove.errors import UsageProblem
 from hotremove.hosttools import tool
-from hotremove.kernels import architecture, files, store
+from hotremove.kernels import files, store
 from hotremove.kernels.formats import archive, layout, stream
 from hotremove.kernels.kernel import Kernel
 from hotremove.kernels.source import Source
@@ -57,11 +58,11 @@ def read_control(path: Path) -> Control:
     fields = ("Version", "Architecture")
     shown = _show(path, "\\n".join(f"${{{name}}}" for name in fields))
     control = Control(*(shown.split("\n") + [""] * 2)[:2])
-    known = architecture.by_debian(control.architecture)
-    if known is None and control.architecture != _ANY_ARCHITECTURE:
+    bootable = known.by_debian(control.architecture)
+    if bootable is None and control.architecture != _ANY_ARCHITECTURE:
         raise UsageProblem(
             f"{path.name} is for {control.architecture or 'no architecture'}; the farm boots"
-            f" {architecture.supported_names()}"
+            f" {known.supported_names()}"
         )
     return control
 

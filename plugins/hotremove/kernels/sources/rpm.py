@@ -5,10 +5,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from hotremove.architecture import known
 from hotremove.cache import Cache, digest
 from hotremove.errors import UsageProblem
 from hotremove.hosttools import tool
-from hotremove.kernels import architecture, files, store
+from hotremove.kernels import files, store
 from hotremove.kernels.formats import rpmheader, stream
 from hotremove.kernels.kernel import Kernel
 from hotremove.kernels.source import Source
@@ -38,10 +39,10 @@ def resolve(text: str, cache: Cache) -> Kernel:
 def _unpack(path: Path, root: Path) -> rpmheader.RpmHeader:
     """Through bsdtar, which reads any compression and writes the payload again as tar."""
     header = rpmheader.read(path)
-    if header.arch != _ANY_ARCHITECTURE and architecture.by_rpm(header.arch) is None:
+    if header.arch != _ANY_ARCHITECTURE and known.by_rpm(header.arch) is None:
         raise UsageProblem(
             f"{path.name} is for {header.arch or 'no architecture'}; the farm boots"
-            f" {architecture.supported_names()}"
+            f" {known.supported_names()}"
         )
     command = [tool("bsdtar", "libarchive-tools"), "-cf", "-", "--format=pax", f"@{path}"]
     stream.unpack(command, root, path.name)

@@ -25,7 +25,7 @@ from hotremove.progress import waiting
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 _CHUNK_BYTES = 1 << 20
 _INNER = re.compile(
-    r"(?:.*?/)??((?:usr/)?lib/modules/.+|boot/[^/]+|(?:vmlinuz|bzImage|config)[^/]*)"
+    r"(?:.*?/)??((?:usr/)?lib/modules/.+|boot/[^/]+|(?:vmlinuz|bzImage|Image|config)[^/]*)"
 )
 
 

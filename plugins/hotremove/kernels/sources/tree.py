@@ -8,13 +8,16 @@ the headers that modules are built against.
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 from hotremove import processes
+from hotremove.architecture.architecture import Architecture
+from hotremove.architecture.known import is_native, of_config
 from hotremove.cache import Cache, digest
 from hotremove.errors import UsageProblem
 from hotremove.hosttools import tool
-from hotremove.kernels import architecture, config, store
+from hotremove.kernels import config, store
 from hotremove.kernels.formats.image import read_image
 from hotremove.kernels.kernel import Kernel
 from hotremove.kernels.source import Source
@@ -22,7 +25,6 @@ from hotremove.progress import waiting
 
 # Seconds; a minute for a distribution's configuration.
 _INSTALLING = 1800.0
-_IMAGES = tuple(arch.image_file for arch in architecture.SUPPORTED)
 _BUILD_FILES = (".config", "Module.symvers", "modules.order", "include/config/kernel.release")
 
 
@@ -34,30 +36,43 @@ def resolve(text: str, cache: Cache) -> Kernel:
         HostProblem: make or depmod is not installed, or the cache cannot be written.
     """
     tree = Path(text).expanduser().absolute()
-    image = _image(tree)
+    options, arch = _configured(tree)
+    image = _image(tree, arch)
     release = read_image(image).release
     built = [tree / name for name in _BUILD_FILES if (tree / name).is_file()]
 
     def stage(root: Path) -> store.Provenance:
         shutil.copyfile(image, root / f"vmlinuz-{release}")
         shutil.copyfile(tree / ".config", root / f"config-{release}")
-        if config.has_modules(config.read(tree / ".config")):
-            _install_modules(tree, root)
+        if config.has_modules(options):
+            _install_modules(tree, arch, root)
         return store.Provenance(source=f"tree:{text}", headers_directory=str(tree))
 
     key = digest("tree", str(tree), image, *built, *_modules(tree))
     return store.get(cache, key, stage, f"tree:{text}")
 
 
-def _image(tree: Path) -> Path:
+def _configured(tree: Path) -> tuple[Mapping[str, str], Architecture]:
+    """What the tree is configured for."""
     if not tree.is_dir():
         raise UsageProblem(f"tree: there is no folder {tree}")
     if not (tree / "Makefile").is_file() or not (tree / ".config").is_file():
         raise UsageProblem(f"{tree} is not a configured kernel tree: it needs Makefile and .config")
-    image = next((tree / name for name in _IMAGES if (tree / name).is_file()), None)
-    if image is None:
-        raise UsageProblem(f"{tree} is not built: run make -C {tree} bzImage modules")
+    options = config.read(tree / ".config")
+    return options, of_config(options)
+
+
+def _image(tree: Path, arch: Architecture) -> Path:
+    image = tree / arch.image_file
+    if not image.is_file():
+        words = " ".join(("make", "-C", str(tree), *_for(arch), arch.image, "modules"))
+        raise UsageProblem(f"{tree} is not built: run {words}")
     return image
+
+
+def _for(arch: Architecture) -> tuple[str, ...]:
+    """What the kernel's make is told, where the tree is not for this machine's processor."""
+    return () if is_native(arch) else arch.make_words
 
 
 def _modules(tree: Path) -> list[Path]:
@@ -68,11 +83,11 @@ def _modules(tree: Path) -> list[Path]:
     return [path for path in modules if path.is_file()]
 
 
-def _install_modules(tree: Path, root: Path) -> None:
+def _install_modules(tree: Path, arch: Architecture, root: Path) -> None:
     """Run modules_install; the debug information, most of the bytes, is left out."""
     command = [tool("make", "make"), "-s", "-C", str(tree), "modules_install"]
     # depmod runs later, where it is found: /sbin is often not on a user's PATH.
-    settings = [f"INSTALL_MOD_PATH={root}", "INSTALL_MOD_STRIP=1", "DEPMOD=true"]
+    settings = [*_for(arch), f"INSTALL_MOD_PATH={root}", "INSTALL_MOD_STRIP=1", "DEPMOD=true"]
     with waiting(f"installing the modules of {tree}"):
         what = f"installing the modules of {tree}"
         done = processes.run([*command, *settings], what, _INSTALLING)
