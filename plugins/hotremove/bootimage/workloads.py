@@ -17,7 +17,7 @@ from hotremove.resources import source_files, source_folder
 # Folders below guests/ and the programs that their Makefiles make.
 PROGRAMS = {
     "agent": ("agent", "evidence"),
-    "workloads": ("holder", "io_loop", "ioctl_fuzz", "on_node", "rxe_link", "write_once"),
+    "workloads": ("holder", "io_loop", "ioctl_fuzz", "on_node", "rxe_link", "stir", "write_once"),
 }
 
 # Static archives the programs are linked with, and the Debian packages that hold them.
