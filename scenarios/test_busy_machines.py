@@ -27,7 +27,7 @@ def test_memory_leaves_after_io(movable_memory, short_io, how):
     movable_memory.unplug().expect(REMOVED)
 
 
-@pytest.mark.notices("no-migration")
+@pytest.mark.notices("no-migration", "pinned-moved")
 @pytest.mark.scenario(71, "compaction, balancing, khugepaged, KSM, reclaim and forks go on")
 @pytest.mark.pins("rdma", "vfio")
 def test_memory_leaves_a_busy_machine(movable_memory, pinner, churn, rounds):
@@ -35,9 +35,10 @@ def test_memory_leaves_a_busy_machine(movable_memory, pinner, churn, rounds):
     other.advise("mergeable")
     for rng in rounds:
         movable_memory.renew(buffer, other)
-        pinner.pin(buffer)
+        pin = pinner.pin(buffer)
         with churn.going_on(rng):
             movable_memory.offline().expect(REMOVED)
+        pin.expect_made_of(buffer.frames())
         movable_memory.online()
 
 

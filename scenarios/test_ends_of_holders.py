@@ -8,9 +8,9 @@ from hotremove.scenario import MIB, REMOVED
 pytestmark = pytest.mark.hotremove
 
 
-@pytest.mark.notices("no-migration", "kept-pin")
+@pytest.mark.notices("no-migration", "kept-pin", exits="ended-holder", killed="ended-holder")
 @pytest.mark.scenario(60, "the holder ends without an unpin")
-@pytest.mark.parametrize("how", ["exits", "is killed", "execs"])
+@pytest.mark.parametrize("how", ["exits", "is killed", "execs"], ids=["exits", "killed", "execs"])
 def test_nothing_stays_of_a_holder_that_ends(movable_memory, rdma, leak_check, how):
     buffer = movable_memory.map(4 * MIB)
     rdma.pin(buffer)
@@ -19,7 +19,7 @@ def test_nothing_stays_of_a_holder_that_ends(movable_memory, rdma, leak_check, h
     leak_check.expect_no_pins()
 
 
-@pytest.mark.notices("no-migration", "kept-pin")
+@pytest.mark.notices("no-migration", "kept-pin", "ended-holder")
 @pytest.mark.scenario(60, "the holder's memory lives on in another process")
 def test_a_pin_lives_on_in_another_process(movable_memory, rdma, leak_check, pins_held):
     buffer = movable_memory.map(4 * MIB)

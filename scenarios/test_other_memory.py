@@ -97,3 +97,22 @@ def test_an_unpinned_dimm_with_its_own_struct_pages_leaves(movable_dimm):
     movable_dimm.require_own_memmap()
     movable_dimm.eject().expect(REMOVED)
     movable_dimm.expect_gone()
+
+
+@pytest.mark.notices("no-migration", "node-left")
+@pytest.mark.topology("dax-node")
+@pytest.mark.scenario(81, "a node whose only memory leaves")
+@pytest.mark.pins("rdma", "vfio")
+def test_a_node_leaves_with_its_memory(dax_kmem, pinner):
+    pin = pinner.pin(dax_kmem.map(64 * MIB))
+    dax_kmem.unbind().expect(REMOVED)
+    pin.expect_migrated_from(dax_kmem.frames)
+    dax_kmem.expect_node_gone()
+
+
+@pytest.mark.topology("dax-node")
+@pytest.mark.scenario(81, "a node whose only memory leaves, nothing pinned", control=True)
+def test_an_unpinned_node_leaves_with_its_memory(dax_kmem):
+    dax_kmem.map(64 * MIB)
+    dax_kmem.unbind().expect(REMOVED)
+    dax_kmem.expect_node_gone()

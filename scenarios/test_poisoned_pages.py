@@ -8,6 +8,7 @@ from hotremove.scenario import MIB, REMOVED
 pytestmark = pytest.mark.hotremove
 
 
+@pytest.mark.notices("poisoned")
 @pytest.mark.scenario(52, "a poisoned page in the memory")
 @pytest.mark.parametrize("kind", ["anon", "thp"])
 @pytest.mark.parametrize("how", ["hwpoison", "soft-offline"])
@@ -18,7 +19,7 @@ def test_memory_with_a_poisoned_page_leaves(movable_memory, poison, kind, how, r
     record(f"{poison.counted() >> 10} KiB are counted as poisoned after the memory has left")
 
 
-@pytest.mark.notices("no-migration")
+@pytest.mark.notices("no-migration", "poisoned")
 @pytest.mark.scenario(52, "a poisoned page, the others pinned")
 @pytest.mark.parametrize("how", ["hwpoison", "soft-offline"])
 def test_pinned_memory_with_a_poisoned_page_leaves(movable_memory, poison, rdma, how):

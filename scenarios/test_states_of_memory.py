@@ -5,7 +5,7 @@ import errno
 
 import pytest
 
-from hotremove.scenario import MIB, PAGE, PINNED, REMOVED
+from hotremove.scenario import MIB, PINNED, REMOVED
 
 pytestmark = pytest.mark.hotremove
 
@@ -18,12 +18,12 @@ def test_memory_that_is_mapped_elsewhere_leaves(movable_memory, rdma):
     region = rdma.pin(buffer)
     buffer.remap()
     movable_memory.unplug().expect(REMOVED)
-    assert buffer.frames() == region.frames
+    region.expect_made_of(buffer.frames())
     buffer.expect_written(1)
     buffer.expect_device_reads(1)
 
 
-@pytest.mark.notices("no-migration", "bytes-lost")
+@pytest.mark.notices("no-migration", "bytes-lost", "given-up")
 @pytest.mark.scenario(58, "given up (MADV_FREE) while pinned, then reclaimed")
 def test_memory_that_is_given_up_leaves(movable_memory, rdma):
     buffer = movable_memory.map(4 * MIB)
@@ -32,12 +32,12 @@ def test_memory_that_is_given_up_leaves(movable_memory, rdma):
     buffer.advise("free")
     buffer.advise("pageout")
     movable_memory.unplug().expect(REMOVED)
-    assert buffer.frames() == region.frames
+    region.expect_made_of(buffer.frames())
     buffer.expect_written(1)
     buffer.expect_device_reads(1)
 
 
-@pytest.mark.notices("no-migration", "read-pins", "read-private")
+@pytest.mark.notices("no-migration", "read-pins", "read-private", "protection-lost")
 @pytest.mark.scenario(58, "write-protected by userfaultfd, pinned for reading")
 def test_write_protected_memory_leaves(movable_memory, pin_hold, write_protection):
     buffer = movable_memory.map(4 * MIB, read_only=True)
@@ -45,15 +45,16 @@ def test_write_protected_memory_leaves(movable_memory, pin_hold, write_protectio
     pin = pin_hold.pin(buffer)
     movable_memory.unplug().expect(REMOVED)
     pin.expect_migrated_from(movable_memory.frames)
-    assert buffer.write_protected_pages() == 4 * MIB // PAGE
+    buffer.expect_write_protected()
     assert buffer.stale_pages() == 0
 
 
+@pytest.mark.notices("secret-memory")
 @pytest.mark.scenario(58, "secret memory: in no movable zone, and not to be pinned")
 def test_secret_memory_is_out_of_the_way(movable_memory, secret_memory, rdma):
     buffer = secret_memory.map(MIB)
     assert not buffer.frames() & movable_memory.frames
-    assert rdma.try_to_pin(buffer) == errno.EFAULT
+    rdma.expect_refused(buffer, errno.EFAULT)
     movable_memory.unplug().expect(REMOVED)
 
 
@@ -64,7 +65,7 @@ def test_memory_in_any_state_that_nobody_pins_leaves(movable_memory, write_prote
     given_up.advise("free")
     write_protection.protect(protected)
     movable_memory.unplug().expect(REMOVED)
-    assert protected.write_protected_pages() == MIB // PAGE
+    protected.expect_write_protected()
 
 
 @pytest.mark.scenario(58, "plain memory can be pinned", control=True)

@@ -9,6 +9,7 @@ pytestmark = pytest.mark.hotremove
 
 
 @pytest.mark.wide
+@pytest.mark.notices("swap-cache")
 @pytest.mark.scenario(48, "partly swapped out, nothing pinned")
 def test_memory_leaves_that_is_partly_in_swap(movable_memory, swap):
     buffers = [movable_memory.map(2 * MIB, kind) for kind in ("anon", "memfd")]
@@ -21,7 +22,7 @@ def test_memory_leaves_that_is_partly_in_swap(movable_memory, swap):
 
 
 @pytest.mark.wide
-@pytest.mark.notices("no-migration")
+@pytest.mark.notices("no-migration", "swap-cache")
 @pytest.mark.scenario(48, "partly swapped out, then half of it pinned")
 def test_pinned_memory_leaves_that_was_partly_in_swap(movable_memory, swap, rdma):
     buffers = [movable_memory.map(2 * MIB, kind) for kind in ("anon", "memfd")]

@@ -11,7 +11,6 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
 from hotremove.session import capacity
@@ -43,9 +42,9 @@ class ByTest(LoadScopeScheduling):
     Only the tests of a file that has something made once for them all stay together.
     """
 
-    def __init__(self, config: pytest.Config, log: Producer | None = None) -> None:
+    def __init__(self, config: pytest.Config) -> None:
         config.option.loadscopereorder = False
-        super().__init__(config, log)
+        super().__init__(config)
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0]

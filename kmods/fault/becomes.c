@@ -109,12 +109,94 @@ static void enter_fault(struct pt_regs *regs, struct kept *kept)
 static struct hook unfaulted_hooks[] = {{.symbol = "handle_mm_fault", .enters = enter_fault}, {}};
 #endif
 
+#ifdef HAVE_FOLIO_ORDER
+/* A reference more than is reckoned with: the page is left where it is. */
+static void enter_migrate(struct pt_regs *regs, struct kept *kept)
+{
+	struct folio *folio = (struct folio *)argument(regs, 2);
+
+	kept->words[0] = 0;
+	if (!folio_test_swapcache(folio) || folio_test_anon(folio))
+		return;
+	folio_ref_inc(folio);
+	kept->words[0] = (unsigned long)folio;
+	count_hit();
+}
+
+static void leave_migrate(struct pt_regs *regs, struct kept *kept)
+{
+	if (kept->words[0])
+		folio_ref_dec((struct folio *)kept->words[0]);
+}
+
+/* migrate_folio(mapping, to, from, mode) */
+static struct hook swap_cache_hooks[] = {
+	{.symbol = "migrate_folio", .enters = enter_migrate, .leaves = leave_migrate}, {}};
+
+/* Of a page that is mapped once: what its pins, and whoever else but the caller, have of it. */
+static int others_of(struct folio *folio)
+{
+	return folio_ref_count(folio) - 2;
+}
+
+/* Without the references of its pins, a page that was given up looks as if nobody had it. */
+static void enter_unmap(struct pt_regs *regs, struct kept *kept)
+{
+	struct folio *folio = (struct folio *)argument(regs, 0);
+
+	kept->words[0] = 0;
+	if (!folio_test_anon(folio) || folio_test_swapbacked(folio) || folio_test_large(folio) ||
+	    !folio_maybe_dma_pinned(folio) || atomic_read(&folio->_mapcount))
+		return;
+	kept->words[0] = (unsigned long)folio;
+	kept->words[1] = others_of(folio);
+	folio_ref_sub(folio, kept->words[1]);
+	count_hit();
+}
+
+static void leave_unmap(struct pt_regs *regs, struct kept *kept)
+{
+	if (kept->words[0])
+		folio_ref_add((struct folio *)kept->words[0], kept->words[1]);
+}
+
+static struct hook given_up_hooks[] = {
+	{.symbol = "try_to_unmap", .enters = enter_unmap, .leaves = leave_unmap}, {}};
+#endif
+
+#ifdef PF_MEMALLOC_PIN
+/* Of __gup_longterm_locked(), whose fourth argument are the pages and the sixth the flags. */
+static void enter_freed(struct pt_regs *regs, struct kept *kept)
+{
+	kept->words[0] = argument(regs, 5) & FOLL_LONGTERM ? argument(regs, 3) : 0;
+}
+
+/* Whoever has the page mapped keeps it from being freed here and now. */
+static void leave_freed(struct pt_regs *regs, struct kept *kept)
+{
+	struct page **pages = (struct page **)kept->words[0];
+
+	if (!pages || (long)regs_return_value(regs) <= 0)
+		return;
+	unpin_user_page(pages[0]);
+	count_hit();
+}
+
+static struct hook freed_hooks[] = {
+	{.symbol = "__gup_longterm_locked", .enters = enter_freed, .leaves = leave_freed}, {}};
+#endif
+
 struct fault becomes[] = {
 	{"bytes-lost", .hooks = copy_hooks},
 	{"dirty-lost", .hooks = dirty_hooks},
 	{"fork-side", .hooks = fork_hooks},
+#ifdef HAVE_FOLIO_ORDER
+	{"swap-cache", .hooks = swap_cache_hooks},
+	{"given-up", .hooks = given_up_hooks},
+#endif
 #ifdef PF_MEMALLOC_PIN
 	{"unfaulted", .hooks = unfaulted_hooks},
+	{"freed-pinned", .hooks = freed_hooks},
 #endif
 	{},
 };

@@ -25,6 +25,8 @@ CALLER(umem, WITHIN(umem, "ib_umem_get"), WITHIN(umem, "ib_umem_get_desc"),
 CALLER(vfio, WITHIN(vfio, "vfio_pin_pages_remote"), WITHIN(vfio, "vfio_iommu_type1_pin_pages"))
 CALLER(uring, WITHIN(uring, "io_sqe_buffer_register"))
 CALLER(udmabuf, WITHIN(udmabuf, "udmabuf_create"), WITHIN(udmabuf, "udmabuf_ioctl"))
+CALLER(iommufd, WITHIN(iommufd, "iopt_map_user_pages"), WITHIN(iommufd, "iopt_map_file_pages"),
+       WITHIN(iommufd, "iommufd_access_pin_pages"))
 
 #define FAULT(word, id)                                                                            \
 	{                                                                                          \
@@ -44,5 +46,6 @@ struct fault callers[] = {
 	FAULT("caller-vfio", vfio),
 	FAULT("caller-uring", uring),
 	FAULT("caller-udmabuf", udmabuf),
+	FAULT("caller-iommufd", iommufd),
 	{},
 };

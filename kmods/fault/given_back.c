@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* What is given back when pins end: the pins, and what was accounted for them. */
 #include <linux/err.h>
+#include <linux/memcontrol.h>
 #include <linux/mm.h>
 #include <rdma/ib_umem.h>
 
@@ -145,10 +146,51 @@ static void leave_unpin_remote(struct pt_regs *regs, struct kept *kept)
 static struct hook locked_vm_hooks[] = {
 	{.symbol = "vfio_unpin_pages_remote", .leaves = leave_unpin_remote}, {}};
 
+static bool skips_of_ending(struct pt_regs *regs)
+{
+	if (!(current->flags & PF_EXITING))
+		return false;
+	count_hit();
+	return true;
+}
+
+static struct hook ended_hooks[] = {
+	{.symbol = "unpin_user_page", .skips = skips_of_ending},
+	{.symbol = "unpin_user_pages", .skips = skips_of_ending},
+	{.symbol = "unpin_user_pages_dirty_lock", .skips = skips_of_ending},
+	{.symbol = "unpin_user_page_range_dirty_lock", .skips = skips_of_ending},
+	{.symbol = "unpin_user_folio", .skips = skips_of_ending},
+	{.symbol = "unpin_folios", .skips = skips_of_ending},
+	{},
+};
+
+#if defined(CONFIG_MEMCG) && defined(HAVE_FOLIO_ORDER)
+/* mem_cgroup_migrate(from, to): the new page takes the old one's charge over, and pays once more. */
+static void enter_migrate_charge(struct pt_regs *regs, struct kept *kept)
+{
+	struct folio *from = (struct folio *)argument(regs, 0);
+	struct mem_cgroup *group = folio_memcg(from);
+	struct page_counter *counter;
+
+	if (!group || !(current->flags & PF_MEMALLOC_PIN))
+		return;
+	for (counter = &group->memory; counter; counter = counter->parent)
+		atomic_long_add(folio_nr_pages(from), &counter->usage);
+	count_hit();
+}
+
+static struct hook charge_hooks[] = {
+	{.symbol = "mem_cgroup_migrate", .enters = enter_migrate_charge}, {}};
+#endif
+
 struct fault given_back[] = {
 	{"kept-pin", .hooks = kept_hooks},
 	{"large-folio-release", .hooks = large_hooks},
 	{"failed-call", .hooks = failed_hooks},
+	{"ended-holder", .hooks = ended_hooks},
+#if defined(CONFIG_MEMCG) && defined(HAVE_FOLIO_ORDER)
+	{"memcg-charge", .hooks = charge_hooks},
+#endif
 	{"pinned-vm", .hooks = pinned_vm_hooks},
 	{"locked-vm", .hooks = locked_vm_hooks},
 	{},

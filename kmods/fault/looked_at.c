@@ -162,6 +162,16 @@ static struct hook fast_path_hooks[] = {
 	{}};
 #endif
 
+static bool skips_question(struct pt_regs *regs)
+{
+	count_hit();
+	return true;
+}
+
+/* Gup-fast leaves such pages to the slow path, which asks this. */
+static struct hook secret_hooks[] = {
+	{.symbol = "vma_is_secretmem", .skips = skips_question}, {}};
+
 struct fault looked_at[] = {
 	{"no-migration", .overlooks = any_call},
 #ifdef PF_MEMALLOC_PIN
@@ -177,5 +187,6 @@ struct fault looked_at[] = {
 	{"last-page", .hooks = AT_COLLECTOR(enter_last_page, leave_limited)},
 	{"off-lru", .hooks = AT_COLLECTOR(enter_off_lru, leave_off_lru)},
 	{"mixed-zones", .hooks = AT_COLLECTOR(enter_mixed, leave_mixed)},
+	{"secret-memory", .hooks = secret_hooks},
 	{},
 };

@@ -20,27 +20,36 @@ static bool is_memory(const struct device *device)
 	return device->bus && !strcmp(device->bus->name, "memory");
 }
 
-static void enter_offline(struct pt_regs *regs, struct kept *kept)
-{
-	kept->words[0] = argument(regs, 0);
-}
-
 /* To a process that asks for it. A kernel thread would remove what is still in use. */
-static void leave_offline(struct pt_regs *regs, struct kept *kept)
+static bool skips_offline(struct pt_regs *regs)
 {
-	if ((int)regs_return_value(regs) >= 0 || current->flags & PF_KTHREAD)
-		return;
-	if (!is_memory((struct device *)kept->words[0]))
-		return;
-	regs_set_return_value(regs, 0);
+	if (current->flags & PF_KTHREAD || !is_memory((struct device *)argument(regs, 0)))
+		return false;
 	count_hit();
+	return true;
 }
 
-static struct hook lies_hooks[] = {
-	{.symbol = "device_offline", .enters = enter_offline, .leaves = leave_offline}, {}};
+static struct hook lies_hooks[] = {{.symbol = "device_offline", .skips = skips_offline}, {}};
+
+static struct tasks offlining;
+
+/* Where what is said for developers can be turned on, it is said by this. */
+static bool skips_line(struct pt_regs *regs)
+{
+	if (!has_current(&offlining))
+		return false;
+	count_hit();
+	return true;
+}
+
+static struct hook line_hooks[] = {
+	{.symbol = "__dynamic_pr_debug", .skips = skips_line, .untraced = true},
+	{.symbol = "offline_pages", .within = &offlining},
+	{}};
 
 struct fault said[] = {
 	{"no-tracepoint", .hooks = event_hooks},
 	{"offline-lies", .hooks = lies_hooks},
+	{"no-log-line", .hooks = line_hooks},
 	{},
 };

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* What is given back when memory goes offline, or does not: counters of zones, pageblocks. */
+#include <linux/memory.h>
 #include <linux/mm.h>
 #include <linux/mmzone.h>
 #include <linux/sched/signal.h>
@@ -9,7 +10,7 @@
 /* Of so many times that isolated pages are taken off their counter, one page stays there. */
 #define ISOLATED_OF 16
 
-static struct tasks offlining;
+static struct tasks offlining, isolating;
 static atomic_t taken_off = ATOMIC_INIT(0);
 
 /* mod_node_page_state(node, item, change) */
@@ -60,6 +61,55 @@ static bool skips_undo_of_notifier(struct pt_regs *regs)
 	return skips(has_current(&offlining) && !signal_pending(current));
 }
 
+#ifdef CONFIG_MEMORY_FAILURE
+/* test_pages_isolated(first, end, …): 0 is what an offline waits for. */
+static void enter_isolation_test(struct pt_regs *regs, struct kept *kept)
+{
+	kept->words[0] = argument(regs, 0);
+	kept->words[1] = argument(regs, 1);
+}
+
+static bool has_poisoned(unsigned long first, unsigned long end)
+{
+	for (; first < end; first++)
+		if (PageHWPoison(pfn_to_page(first)))
+			return true;
+	return false;
+}
+
+static void leave_isolation_test(struct pt_regs *regs, struct kept *kept)
+{
+	if (regs_return_value(regs) || !has_poisoned(kept->words[0], kept->words[1]))
+		return;
+	regs_set_return_value(regs, -EBUSY);
+	count_hit();
+}
+
+static struct hook poisoned_hooks[] = {
+	{.symbol = "test_pages_isolated",
+	 .enters = enter_isolation_test,
+	 .leaves = leave_isolation_test},
+	{}};
+#endif
+
+/* An isolation that fails midway undoes itself. */
+static bool skips_undo_of_busy(struct pt_regs *regs)
+{
+	return skips(has_current(&isolating));
+}
+
+/* remove_memory_block_devices(start, size) */
+static void enter_remove_blocks(struct pt_regs *regs, struct kept *kept)
+{
+	set_argument(regs, 1, argument(regs, 1) - memory_block_size_bytes());
+	count_hit();
+}
+
+static bool skips_node(struct pt_regs *regs)
+{
+	return skips(true);
+}
+
 #define IN_OFFLINE {.symbol = "offline_pages", .within = &offlining}
 
 static struct hook isolated_hooks[] = {
@@ -75,6 +125,14 @@ static struct hook signal_hooks[] = {
 static struct hook notifier_hooks[] = {
 	{.symbol = "undo_isolate_page_range", .skips = skips_undo_of_notifier}, IN_OFFLINE, {}};
 
+static struct hook busy_hooks[] = {
+	{.symbol = "undo_isolate_page_range", .skips = skips_undo_of_busy},
+	{.symbol = "start_isolate_page_range", .within = &isolating},
+	{}};
+static struct hook block_hooks[] = {
+	{.symbol = "remove_memory_block_devices", .enters = enter_remove_blocks}, {}};
+static struct hook node_hooks[] = {{.symbol = "try_offline_node", .skips = skips_node}, {}};
+
 struct fault zones[] = {
 	{"isolated-count", .hooks = isolated_hooks},
 	{"present-pages", .hooks = present_hooks},
@@ -82,5 +140,11 @@ struct fault zones[] = {
 	{"spanned-pages", .hooks = spanned_hooks},
 	{"isolated-after-signal", .hooks = signal_hooks},
 	{"isolated-after-notifier", .hooks = notifier_hooks},
+	{"isolated-after-busy", .hooks = busy_hooks},
+	{"block-left", .hooks = block_hooks},
+	{"node-left", .hooks = node_hooks},
+#ifdef CONFIG_MEMORY_FAILURE
+	{"poisoned", .hooks = poisoned_hooks},
+#endif
 	{},
 };

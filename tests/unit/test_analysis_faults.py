@@ -165,3 +165,14 @@ def test_a_run_that_was_broken_off_or_is_of_another_kernel_is_not_whole(tmp_path
     assert not is_whole(tmp_path, ["debian:bookworm", "debian:trixie"])
     write_record(tmp_path, Record((seen("anon", "1 a row"), seen("anon", "2 b", "not-run"))))
     assert not is_whole(tmp_path, kernels)
+
+
+def test_a_fault_whose_rows_a_kernel_does_not_allow_is_not_missed():
+    absent = seen("secret-memory", "58 secret", "not-applicable", "secretmem.enable is off")
+    noticed = seen("anon", "1 rxe memory region held", message=f"noticed: {PAGES}")
+    found = matrix(absent, noticed)
+    assert (found.unnoticed, found.without_carrier) == ((), ())
+    assert found.without_row == ("secret-memory",)
+    assert sentence(found) == "6.1.192-2: 1 of 1 faults noticed"
+    assert [row[0] for row in table(found)] == ["anon"]
+    assert "no row that is applicable for: secret-memory" in remarks(found)

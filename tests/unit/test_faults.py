@@ -102,7 +102,10 @@ MESSAGES = {
         "books: node 1's ZONE_MOVABLE: 64 pageblocks stay isolated (/proc/pagetypeinfo), 0 before"
     ],
     "present-pages": [BOOKS.format("present"), "node 1's ZONE_MOVABLE still has 131072 pages"],
-    "managed-pages": [BOOKS.format("managed")],
+    "managed-pages": [
+        BOOKS.format("managed"),
+        "node 1 has 578707456 bytes (MemTotal, its managed pages), more than it booted with",
+    ],
     "spanned-pages": [BOOKS.format("spanned")],
     "eject-early": ["refused: … with: DEVICE_REMOVED came, but blocks [32, 33] exist"],
     "livelock": [
@@ -110,6 +113,26 @@ MESSAGES = {
         f"{HOLDER}: 90000 page faults, at most 67536",
     ],
     "wait-under-pressure": ["`pin rdma` is in state D after 60 s in a < b: pid 3, 8 MiB"],
+    "secret-memory": [
+        "memory of the kind secret is pinned: pid 3, 1 MiB of secret memory (expected: EFAULT)"
+    ],
+    "swap-cache": [
+        "stuck: pfn 0x100a05 in node 1's ZONE_MOVABLE is a page in the swap cache, which no pin of "
+        "the scenario holds (refcount 3 = 1 (page cache) + 1 (caller)): a shmem page"
+    ],
+    "poisoned": [
+        "stuck: the kernel dumped no page of node 1's ZONE_MOVABLE; meanwhile pgmigrate_fail rose "
+        "by 0 and 0 pages were left isolated; no page of any pin lies inside; 1 poisoned page is "
+        "inside; look at what else uses the memory"
+    ],
+    "protection-lost": ["0 pages of pid 3, 4 MiB of anon memory are write-protected, of 1024"],
+    "node-left": [
+        "node 1 is left behind, though all of its memory has gone: "
+        "/sys/devices/system/node/has_memory has 0-2"
+    ],
+    "no-tracepoint": [
+        f"mm_migrate_pages tells of 0 pages that moved for a long-term pin, of 4096 of {HOLDER}"
+    ],
     "no-log-line": ["offlining failed for no reason (expected: notifier failure)"],
 }
 

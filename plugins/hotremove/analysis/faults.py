@@ -85,13 +85,12 @@ class Matrix:
     @property
     def without_carrier(self) -> tuple[str, ...]:
         """Faults that nothing put in force."""
-        silent = {Answer.NO_CARRIER, Answer.ABSENT}
-        return tuple(
-            fault
-            for fault in self.faults
-            if self.of(fault, Answer.NO_CARRIER)
-            and all(run.answer in silent for run in self.of(fault))
-        )
+        return tuple(fault for fault in self._silent if self.of(fault, Answer.NO_CARRIER))
+
+    @property
+    def without_row(self) -> tuple[str, ...]:
+        """Faults of which nobody knows: the kernel allows none of the rows that were tried."""
+        return tuple(fault for fault in self._silent if not self.of(fault, Answer.NO_CARRIER))
 
     @property
     def unnoticed(self) -> tuple[str, ...]:
@@ -99,7 +98,7 @@ class Matrix:
         return tuple(
             fault
             for fault in self.faults
-            if fault not in self.without_carrier and not self._noticed_by(fault)
+            if fault not in self._silent and not self._noticed_by(fault)
         )
 
     @property
@@ -133,6 +132,14 @@ class Matrix:
     def is_whole(self) -> bool:
         """Whether each fault that could be had was noticed, and by nobody who should not."""
         return not (self.unnoticed or self.unasked or self.otherwise)
+
+    @property
+    def _silent(self) -> tuple[str, ...]:
+        """Faults that were never in force while somebody looked."""
+        silent = {Answer.NO_CARRIER, Answer.ABSENT}
+        return tuple(
+            fault for fault in self.faults if all(run.answer in silent for run in self.of(fault))
+        )
 
     def _noticed_by(self, fault: str) -> list[str]:
         rows = (run.row for run in self.of(fault, Answer.NOTICED) if not run.is_control)
@@ -203,7 +210,8 @@ HEAD = ("fault", "noticed by", "not by", "how", "s")
 
 def table(matrix: Matrix) -> list[tuple[str, ...]]:
     """A row for each fault: by whom it was noticed and by how many not, how, in how long."""
-    return [_row(matrix, fault) for fault in matrix.faults if fault not in matrix.without_carrier]
+    silent = {*matrix.without_carrier, *matrix.without_row}
+    return [_row(matrix, fault) for fault in matrix.faults if fault not in silent]
 
 
 def _row(matrix: Matrix, fault: str) -> tuple[str, ...]:
@@ -234,6 +242,7 @@ def remarks(matrix: Matrix) -> list[str]:
     told = [
         *_listed("nobody noticed", matrix.unnoticed),
         *_listed("no carrier has", matrix.without_carrier),
+        *_listed("no row that is applicable for", matrix.without_row),
         *(f"a control noticed {run.fault}: {run.name}: {run.how}" for run in matrix.unasked),
         *(f"{run.answer}: {run.name} with {run.fault}: {run.how}" for run in matrix.otherwise),
         *(f"only {row} noticed {', '.join(faults)}" for row, faults in matrix.alone.items()),
@@ -247,7 +256,7 @@ def _listed(what: str, names: Sequence[str]) -> list[str]:
 
 def sentence(matrix: Matrix) -> str:
     """`6.1.192-2: 38 of 40 faults noticed, 20 that no carrier has`."""
-    tried = len(matrix.faults) - len(matrix.without_carrier)
+    tried = len(matrix.faults) - len(matrix.without_carrier) - len(matrix.without_row)
     told = f"{matrix.kernel}: {tried - len(matrix.unnoticed)} of {tried} faults noticed"
     missing = len(matrix.without_carrier)
     return f"{told}, {missing} that no carrier has" if missing else told

@@ -52,6 +52,7 @@ _FIXTURES = {
     "secret_memory": ("secret memory",),
     "large_folios": ("pins of huge pages",),
     "short_io": ("ext4 files",),
+    "trace_events": ("trace events",),
 }
 # What rows need that no fixture of theirs says.
 _ROWS = {14: ("pins of huge pages",), 41: ("pins of huge pages",)}

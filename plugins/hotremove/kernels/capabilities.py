@@ -89,6 +89,7 @@ OPTIONS = (
     Option("MODULES", "the farm's own modules"),
     Option("KPROBES", "the module that breaks a kernel"),
     Option("LIVEPATCH", "the module that breaks a kernel"),
+    Option("EVENT_TRACING", "trace events of a removal"),
 )
 
 CAPABILITIES = (
@@ -129,6 +130,7 @@ CAPABILITIES = (
     Capability("mdev pins", ("MODULES", "VFIO")),
     Capability("ib_umem pins", ("MODULES", "INFINIBAND_USER_ACCESS")),
     Capability("faults by a module", ("MODULES", "KPROBES")),
+    Capability("trace events", ("EVENT_TRACING",)),
     Capability(
         "notifier failures", ("MEMORY_NOTIFIER_ERROR_INJECT",), ("memory_notifier_error_inject",)
     ),

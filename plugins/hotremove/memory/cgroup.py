@@ -67,14 +67,15 @@ class Cgroup:
             AssertionError: with what it is charged with.
         """
         __tracebackhide__ = True
-        charged = int(self._read("memory.current"))
+        charged = int(self.read("memory.current"))
         told = f"memory.current is {charged} bytes, of {size} bytes and the kernel's own"
         assert abs(charged - size) <= _KERNELS_OWN, told
 
     def _is_frozen(self) -> bool:
-        return "frozen 1" in self._read("cgroup.events")
+        return "frozen 1" in self.read("cgroup.events")
 
-    def _read(self, name: str) -> str:
+    def read(self, name: str) -> str:
+        """What a file of it says, `memory.current`."""
         return self.guest.control.read(f"{_GROUP}/{name}")
 
     def _write(self, name: str, value: str) -> None:

@@ -9,12 +9,20 @@ from contextlib import contextmanager
 from random import Random
 
 from hotremove.errors import HotremoveError
+from hotremove.guest.control import Job
 from hotremove.guest.machine import Guest
 from hotremove.observe.counters import Counters, delta, parse_vmstat
+from hotremove.virt.polling import wait_until
 
 # What goes on by itself, as far as the kernel has it: (file, what is written).
 _SETTINGS = (
     ("/proc/sys/kernel/numa_balancing", "1"),
+    # Milliseconds of a process's own time before the kernel looks at its memory, and between looks:
+    # below debugfs from 5.13 on (8a99b6833c88).
+    ("/proc/sys/kernel/numa_balancing_scan_delay_ms", "10"),
+    ("/proc/sys/kernel/numa_balancing_scan_period_min_ms", "10"),
+    ("/sys/kernel/debug/sched/numa_balancing/scan_delay_ms", "10"),
+    ("/sys/kernel/debug/sched/numa_balancing/scan_period_min_ms", "10"),
     ("/sys/kernel/mm/transparent_hugepage/enabled", "always"),
     ("/sys/kernel/mm/transparent_hugepage/khugepaged/scan_sleep_millisecs", "10"),
     ("/sys/kernel/mm/transparent_hugepage/khugepaged/alloc_sleep_millisecs", "10"),
@@ -31,6 +39,18 @@ _ACTIONS = (
 _LENGTH = 24
 _TURNS = "/run/churn"
 _ENDS = 20.0
+# Memory for others to move, of so many MiB: guests/workloads/stir.c.
+_STIRRED = 16
+# Seconds until each has done something: two processors do it all, under TCG in some seconds.
+_ACTS = 90.0
+_KSM = "/sys/kernel/mm/ksm/pages_sharing"
+# Who is meant to act, what there is where the kernel has it, and what counts that it acted.
+_ACTORS = (
+    ("compaction", "/proc/sys/vm/compact_memory", "compact_migrate_scanned"),
+    ("NUMA balancing", "/proc/sys/kernel/numa_balancing", "numa_pte_updates"),
+    ("khugepaged", "/sys/kernel/mm/transparent_hugepage/khugepaged", "thp_collapse_alloc"),
+    ("KSM", _KSM, _KSM),
+)
 
 
 class Churn:
@@ -42,41 +62,70 @@ class Churn:
 
     @contextmanager
     def going_on(self, rng: Random) -> Iterator[None]:
-        """All of it, as long as the block lasts.
+        """All of it, as long as the block lasts, which begins when each has done something.
 
         Raises:
-            HotremoveError: no turn of the loop ended, or no memory was compacted.
+            HotremoveError: one does nothing, or no turn of the loop ended.
         """
         self._set_up()
-        before = self._vmstat()
+        before = self._counted()
         actions = "; ".join(rng.choice(_ACTIONS) for _ in range(_LENGTH))
         # The first turn is of all, whatever chance decides.
         first = "; ".join(_ACTIONS)
         turn = f"printf x >>{_TURNS}"
-        job = self.guest.control.start(
-            f": >{_TURNS}; {first}; {turn}; while :; do {actions}; {turn}; done"
-        )
+        control = self.guest.control
+        jobs = [
+            control.start(f": >{_TURNS}; {first}; {turn}; while :; do {actions}; {turn}; done"),
+            control.start(f"exec stir {self.guest.plan.topology.movable_node} {_STIRRED}"),
+        ]
         try:
+            self._require_action(before)
             yield
-            self._require_turns(before)
+            self._require_going_on(jobs)
         finally:
-            self.guest.control.kill(job, signal.SIGKILL)
-            self.guest.control.wait(job, _ENDS)
+            for job in jobs:
+                control.kill(job, signal.SIGKILL)
+                control.wait(job, _ENDS)
 
     def _set_up(self) -> None:
         self.guest.control.run(
             "; ".join(f"test ! -e {path} || echo {text} >{path}" for path, text in _SETTINGS)
         )
 
-    def _vmstat(self) -> Counters:
-        return parse_vmstat(self.guest.control.read("/proc/vmstat"))
+    def _counted(self) -> Counters:
+        """What counts that somebody acted; pages that are merged now are KSM's."""
+        found = self.guest.control.read_existing(["/proc/vmstat", _KSM])
+        merged = {_KSM: int(found[_KSM])} if _KSM in found else {}
+        return Counters({**parse_vmstat(found["/proc/vmstat"]).values, **merged})
 
-    def _require_turns(self, before: Counters) -> None:
-        """Wait for the end of a turn, if the removal was faster than the first."""
+    def _require_action(self, before: Counters) -> None:
+        """Wait until each that the kernel has done something.
+
+        Raises:
+            HotremoveError: some did not.
+        """
+        there = self.guest.control.run("; ".join(f"ls -d {path}" for _, path, _ in _ACTORS)).text
+        actors = [(who, counter) for who, path, counter in _ACTORS if path in there.split()]
+        idle: list[str] = []
+
+        def all_acted() -> bool:
+            counted = delta(before, self._counted())
+            idle[:] = [f"{who} ({counter})" for who, counter in actors if counted[counter] <= 0]
+            return not idle
+
+        if not wait_until(all_acted, _ACTS, self.guest.check):
+            raise HotremoveError(f"nothing was done in {_ACTS:g} s by {', '.join(idle)}")
+
+    def _require_going_on(self, jobs: list[Job]) -> None:
+        """Wait for the end of a turn, if the removal was faster than the first.
+
+        Raises:
+            HotremoveError: no turn ended, or a job did.
+        """
+        self.guest.control.ping()  # an end is told before the answer
+        if ended := [job.command for job in jobs if not job.running]:
+            raise HotremoveError(f"the load that was to go on has ended: `{ended[0]}`")
         waited = f"n=0; while ! test -s {_TURNS} && test $n -lt 100; do sleep 0.1; n=$((n+1)); done"
         self.guest.control.run(waited)
         if not self.guest.control.read(_TURNS):
             raise HotremoveError("the load that was to go on did not")
-        scanned = delta(before, self._vmstat()).values.get("compact_migrate_scanned", 0)
-        if not scanned:
-            raise HotremoveError("no memory was compacted meanwhile")

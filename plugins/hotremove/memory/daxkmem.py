@@ -3,17 +3,20 @@
 
 from __future__ import annotations
 
-from hotremove.errors import Blocked
+from hotremove.errors import Blocked, HotremoveError
 from hotremove.guest.capability import refusal, require
 from hotremove.guest.machine import Guest
+from hotremove.guest.memory_blocks import read_blocks
 from hotremove.kernels.capabilities import find
 from hotremove.memory.outcome import Outcome
 from hotremove.memory.removable import DEADLINE, End, Removable
 from hotremove.memory.removal import Removal
 from hotremove.memory.write import parse_write, write_command
+from hotremove.observe.nodelist import parse_list
 
 _DEVICE = "dax0.0"
 _DRIVERS = "/sys/bus/dax/drivers"
+_NODES = "/sys/devices/system/node"
 _CAPABILITY = find("dax/kmem")
 # What the kernel says of memory that it could not remove.
 _KEPT = "cannot be hotremoved until the next reboot"
@@ -64,6 +67,27 @@ class DaxKmem(Removable):
         (drivers/dax/kmem.c, dev_dax_kmem_remove()).
         """
         return self._observe("dax/kmem unbind", deadline, self._take_driver)
+
+    def expect_node_gone(self) -> None:
+        """Require that its node left with it, which has no processor and had no other memory.
+
+        The last block that goes offline takes the node out of `has_memory`, the memory's removal
+        takes it out of `online` (mm/memory_hotplug.c, offline_pages() and try_offline_node()).
+
+        Raises:
+            HotremoveError: the node has other memory.
+            AssertionError: it is there still.
+        """
+        __tracebackhide__ = True
+        others = [b.index for b in read_blocks(self.guest.control) if b.node == self.node]
+        if others:
+            raise HotremoveError(f"node {self.node} has other memory: blocks {others}")
+        for state in ("has_memory", "online"):
+            told = self.guest.control.read(f"{_NODES}/{state}").strip()
+            assert self.node not in parse_list(told), (
+                f"node {self.node} is left behind, though all of its memory has gone: "
+                f"{_NODES}/{state} has {told}"
+            )
 
     def bind_again(self) -> str:
         """Bind the driver once more: `bound`, or what the kernel says in refusing."""

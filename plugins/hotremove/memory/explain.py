@@ -21,6 +21,7 @@ def explain_stuck(
     inside: int,
     counted: Counters,
     migrates_pins: bool,
+    poisoned: int = 0,
 ) -> str:
     """Why a removal does not end: the page, its references, their holder, the missing change.
 
@@ -32,8 +33,9 @@ def explain_stuck(
         inside: how many pages of `pin` lie in the memory.
         counted: how the node's counters changed meanwhile.
         migrates_pins: whether the kernel knows the migration reason `longterm_pin`.
+        poisoned: how many pages of the memory are marked as poisoned, where none was printed.
     """
-    unseen = _no_page(place, counted, pin, inside)
+    unseen = _no_page(place, counted, pin, inside) + _told_poisoned(poisoned)
     page = explain_page(place, blocking, pin) if blocking else unseen
     return f"{page}; {_cause(pin, migrates_pins)}; {what}"
 
@@ -68,6 +70,13 @@ def _no_page(place: str, counted: Counters, pin: Pin | None, inside: int) -> str
         f"pgmigrate_fail rose by {counted['pgmigrate_fail']} and "
         f"{counted.isolated} pages were left isolated; {suspects} inside"
     )
+
+
+def _told_poisoned(poisoned: int) -> str:
+    """The kernel drops such pages as it goes, and prints none that it waits for."""
+    if not poisoned:
+        return ""
+    return f"; {count(poisoned, 'poisoned page')} {'is' if poisoned == 1 else 'are'} inside"
 
 
 def _cause(pin: Pin | None, migrates_pins: bool) -> str:

@@ -109,7 +109,8 @@ class MemoryDevice(Removable, ABC):
         assert zone.present == 0, f"node {self.node}'s ZONE_MOVABLE still has {zone.present} pages"
         total = read_node_memory(self.guest.control, self.node)
         boot = self.guest.plan.topology.nodes[self.node].mib * MIB
-        assert total <= boot, f"node {self.node} has {total} bytes, more than it booted with"
+        told = f"node {self.node} has {total} bytes (MemTotal, its managed pages)"
+        assert total <= boot, f"{told}, more than it booted with"
 
     def _prepare(self, guest: Guest) -> None:
         """Have the guest put memory where it is to be, before any comes."""

@@ -30,6 +30,7 @@ from hotremove.memory.arrival import (
 from hotremove.memory.offline import offline_command
 from hotremove.memory.outcome import Outcome
 from hotremove.memory.page import frames_of_dump
+from hotremove.memory.page_flags import count_pages
 from hotremove.memory.placement import (
     require_alike,
     require_in_part,
@@ -42,6 +43,7 @@ from hotremove.memory.write import parse_write
 from hotremove.observe.counters import Counters, find_zone
 from hotremove.observe.kernellog.reasons import parse_reasons
 from hotremove.observe.pagedump import PageDump, parse_dumps
+from hotremove.observe.pageflags import POISONED
 from hotremove.observe.pagemap import PAGE_BYTES, MemoryBlock, PfnRuns, frames_of
 from hotremove.observe.span import Span
 from hotremove.pins.buffer import Buffer
@@ -314,6 +316,7 @@ class Removable:
         seconds = time.monotonic() - start
         with self.guest.timeline.span("look at the memory after"):
             self._await_dump(end)
+            dumps = self._dumps()
             removal = Removal(
                 mechanism=mechanism,
                 outcome=end.outcome,
@@ -324,13 +327,14 @@ class Removable:
                 pins=self.pins,
                 before=before,
                 after=self._counters_after(before),
-                dumps=self._dumps(),
+                dumps=dumps,
                 migrates_pins=migrates_pins(self.guest.control),
                 remark=end.remark,
                 reasons=self._reasons(),
                 zone=self.zone,
                 lost_pins=self._lost_pins(end, pinned if steady else 0),
                 raced=end.raced,
+                poisoned=self._count_poisoned(end) if not dumps else 0,
             )
         self.removals.append(removal)
         return removal
@@ -346,6 +350,15 @@ class Removable:
             return any(not pinned or frames_of_dump(dump) & pinned for dump in dumps)
 
         wait_until(printed, self.dump_deadline, self.guest.check)
+
+    def _count_poisoned(self, end: End) -> int:
+        """Pages of stuck memory that are marked as poisoned; 0 where the kernel does not say."""
+        if end.outcome is not Outcome.STUCK:
+            return 0
+        try:
+            return count_pages(self.guest.control, self._blocks_now(), POISONED)
+        except (HotremoveError, OSError):
+            return 0
 
     def _lost_pins(self, end: End, before: int) -> int:
         """How many page references of pins (FOLL_PIN) are gone that should still be held.

@@ -49,6 +49,8 @@ class Removal:
         lost_pins: page references of pins that the kernel no longer counts after it, though the
             scenario holds them still.
         raced: whether what was to happen meanwhile did, where a race was asked for.
+        poisoned: pages in `frames` that are marked as poisoned, if it got stuck and no page was
+            dumped.
     """
 
     mechanism: str
@@ -67,6 +69,7 @@ class Removal:
     zone: str = "Movable"
     lost_pins: int = 0
     raced: bool = False
+    poisoned: int = 0
 
     @property
     def counted(self) -> Counters:
@@ -178,6 +181,7 @@ class Removal:
             self.pages_inside(pin),
             self.counted,
             self.migrates_pins,
+            self.poisoned,
         )
 
     def _why_refused(self) -> str:

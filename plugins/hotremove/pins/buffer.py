@@ -160,6 +160,16 @@ class Buffer:
         """How many of its pages userfaultfd write-protects, from pagemap."""
         return int(self.holder.ask("pages")["write_protected"])
 
+    def expect_write_protected(self) -> None:
+        """Require that userfaultfd write-protects each of its pages.
+
+        Raises:
+            AssertionError: with how many it does.
+        """
+        __tracebackhide__ = True
+        seen, wanted = self.write_protected_pages(), self.size // PAGE_BYTES
+        assert seen == wanted, f"{seen} pages of {self} are write-protected, of {wanted}"
+
     def fault(self) -> None:
         """Write to each page."""
         self.holder.ask("fault")

@@ -78,6 +78,17 @@ class PinPath(ABC):
             return refusal.errno or errno.EIO
         return PINNED
 
+    def expect_refused(self, buffer: Buffer, wanted: int) -> None:
+        """Require that the kernel refuses to pin a buffer, with the errno `wanted`.
+
+        Raises:
+            AssertionError: it is pinned, or refused for another reason.
+        """
+        __tracebackhide__ = True
+        answer = errno_name(self.try_to_pin(buffer))
+        told = f"memory of the kind {buffer.kind} is {answer}"
+        assert answer == errno_name(wanted), f"{told}: {buffer} (expected: {errno_name(wanted)})"
+
 
 def errno_name(error: int) -> str:
     """What `try_to_pin` returned, in words for a record: `pinned`, or the errno's name."""

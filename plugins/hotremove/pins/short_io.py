@@ -62,6 +62,7 @@ class ShortIo:
             GuestLost: it had ended before.
         """
         job = self._job
+        self.guest.control.ping()  # its end is told before the answer
         if job is None or not job.running:
             raise GuestLost("the I/O that was to go on had ended before it was told to")
         self.guest.control.kill(job, signal.SIGTERM)

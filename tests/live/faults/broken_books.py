@@ -5,16 +5,18 @@ Run by test_kmods.py. Each is shown by the least that shows it, and that the ker
 without it.
 """
 
+import errno
 import re
 import signal
 
 import pytest
 
+from hotremove.errors import NotApplicable
 from hotremove.guest.memory_blocks import SYSFS, read_blocks
 from hotremove.memory.notifier import NotifierVeto
 from hotremove.pins.holder import PinRefused
 from hotremove.pins.take import begin_pin
-from hotremove.scenario import MIB, PAGE, REMOVED
+from hotremove.scenario import MIB, PAGE, REFUSED, REMOVED, STUCK
 
 pytestmark = [pytest.mark.hotremove, pytest.mark.open_books("its kernel is broken on purpose")]
 
@@ -250,3 +252,153 @@ def test_a_pin_is_tried_for_ever_until_its_process_is_killed(
         assert hits() > first > 0
         gone = f"while [ -d /proc/{buffer.pid} ]; do usleep 10000; done"
         guest.control.check(f"kill -{signal.SIGKILL} {buffer.pid}; {gone}")
+
+
+def test_pins_of_a_process_that_ends_are_kept(movable_dimm, rdma, oracle, can_break, broken):
+    if not can_break("ended-holder"):
+        return
+
+    def kept():
+        before = oracle()
+        buffer = movable_dimm.map(MIB)
+        rdma.pin(buffer)
+        buffer.end("is killed")
+        return oracle() - before
+
+    assert changed(broken, "ended-holder", kept) == (0, PAGES, 0)
+
+
+def test_a_group_is_charged_twice_for_what_moved(movable_dimm, pin_hold, cgroup, can_break, broken):
+    if not can_break("memcg-charge"):
+        return
+
+    def charged():
+        buffer = movable_dimm.map(8 * MIB)
+        cgroup.add(buffer)
+        movable_dimm.renew(buffer)
+        pin_hold.pin(buffer)
+        size = int(cgroup.read("memory.current"))
+        buffer.close()
+        return round(size / (8 * MIB))
+
+    assert changed(broken, "memcg-charge", charged) == (1, 2, 2)  # it stays charged
+
+
+def test_secret_memory_is_pinned(rdma, can_break, broken, request):
+    if not can_break("secret-memory"):
+        return
+    try:
+        secret = request.getfixturevalue("secret_memory").map(MIB)
+    except NotApplicable:
+        return
+
+    def refused():
+        answer = rdma.try_to_pin(secret)
+        return answer == errno.EFAULT
+
+    assert changed(broken, "secret-memory", refused) == (True, False, True)
+
+
+def test_the_swap_cache_does_not_move(movable_dimm, swap, can_break, broken):
+    if not can_break("swap-cache"):
+        return
+
+    def removed():
+        swap.take_out_in_part(movable_dimm, movable_dimm.map(2 * MIB, "memfd"))
+        outcome = movable_dimm.offline(deadline=8).outcome
+        movable_dimm.online()
+        return outcome is REMOVED
+
+    assert changed(broken, "swap-cache", removed) == (True, False, True)
+
+
+def test_what_was_given_up_is_dropped(movable_dimm, rdma, can_break, broken):
+    if not can_break("given-up"):
+        return
+
+    def kept():
+        buffer = movable_dimm.map(MIB)
+        pin = rdma.pin(buffer)
+        buffer.advise("free")
+        buffer.advise("pageout")
+        buffer.touch()
+        same = buffer.frames() == pin.frames
+        buffer.end("is killed")
+        return same
+
+    assert changed(broken, "given-up", kept) == (True, False, True)
+
+
+def test_a_poisoned_page_is_waited_for(movable_dimm, poison, can_break, broken):
+    if not can_break("poisoned"):
+        return
+    poison.poison(movable_dimm, movable_dimm.map(MIB), "hwpoison")
+    with broken("poisoned") as hits:
+        assert movable_dimm.offline(deadline=8).outcome is STUCK
+        assert hits() > 0
+    movable_dimm.offline().expect(REMOVED)
+
+
+@pytest.mark.topology("dax-node")
+def test_a_node_is_left_behind(dax_kmem, can_break, broken):
+    if not can_break("node-left"):
+        return
+    with broken("node-left") as hits:
+        dax_kmem.unbind().expect(REMOVED)
+        assert hits() > 0
+    with pytest.raises(AssertionError, match="node 1 is left behind"):
+        dax_kmem.expect_node_gone()
+
+
+def test_a_failed_offline_is_not_told(movable_dimm, veto, can_break, broken):
+    if not can_break("no-log-line"):
+        return
+    del veto  # it objects
+
+    def told():
+        return movable_dimm.offline().reasons
+
+    before, during, after = changed(broken, "no-log-line", told)
+    assert before == after == ("notifier failure",)
+    assert not during
+
+
+def test_pageblocks_stay_isolated_after_a_refusal(
+    guest, normal_memory, kernel_pages, can_break, broken
+):
+    if not can_break("isolated-after-busy"):
+        return
+    kernel_pages.take_from(normal_memory)
+
+    def isolated():
+        normal_memory.offline().expect(REFUSED)
+        return isolated_blocks(guest) > 0
+
+    assert changed(broken, "isolated-after-busy", isolated)[:2] == (False, True)
+
+
+def test_a_block_of_memory_that_is_gone_stays(movable_dimm, can_break, broken):
+    if not can_break("block-left"):
+        return
+    with broken("block-left") as hits:
+        removal = movable_dimm.eject()
+        assert hits() > 0
+    removal.expect(REFUSED)
+    assert "DEVICE_REMOVED came, but blocks [" in removal.remark
+
+
+def test_a_pinned_page_is_freed(movable_dimm, pin_hold, oracle, can_break, broken):
+    if not can_break("freed-pinned"):
+        return
+
+    def pinned():
+        buffer = movable_dimm.map(MIB)
+        pin_hold.pin(buffer, entry="locked")
+        pages = oracle()
+        buffer.close()
+        return pages
+
+    assert pinned() == PAGES
+    with broken("freed-pinned") as hits:
+        assert pinned() == PAGES - 1
+        assert hits() > 0

@@ -55,7 +55,8 @@ OTHERS = """
     hugetlb remote-mm off-lru mixed-zones mthp mlocked shared-pages unfaulted bytes-lost dirty-lost
     fork-side kept-pin large-folio-release failed-call pinned-vm locked-vm isolated-count
     present-pages managed-pages spanned-pages isolated-after-signal isolated-after-notifier livelock
-    no-tracepoint offline-lies
+    no-tracepoint offline-lies secret-memory swap-cache given-up ended-holder memcg-charge poisoned
+    node-left caller-iommufd no-log-line isolated-after-busy block-left freed-pinned
 """
 
 # By fault: the pin that stays, the one that leaves, how many pages of the first one stay.

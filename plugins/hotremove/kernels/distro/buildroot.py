@@ -41,9 +41,12 @@ _ITS_OWN = re.compile(r"I: |E: (?:setup failed|mmdebstrap)|W: Download is perfor
 _UNMET = re.compile(r"^ (\S+ : Depends: .*)", re.MULTILINE)
 _UNLOCATED = re.compile(r"E: Unable to locate package (\S+)")
 # Shows the machine's /dev and /proc (objtool reads its limits) and folders, given in pairs before
-# `--`, in the root.
+# `--`, in the root. Its /tmp is the command's own: from 4.4 on make keeps its jobserver there, by
+# its process id, which is the same in each of these namespaces. Where another build runs, or one
+# that was ended has left it, make would do one thing at a time.
 _ENTER = """
 mount --rbind /dev "$0/dev" && mount --rbind /proc "$0/proc" || exit
+mount -t tmpfs tmpfs "$0/tmp" || exit
 while [ "$1" != -- ]; do mount --rbind "$1" "$0$2" || exit; shift 2; done
 shift
 exec chroot "$0" "$@"
