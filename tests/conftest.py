@@ -13,6 +13,7 @@ import os
 from collections.abc import Generator
 
 import pytest
+from xdist.remote import Producer
 
 import sharing
 
@@ -48,9 +49,9 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     return sharing.workers(config)
 
 
-def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> sharing.ByTest | None:
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> sharing.ByTest | None:
     """Share tests out one by one, unless --dist says otherwise."""
-    return sharing.ByTest(config) if config.option.dist == "load" else None
+    return sharing.ByTest(config, log) if config.option.dist == "load" else None
 
 
 @pytest.hookimpl(trylast=True)  # when nothing is deselected any more

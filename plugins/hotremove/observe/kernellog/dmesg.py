@@ -181,7 +181,9 @@ class _Finder:
         begins, caller, due = self.rules.begins, self.last, self.due
         run: list[Entry] = []
         for entry in self.stretch.entries(at):
-            if not entry or entry.number > due or begins[entry.text]:
+            if not entry or begins[entry.text]:
+                break
+            if run and entry.number > due:
                 break
             if entry.caller != caller and entry.stamped:
                 break
