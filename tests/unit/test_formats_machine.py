@@ -121,7 +121,7 @@ def test_kcidb_validates_and_maps_verdicts():
 
 
 def test_kcidb_tells_the_architecture():
-    record = Record((make_result(architecture="arm64"), make_result(kernel="debian:other")))
+    record = Record((make_result(kernel_label="6.1.192-arm64"), make_result(kernel="debian:other")))
     document = kcidb.render(record)
     assert kcidb_io.schema.LATEST.is_valid(document)
     assert [build["architecture"] for build in document["builds"]] == ["arm64", "x86_64"]

@@ -15,6 +15,7 @@ from typing import Any
 import kcidb_io
 
 from hotremove.analysis.coverage import coverage_of
+from hotremove.architecture.known import DEFAULT, SUPPORTED
 from hotremove.cache import digest
 from hotremove.lineage.changes import Change, changes
 from hotremove.results.naming import title
@@ -88,11 +89,17 @@ def _build(result: Result, looked: str) -> Object:
         "id": _build_id(result),
         "checkout_id": _build_id(result),
         "origin": ORIGIN,
-        "architecture": one_line(result.architecture),
+        "architecture": _architecture(result),
         "comment": one_line(result.kernel_version),
         "status": "PASS",
         "misc": {"coverage": printable(looked)},
     }
+
+
+def _architecture(result: Result) -> str:
+    """As the kernel's make calls it; a label names the one that does not go without saying."""
+    named = (arch for arch in SUPPORTED if f"-{arch.debian}" in result.kernel_label)
+    return next(named, DEFAULT).make
 
 
 def _test(result: Result, record: Record, log: str) -> Object:

@@ -213,7 +213,6 @@ def _result(item: pytest.Item, found: Finding, error: BaseException | None) -> R
         kernel=kernel.spec,
         kernel_version=kernel.version,
         kernel_label=kernel_id(kernel, farm_of(item.config).kernels),
-        architecture=kernel.arch.make,
         scenario=str(scenario_id_of(item)),
         test=item.nodeid,
         pin=pins_of(item),

@@ -46,7 +46,6 @@ class Result:
             (`--hotremove-prove`); or empty.
         attempts: verdicts of earlier tries of the same test in the same run.
         costs: what it measured.
-        architecture: of the kernel, as its make calls it: `x86_64`, `arm64`.
     """
 
     kernel: str
@@ -64,7 +63,6 @@ class Result:
     fault: str = ""
     attempts: tuple[str, ...] = ()
     costs: tuple[Cost, ...] = ()
-    architecture: str = "x86_64"
 
     def __post_init__(self) -> None:
         for verdict in (self.verdict, *self.attempts):
