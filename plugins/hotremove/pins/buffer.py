@@ -189,9 +189,16 @@ class Buffer:
         self.locked = self.size
 
     def lock_on_fault(self) -> None:
-        """Give its pages back, and have new ones locked as they are faulted in (MLOCK_ONFAULT)."""
+        """Give its pages back, and have new ones locked as they are faulted in (MLOCK_ONFAULT).
+
+        Raises:
+            NotApplicable: the kernel locks none of them, as before 5.18 with pages of files, which
+                are locked when reclaim comes upon them (mm/rmap.c, try_to_unmap_one()).
+        """
         self.holder.ask("lock")
         self.locked = self.size
+        if not count_locked(self.flags()):
+            raise NotApplicable(f"no page of {self} is locked as it is faulted in")
 
     def remap(self) -> None:
         """Map its pages at other addresses (mremap)."""
