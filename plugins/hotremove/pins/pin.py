@@ -91,7 +91,7 @@ class Pin:
     @property
     def holder(self) -> str:
         """Who holds it, in words."""
-        article = "an" if self.label.startswith(("rxe", "io_uring", "ib_")) else "a"
+        article = "an" if self.label.startswith(("rxe", "io", "ib_", "AF_")) else "a"
         return f"pid {self.pid}, {article} {self.label} of {self.size / MIB:g} MiB"
 
     def expect_unmoved(self) -> None:
