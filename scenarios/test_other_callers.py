@@ -25,6 +25,23 @@ def test_memory_leaves_beside_an_iommufd_mapping_elsewhere(movable_memory, pinne
     mapping.expect_unmoved()
 
 
+@pytest.mark.notices("no-migration", "caller-iommufd")
+@pytest.mark.scenario(37, "pinned by a driver through iommufd")
+@pytest.mark.pins("iommufd_access")
+def test_memory_leaves_under_a_drivers_pin_through_iommufd(movable_memory, pinner):
+    pin = pinner.pin(movable_memory.map(32 * MIB))
+    movable_memory.unplug().expect(REMOVED)
+    pin.expect_migrated_from(movable_memory.frames)
+
+
+@pytest.mark.scenario(37, "through iommufd, memory on node 0", control=True)
+@pytest.mark.pins("iommufd_access")
+def test_memory_leaves_beside_a_drivers_pin_elsewhere(movable_memory, pinner, map_on_node):
+    pin = pinner.pin(map_on_node(0, 32 * MIB))
+    movable_memory.unplug().expect(REMOVED)
+    pin.expect_unmoved()
+
+
 @pytest.mark.notices("no-migration")
 @pytest.mark.scenario(38, "AF_XDP packet buffers (umem) held")
 @pytest.mark.pins("xdp")
@@ -45,7 +62,7 @@ def test_memory_leaves_beside_packet_buffers_elsewhere(movable_memory, pinner, m
 @pytest.mark.notices("no-migration")
 @pytest.mark.scenario(39, "memory in the IOTLB of a vDPA device")
 @pytest.mark.pins("vhost_vdpa")
-def test_memory_leaves_under_memory_of_a_vdpa_device(movable_memory, pinner):
+def test_memory_leaves_under_what_a_vdpa_device_has(movable_memory, pinner):
     pin = pinner.pin(movable_memory.map(32 * MIB))
     movable_memory.unplug().expect(REMOVED)
     pin.expect_migrated_from(movable_memory.frames)
@@ -53,7 +70,7 @@ def test_memory_leaves_under_memory_of_a_vdpa_device(movable_memory, pinner):
 
 @pytest.mark.scenario(39, "IOTLB of a vDPA device, memory on node 0", control=True)
 @pytest.mark.pins("vhost_vdpa")
-def test_memory_leaves_beside_memory_of_a_vdpa_device_elsewhere(movable_memory, pinner, map_on_node):
+def test_memory_leaves_beside_what_a_vdpa_device_has(movable_memory, pinner, map_on_node):
     pin = pinner.pin(map_on_node(0, 32 * MIB))
     movable_memory.unplug().expect(REMOVED)
     pin.expect_unmoved()

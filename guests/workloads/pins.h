@@ -64,7 +64,7 @@ struct pin_path {
 /* Of paths whose transfers take less than a millisecond. */
 size_t pin_many_places(void *pin);
 
-extern const struct pin_path pin_iommufd, pin_kmod, pin_mdev, pin_rdma, pin_udmabuf,
+extern const struct pin_path pin_access, pin_iommufd, pin_kmod, pin_mdev, pin_rdma, pin_udmabuf,
 	pin_ib_umem, pin_uring, pin_v4l2, pin_vdpa, pin_vfio, pin_vmsplice, pin_xdp;
 
 /* NULL when there is no such path. */

@@ -61,6 +61,7 @@ SPARE_MODULES = (
     "vhost_vdpa",
     "vdpa_sim_net",
     "vivid",
+    "test_hmm",
     "configs",  # the kernel's configuration, where it is told by a module
 )
 

@@ -51,6 +51,7 @@ _FIXTURES = {
     "write_protection": ("write-protected memory",),
     "secret_memory": ("secret memory",),
     "large_folios": ("pins of huge pages",),
+    "device_memory": ("memory of devices",),
     "short_io": ("ext4 files",),
     "trace_events": ("trace events",),
 }

@@ -94,6 +94,7 @@ OPTIONS = (
     Option("USERFAULTFD", "write-protected memory"),
     Option("SECRETMEM", "secret memory"),
     Option("MEMCG", "memory cgroups"),
+    Option("TEST_HMM", "a device without hardware that takes memory for itself"),
     Option("MODULES", "the farm's own modules"),
     Option("KPROBES", "the module that breaks a kernel"),
     Option("LIVEPATCH", "the module that breaks a kernel"),
@@ -125,6 +126,7 @@ CAPABILITIES = (
     Capability("io_uring pins", ("IO_URING",)),
     Capability("udmabuf pins", ("UDMABUF",)),
     Capability("iommufd pins", ("IOMMUFD", "VFIO_DEVICE_CDEV", "VFIO_PCI", "INTEL_IOMMU")),
+    Capability("iommufd access", ("MODULES", "IOMMUFD", "VFIO_DEVICE_CDEV")),
     Capability(
         "siw pins",
         ("INFINIBAND", "INFINIBAND_USER_ACCESS", "RDMA_SIW", "DUMMY"),
@@ -143,6 +145,7 @@ CAPABILITIES = (
     Capability("write-protected memory", ("USERFAULTFD",)),
     Capability("secret memory", ("SECRETMEM",)),
     Capability("memory cgroups", ("MEMCG",)),
+    Capability("memory of devices", ("TEST_HMM",), ("test_hmm",)),
     Capability("modules of the farm", ("MODULES",)),
     Capability("mdev pins", ("MODULES", "VFIO")),
     Capability("ib_umem pins", ("MODULES", "INFINIBAND_USER_ACCESS")),

@@ -204,6 +204,18 @@ class Buffer:
         """Map its pages at other addresses (mremap)."""
         self.holder.ask("remap")
 
+    def swapped_pages(self) -> int:
+        """How many of its pages the page table says are elsewhere: in swap, or a device's."""
+        return int(self.holder.ask("pages")["swapped"])
+
+    def take_by_device(self, how: str) -> None:
+        """Have a device without hardware take its pages, `private` or `exclusive`.
+
+        Raises:
+            PinRefused: the device's errno.
+        """
+        self.holder.ask(f"device {how}")
+
     def write_protect(self) -> None:
         """Write-protect it by userfaultfd; who writes to it waits for ever.
 

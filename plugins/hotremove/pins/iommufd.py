@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Pins by iommufd, of what is mapped for a device."""
+"""Pins by iommufd: what is mapped for a device, and what a driver asks for of it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hotremove.pins.pin import Pin
 from hotremove.pins.take import take_pin
 from hotremove.pins.vfio import Vfio
 
-_MAPPED = find("iommufd pins")
+_MAPPED, _ACCESSED = find("iommufd pins"), find("iommufd access")
 
 
 def _find_device(guest: Guest, name: str, capability: Capability) -> str:
@@ -53,3 +53,37 @@ class Iommufd(PinPath):
             PinRefused: IOMMU_IOAS_MAP's errno.
         """
         return take_pin(buffer, "iommufd", "iommufd mapping", device=self.device, batch=batch)
+
+
+class IommufdAccess(PinPath):
+    """The device without hardware of kmods/pin_vfio, in an address space of /dev/iommu.
+
+    Nothing is pinned until its driver asks for it: vfio_pin_pages() ends in
+    iommufd_access_pin_pages() (drivers/vfio/vfio_main.c).
+
+    Attributes:
+        device: its file.
+    """
+
+    capabilities = (find("modules of the farm"), _ACCESSED)
+    kmod = "pin_vfio"
+    without = ("iommufd",)
+
+    def __init__(self, guest: Guest, find_kmod: FindKmod = no_kmods) -> None:
+        """Load the module.
+
+        Raises:
+            CapabilityAbsent: the kernel was built without iommufd or vfio's character devices.
+            Blocked: the kernel does not take it.
+        """
+        guest.control.run("modprobe -q mdev")
+        super().__init__(guest, find_kmod)
+        self.device = _find_device(guest, "pin_vfio", _ACCESSED)
+
+    def pin(self, buffer: Buffer, batch: int | None = None) -> Pin:
+        """Pin through vfio_pin_pages, `batch` bytes a call, at most and by default 2 MiB.
+
+        Raises:
+            PinRefused: its errno.
+        """
+        return take_pin(buffer, "access", "iommufd access", device=self.device, batch=batch)

@@ -21,7 +21,7 @@ from hotremove.errors import UsageProblem
 from hotremove.kernels.capabilities import CAPABILITIES, Capability
 from hotremove.pins.edu import Edu
 from hotremove.pins.ib_umem import IbUmem
-from hotremove.pins.iommufd import Iommufd
+from hotremove.pins.iommufd import Iommufd, IommufdAccess
 from hotremove.pins.mdev import Mdev
 from hotremove.pins.path import PinPath
 from hotremove.pins.pin_hold import PinHold
@@ -49,6 +49,7 @@ OWN: Mapping[str, type[PinPath]] = {
     "edu": Edu,
     "udmabuf": Udmabuf,
     "iommufd": Iommufd,
+    "iommufd_access": IommufdAccess,
     "siw": Siw,
     "xdp": Xdp,
     "vhost_vdpa": VhostVdpa,
