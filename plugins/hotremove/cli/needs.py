@@ -52,6 +52,7 @@ _FIXTURES = {
     "secret_memory": ("secret memory",),
     "large_folios": ("pins of huge pages",),
     "device_memory": ("memory of devices",),
+    "contiguous_area": ("contiguous memory",),
     "short_io": ("ext4 files",),
     "trace_events": ("trace events",),
 }

@@ -146,6 +146,7 @@ CAPABILITIES = (
     Capability("secret memory", ("SECRETMEM",)),
     Capability("memory cgroups", ("MEMCG",)),
     Capability("memory of devices", ("TEST_HMM",), ("test_hmm",)),
+    Capability("contiguous memory", ("CMA", "HUGETLBFS")),
     Capability("modules of the farm", ("MODULES",)),
     Capability("mdev pins", ("MODULES", "VFIO")),
     Capability("ib_umem pins", ("MODULES", "INFINIBAND_USER_ACCESS")),
