@@ -160,7 +160,7 @@ def hot_remove(guest: Bare) -> None:
     guest.run(f"{online} -lt 4; do sleep 0.05; done")
     guest.run(
         "ip link add rdma0 type dummy; ip addr add 192.0.2.1/24 dev rdma0; "
-        "ip link set rdma0 up; rxe_link rxe0 rdma0"
+        "ip link set rdma0 up; rdma_link rxe0 rxe rdma0"
     )
     holder = guest.start(f"exec holder --bytes {128 * MIB} --node 1 --faulted")
     guest.ask(holder, "")

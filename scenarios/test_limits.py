@@ -25,7 +25,7 @@ def test_a_pin_moves_memory_within_a_tight_limit(movable_memory, rdma, cgroup):
     cgroup.expect_charged(0)
 
 
-@pytest.mark.scenario(61, "more is pinned than a memory cgroup may have: refused")
+@pytest.mark.scenario(61, "more is pinned than a memory cgroup may have: refused", unpinned=True)
 @pytest.mark.allow_splat("oom", reason="more is wanted than is allowed", expires="2099-12-31")
 def test_a_pin_beyond_the_limit_is_refused(movable_memory, rdma, cgroup, leak_check, record):
     buffer = movable_memory.map(16 * MIB, faulted=False)

@@ -9,7 +9,7 @@ pytestmark = pytest.mark.hotremove
 
 
 @pytest.mark.notices("poisoned")
-@pytest.mark.scenario(52, "a poisoned page in the memory")
+@pytest.mark.scenario(52, "a poisoned page in the memory", unpinned=True)
 @pytest.mark.parametrize("kind", ["anon", "thp"])
 @pytest.mark.parametrize("how", ["hwpoison", "soft-offline"])
 def test_memory_with_a_poisoned_page_leaves(movable_memory, poison, kind, how, record):

@@ -50,7 +50,7 @@ def test_write_protected_memory_leaves(movable_memory, pin_hold, write_protectio
 
 
 @pytest.mark.notices("secret-memory")
-@pytest.mark.scenario(58, "secret memory: in no movable zone, and not to be pinned")
+@pytest.mark.scenario(58, "secret memory: in no movable zone, not to be pinned", unpinned=True)
 def test_secret_memory_is_out_of_the_way(movable_memory, secret_memory, rdma):
     buffer = secret_memory.map(MIB)
     assert not buffer.frames() & movable_memory.frames

@@ -10,7 +10,7 @@ pytestmark = pytest.mark.hotremove
 
 @pytest.mark.wide
 @pytest.mark.notices("swap-cache")
-@pytest.mark.scenario(48, "partly swapped out, nothing pinned")
+@pytest.mark.scenario(48, "partly swapped out, nothing pinned", unpinned=True)
 def test_memory_leaves_that_is_partly_in_swap(movable_memory, swap):
     buffers = [movable_memory.map(2 * MIB, kind) for kind in ("anon", "memfd")]
     for buffer in buffers:
@@ -44,7 +44,7 @@ def test_memory_leaves_that_is_not_in_swap(movable_memory):
     assert not any(buffer.frames() & movable_memory.frames for buffer in buffers)
 
 
-@pytest.mark.scenario(53, "compressed memory (zsmalloc)")
+@pytest.mark.scenario(53, "compressed memory (zsmalloc)", unpinned=True)
 def test_compressed_memory_leaves(movable_memory, zram_swap):
     buffer = zram_swap.fill(movable_memory, 4 * MIB)
     movable_memory.unplug().expect(REMOVED)

@@ -7,6 +7,7 @@
 
 #include "answers.h"
 #include "cpu.h"
+#include "hmm.h"
 #include "lives.h"
 #include "marks.h"
 #include "pagemap.h"
@@ -81,6 +82,18 @@ static void command_remap(void)
 static void command_write_protect(void)
 {
 	answer_done(write_protect(memory.address, memory.bytes), "protected");
+}
+
+static void command_device(void)
+{
+	const char *way = strtok(NULL, " ");
+	bool private = way && !strcmp(way, "private");
+
+	if (!private && (!way || strcmp(way, "exclusive")))
+		return answer_misunderstood("device takes `private` or `exclusive`");
+	answer_done(private ? hmm_move_to_device(memory.address, memory.bytes)
+			    : hmm_make_exclusive(memory.address, memory.bytes),
+		    "taken");
 }
 
 static void command_exec(void)
@@ -203,6 +216,7 @@ static const struct command {
 	{"mlock", command_mlock},
 	{"remap", command_remap},
 	{"write-protect", command_write_protect},
+	{"device", command_device},
 	{"exec", command_exec},
 	{"share-mm", command_share_mm},
 	{"cpu", command_cpu},

@@ -51,6 +51,8 @@ static bool take_pin_key(const char *key, const char *value, void *into)
 		request->writable = number;
 	else if (!strcmp(key, "odp"))
 		request->on_demand = number;
+	else if (!strcmp(key, "window"))
+		request->window = number;
 	else if (!strcmp(key, "detached"))
 		request->detached = number;
 	else if (!strcmp(key, "clean"))
@@ -105,7 +107,7 @@ void command_pin(void)
 	if (!wrong)
 		wrong = check_range(&request);
 	if (!path)
-		wrong = "pin's PATH is one of rdma, vfio, uring, vmsplice, udmabuf, kmod, ib_umem, mdev";
+		wrong = "there is no pin path PATH";
 	if (held_count == PINS_LIMIT)
 		wrong = "too many pins are held";
 	if (wrong)

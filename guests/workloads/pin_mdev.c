@@ -4,13 +4,11 @@
  * device's driver pins what it needs by vfio_pin_pages.
  */
 #include <linux/vfio.h>
-#include <pin_vfio.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
-#include <unistd.h>
 
 #include "answers.h"
-#include "memory.h"
+#include "emulated.h"
 #include "pins.h"
 #include "vfio.h"
 
@@ -23,10 +21,8 @@ static void unpin(void *pin)
 {
 	struct mdev *mdev = pin;
 
-	if (mdev->device >= 0) {
-		ioctl(mdev->device, PIN_VFIO_DO_RELEASE);
-		close(mdev->device);
-	}
+	if (mdev->device >= 0)
+		emulated_close(mdev->device);
 	vfio_unmap(&mdev->vfio);
 	vfio_close(&mdev->vfio);
 	free(mdev);
@@ -44,24 +40,6 @@ static bool map(struct mdev *mdev, const struct pin_request *request)
 	return mdev->device >= 0 || failed("VFIO_GROUP_GET_DEVICE_FD");
 }
 
-static bool pin_mapped(struct mdev *mdev, const struct pin_request *request,
-		       struct pin_result *result)
-{
-	struct pin_vfio_pin asked = {
-		.iova = request->iova,
-		.length = request->bytes,
-		.batch = request->batch / SMALL_PAGE,
-		.flags = request->writable ? PIN_VFIO_WRITE : 0,
-	};
-
-	if (ioctl(mdev->device, PIN_VFIO_DO_PIN, &asked))
-		return failed("PIN_VFIO_DO_PIN");
-	result->bytes = asked.length;
-	result->calls = asked.calls;
-	result->seconds = asked.nanoseconds / 1e9;
-	return true;
-}
-
 static void *pin(const struct pin_request *request, struct pin_result *result)
 {
 	struct mdev *mdev = calloc(1, sizeof(*mdev));
@@ -71,7 +49,7 @@ static void *pin(const struct pin_request *request, struct pin_result *result)
 		return NULL;
 	}
 	mdev->device = -1;
-	if (map(mdev, request) && pin_mapped(mdev, request, result))
+	if (map(mdev, request) && emulated_pin(mdev->device, request, result))
 		return mdev;
 	unpin(mdev);
 	return NULL;

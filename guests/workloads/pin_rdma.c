@@ -12,7 +12,8 @@
 struct regions {
 	struct ibv_context *device;
 	struct ibv_pd *domain;
-	struct rdma_loop *loop; /* made for the first transfer */
+	struct rdma_loop *loop; /* made for the first transfer, or to bind the window */
+	struct ibv_mw *window;	/* of the only region, or NULL */
 	char *start;
 	size_t count;
 	struct ibv_mr *region[];
@@ -40,6 +41,8 @@ static int access_flags(const struct pin_request *request)
 		flags |= IBV_ACCESS_LOCAL_WRITE | IBV_ACCESS_REMOTE_WRITE;
 	if (request->on_demand)
 		flags |= IBV_ACCESS_ON_DEMAND;
+	if (request->window)
+		flags |= IBV_ACCESS_MW_BIND;
 	return flags;
 }
 
@@ -59,6 +62,8 @@ static void unpin(void *pin)
 {
 	struct regions *regions = pin;
 
+	if (regions->window)
+		ibv_dealloc_mw(regions->window);
 	if (regions->loop)
 		rdma_loop_close(regions->loop);
 	while (regions->count)
@@ -92,6 +97,26 @@ static bool check_on_demand(const struct regions *regions, const struct pin_requ
 	       failed_with("IBV_ODP_SUPPORT", EOPNOTSUPP);
 }
 
+static bool open_loop(struct regions *regions)
+{
+	if (!regions->loop)
+		regions->loop = rdma_loop_open(regions->device, regions->domain);
+	return regions->loop;
+}
+
+static bool make_window(struct regions *regions, const struct pin_request *request)
+{
+	if (!request->window)
+		return true;
+	if (regions->count != 1)
+		return failed_with("a window shows one region", EINVAL);
+	regions->window = ibv_alloc_mw(regions->domain, IBV_MW_TYPE_1);
+	if (!regions->window)
+		return failed("ibv_alloc_mw");
+	return open_loop(regions) && rdma_loop_bind(regions->loop, regions->window,
+						    regions->region[0], request->writable);
+}
+
 static void *pin(const struct pin_request *request, struct pin_result *result)
 {
 	size_t most = pin_part_count(request, 0);
@@ -104,7 +129,8 @@ static void *pin(const struct pin_request *request, struct pin_result *result)
 	regions->start = request->address;
 	if (open_domain(regions, pin_device(request, "rxe0")) &&
 	    check_on_demand(regions, request) &&
-	    pin_parts(regions, request, 0, register_part, result))
+	    pin_parts(regions, request, 0, register_part, result) &&
+	    make_window(regions, request))
 		return regions;
 	unpin(regions);
 	return NULL;
@@ -126,18 +152,17 @@ static bool transfer(void *pin, size_t offset, void *bytes, size_t length,
 {
 	struct regions *regions = pin;
 
-	if (!regions->loop)
-		regions->loop = rdma_loop_open(regions->device, regions->domain);
-	if (!regions->loop)
+	if (!open_loop(regions))
 		return false;
 	for (size_t done = 0, part; done < length; done += part) {
 		const char *address = regions->start + offset + done;
 		const struct ibv_mr *region = region_of(regions, address);
+		uint32_t key = regions->window ? regions->window->rkey : region->rkey;
 
 		part = (char *)region->addr + region->length - address;
 		if (part > length - done)
 			part = length - done;
-		if (!rdma_loop_move(regions->loop, region, address, (char *)bytes + done, part,
+		if (!rdma_loop_move(regions->loop, key, address, (char *)bytes + done, part,
 				    direction)) {
 			/* A queue pair with an error behind it is of no more use. */
 			rdma_loop_close(regions->loop);
@@ -148,6 +173,14 @@ static bool transfer(void *pin, size_t offset, void *bytes, size_t length,
 	return true;
 }
 
+/* A pair of an iWARP device (siw) is connected by TCP, which takes more than is done here. */
+static size_t places(void *pin)
+{
+	const struct regions *regions = pin;
+	bool connects = regions->device->device->transport_type != IBV_TRANSPORT_IWARP;
+
+	return connects ? pin_many_places(pin) : 0;
+}
+
 const struct pin_path pin_rdma = {
-	.name = "rdma", .pin = pin, .unpin = unpin, .transfer = transfer,
-	.places = pin_many_places};
+	.name = "rdma", .pin = pin, .unpin = unpin, .transfer = transfer, .places = places};

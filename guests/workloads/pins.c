@@ -7,8 +7,8 @@
 #include "ticks.h"
 
 static const struct pin_path *const paths[] = {
-	&pin_kmod, &pin_mdev, &pin_rdma, &pin_udmabuf,
-	&pin_ib_umem, &pin_uring,	 &pin_vfio, &pin_vmsplice,
+	&pin_access, &pin_iommufd, &pin_kmod, &pin_mdev, &pin_rdma, &pin_udmabuf,  &pin_ib_umem,
+	&pin_uring,  &pin_v4l2,	   &pin_vdpa, &pin_vfio, &pin_vmsplice, &pin_xdp,
 };
 
 const struct pin_path *pin_path(const char *name)

@@ -15,10 +15,11 @@ struct pin_request {
 	size_t batch;	    /* bytes a call takes; 0: as many as it can */
 	bool writable;	    /* the pin may write to the memory */
 	bool on_demand;	    /* rdma: an ODP region, which pins nothing */
+	bool window;	    /* rdma: used through a memory window */
 	bool detached;	    /* kmod: the pin outlives the holder */
 	bool clean;	    /* kmod: released as if never written to */
 	bool short_term;    /* kmod: without FOLL_LONGTERM */
-	const char *device; /* rdma, ib_umem, mdev: which device; NULL: the path's usual one */
+	const char *device; /* which device, where there are several; NULL: the path's usual one */
 	const char *entry;  /* kmod: which way into get_user_pages */
 	long pid;	    /* kmod: whose memory, by the entry remote; 0: the holder's */
 	long group;	    /* vfio: which IOMMU group */
@@ -63,8 +64,8 @@ struct pin_path {
 /* Of paths whose transfers take less than a millisecond. */
 size_t pin_many_places(void *pin);
 
-extern const struct pin_path pin_kmod, pin_mdev, pin_rdma, pin_udmabuf, pin_ib_umem, pin_uring,
-	pin_vfio, pin_vmsplice;
+extern const struct pin_path pin_access, pin_iommufd, pin_kmod, pin_mdev, pin_rdma, pin_udmabuf,
+	pin_ib_umem, pin_uring, pin_v4l2, pin_vdpa, pin_vfio, pin_vmsplice, pin_xdp;
 
 /* NULL when there is no such path. */
 const struct pin_path *pin_path(const char *name);

@@ -181,8 +181,28 @@ static bool await_completion(struct rdma_loop *loop)
 	return true;
 }
 
-bool rdma_loop_move(struct rdma_loop *loop, const struct ibv_mr *region, const char *address,
-		    void *bytes, size_t length, enum dma_direction direction)
+bool rdma_loop_bind(struct rdma_loop *loop, struct ibv_mw *window, struct ibv_mr *region,
+		    bool writable)
+{
+	struct ibv_mw_bind bind = {
+		.send_flags = IBV_SEND_SIGNALED,
+		.bind_info = {
+			.mr = region,
+			.addr = (uintptr_t)region->addr,
+			.length = region->length,
+			.mw_access_flags = IBV_ACCESS_REMOTE_READ |
+					   (writable ? IBV_ACCESS_REMOTE_WRITE : 0),
+		},
+	};
+	int error = ibv_bind_mw(loop->pairs[0], window, &bind);
+
+	if (error)
+		return failed_with("ibv_bind_mw", error);
+	return await_completion(loop);
+}
+
+bool rdma_loop_move(struct rdma_loop *loop, uint32_t key, const char *address, void *bytes,
+		    size_t length, enum dma_direction direction)
 {
 	struct ibv_sge here = {(uintptr_t)loop->bytes, length, loop->staging->lkey};
 	struct ibv_send_wr request = {
@@ -190,7 +210,7 @@ bool rdma_loop_move(struct rdma_loop *loop, const struct ibv_mr *region, const c
 		.num_sge = 1,
 		.opcode = direction == TO_MEMORY ? IBV_WR_RDMA_WRITE : IBV_WR_RDMA_READ,
 		.send_flags = IBV_SEND_SIGNALED,
-		.wr.rdma = {.remote_addr = (uintptr_t)address, .rkey = region->rkey},
+		.wr.rdma = {.remote_addr = (uintptr_t)address, .rkey = key},
 	};
 	struct ibv_send_wr *bad;
 

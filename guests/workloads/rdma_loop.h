@@ -6,6 +6,7 @@
 #include <infiniband/verbs.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "pins.h"
 
@@ -15,8 +16,12 @@ struct rdma_loop;
 struct rdma_loop *rdma_loop_open(struct ibv_context *device, struct ibv_pd *domain);
 void rdma_loop_close(struct rdma_loop *loop);
 
-/* Write to the region at `address`, or read from it, at most DMA_CHUNK bytes. */
-bool rdma_loop_move(struct rdma_loop *loop, const struct ibv_mr *region, const char *address,
-		    void *bytes, size_t length, enum dma_direction direction);
+/* Write at `address` by a region's or a window's key, or read there, at most DMA_CHUNK bytes. */
+bool rdma_loop_move(struct rdma_loop *loop, uint32_t key, const char *address, void *bytes,
+		    size_t length, enum dma_direction direction);
+
+/* Let a window, of type 1, show all of a region. */
+bool rdma_loop_bind(struct rdma_loop *loop, struct ibv_mw *window, struct ibv_mr *region,
+		    bool writable);
 
 #endif

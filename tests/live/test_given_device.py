@@ -9,7 +9,7 @@ from hotremove.scenario import MIB
 pytestmark = [pytest.mark.live, pytest.mark.hotremove]
 
 # A device of another name is all there is, as where the host's driver names it.
-ANOTHER = "modprobe -r rdma_rxe && modprobe rdma_rxe && rxe_link roce0 rdma0"
+ANOTHER = "modprobe -r rdma_rxe && modprobe rdma_rxe && rdma_link roce0 rxe rdma0"
 
 
 def test_umem_pins_for_the_device_that_was_given(rdma, farm, kernel, map_on_node):

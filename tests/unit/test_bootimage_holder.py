@@ -199,6 +199,10 @@ def test_vmsplice_counts_what_it_holds(hold):
         ("reap", "command"),
         ("pin rdma device=none", "ibv_open_device"),
         ("pin udmabuf", "udmabuf needs --memory memfd"),
+        ("pin v4l2 device=/nothing", "open of a video device"),
+        ("pin v4l2 device=/dev/null", "VIDIOC_G_FMT"),
+        ("device", "command"),
+        ("device shared", "command"),
     ],
 )
 def test_what_fails_is_told_and_survived(hold, command, call):

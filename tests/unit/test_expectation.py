@@ -88,6 +88,16 @@ def test_a_control_has_no_known_bugs():
     assert against_lineage(PASSED, control, UNFIXED) is PASSED
 
 
+def test_memory_that_nobody_pins_has_no_bug_of_pins_that_stay():
+    unpinned = ScenarioId(48, "partly swapped out, nothing pinned", unpinned=True)
+    pinned = ScenarioId(48, "partly swapped out, then half of it pinned")
+    assert against_lineage(PASSED, unpinned, Lineage((5, 10, 262))) is PASSED
+    assert against_lineage(PASSED, pinned, Lineage((5, 10, 262))).verdict is Verdict.FAIL
+    told = against_lineage(FAILED, unpinned, Lineage((6, 12, 57)))
+    assert told.verdict is Verdict.KNOWN_BUG
+    assert "86ebd50224c0" in told.message
+
+
 @pytest.mark.parametrize("verdict", [Verdict.LOST, Verdict.SKIP, Verdict.ERROR])
 def test_what_says_nothing_of_the_kernel_stays_as_it_is(verdict):
     found = Finding(verdict, "x")

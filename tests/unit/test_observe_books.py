@@ -134,6 +134,14 @@ def test_blocks_that_came_have_their_page_structs_somewhere():
     assert find_errors(books(unaccounted=-1), offline)
 
 
+def test_memory_of_devices_has_its_page_structs_somewhere():
+    devices = Zone(0, "Device", spanned=512 * MIB // 4096)
+    after = replace(books(), zones=(*books().zones, devices), unaccounted=8 * MIB)
+    assert find_errors(books(), after) == []
+    assert find_errors(books(), replace(after, unaccounted=10 * MIB))
+    assert find_errors(books(), replace(books(), unaccounted=8 * MIB))
+
+
 def test_what_is_free_or_in_use_is_accounted_for():
     meminfo = parse_meminfo("MemTotal: 1000 kB\nMemFree: 500 kB\nSlab: 100 kB\nHugetlb: 300 kB\n")
     assert count_unaccounted(meminfo, "") == 100 << 10

@@ -43,6 +43,13 @@ def test_shown_as_the_kernel_does() -> None:
     assert 0x100001 in PfnRuns.of([[0x100000, 0x8000]])
 
 
+def test_of_many_runs_a_message_names_the_first() -> None:
+    runs = PfnRuns.of((pfn * 16, 2) for pfn in range(1, 34))
+    assert str(runs) == "0x10-0x11, 0x20-0x21, 0x30-0x31, 0x40-0x41 and 29 more ranges"
+    assert runs.listed().count("-") == 33
+    assert "more" not in str(PfnRuns(runs.runs[:4]))
+
+
 def test_blocks() -> None:
     assert parse_block_bytes("8000000\n") == BLOCK
     files = {"phys_index": "00000020\n", "state": "online\n", "valid_zones": "Movable\n"}

@@ -19,6 +19,7 @@ from hotremove.hosttools import packages
 _LIBRARIES = {
     "libibverbs.a": "libibverbs-dev",
     "librxe-rdmav34.a": "libibverbs-dev",
+    "libsiw-rdmav34.a": "libibverbs-dev",
     "libnl-3.a": "libnl-3-dev",
     "libnl-route-3.a": "libnl-route-3-dev",
 }

@@ -56,7 +56,12 @@ SPARE_MODULES = (
     "mdev",
     "vfio_mdev",  # binds mediated devices on 5.10
     "rdma_ucm",
+    "siw",
     "udmabuf",
+    "vhost_vdpa",
+    "vdpa_sim_net",
+    "vivid",
+    "test_hmm",
     "configs",  # the kernel's configuration, where it is told by a module
 )
 

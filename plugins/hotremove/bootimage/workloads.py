@@ -20,7 +20,7 @@ from hotremove.resources import source_files, source_folder
 # Folders below guests/ and the programs that their Makefiles make.
 PROGRAMS = {
     "agent": ("agent", "evidence"),
-    "workloads": ("holder", "io_loop", "ioctl_fuzz", "on_node", "rxe_link", "stir", "write_once"),
+    "workloads": ("holder", "io_loop", "ioctl_fuzz", "on_node", "rdma_link", "stir", "write_once"),
 }
 # Seconds; 10 on an idle machine.
 _COMPILING = 900.0

@@ -51,6 +51,8 @@ _FIXTURES = {
     "write_protection": ("write-protected memory",),
     "secret_memory": ("secret memory",),
     "large_folios": ("pins of huge pages",),
+    "device_memory": ("memory of devices",),
+    "contiguous_area": ("contiguous memory",),
     "short_io": ("ext4 files",),
     "trace_events": ("trace events",),
 }

@@ -98,9 +98,13 @@ class Lineage:
             return True
         return change.hash not in self.lacks and change.is_in(self.version)
 
-    def known_bug(self, row: int) -> Change | None:
-        """The change whose absence, or presence, makes a row fail on this kernel."""
-        return next(iter(self.known_bugs(row)), None)
+    def known_bug(self, row: int, *, pinned: bool = True) -> Change | None:
+        """The change whose absence, or presence, makes a row fail on this kernel.
+
+        Where nothing is `pinned` in the end, none that shows by long-term pins that stay does.
+        """
+        found = (bug for bug in self.known_bugs(row) if pinned or not bug.stays)
+        return next(found, None)
 
     def known_bugs(self, row: int) -> tuple[Change, ...]:
         """All such changes, oldest first."""

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from hotremove.errors import Blocked, GuestLost, HotremoveError
+from hotremove.errors import Blocked, GuestLost, HotremoveError, NotApplicable
 from hotremove.guest.machine import Guest
 from hotremove.memory.arrival import ONLINE_DEADLINE
 from hotremove.memory.asking import Asking
@@ -15,6 +15,7 @@ from hotremove.memory.virtio_mem_driver import VirtioMemDriver
 from hotremove.units import MIB
 from hotremove.virt.polling import wait_until
 
+_BIG_BLOCKS = "/sys/module/virtio_mem/parameters/bbm_block_size"
 # Seconds that memory blocks may outlive the memory: the driver removes them last.
 _BLOCKS = 5.0
 # Why the kernel does not offline a block whose memory is all unplugged (mm/memory_hotplug.c).
@@ -56,6 +57,19 @@ class VirtioMem(MemoryDevice):
         self._asked = False
         self._size_when_asked = 0
         super().__init__(guest, node, mib, deadline, removals)
+
+    def require_big_blocks(self, size: int) -> None:
+        """Make sure that the driver takes and gives blocks of `size` bytes, as the topology asks.
+
+        Raises:
+            NotApplicable: it has no such parameter (before 5.12).
+            HotremoveError: it has other blocks.
+        """
+        if not self.guest.control.run(f"test -e {_BIG_BLOCKS}").ok:
+            raise NotApplicable(f"virtio_mem has no parameter {_BIG_BLOCKS.rpartition('/')[2]}")
+        told = f"big block size: {size:#x}"
+        if not self.guest.control.run(f"dmesg | grep -q '{told}'").ok:
+            raise HotremoveError(f"virtio_mem does not say `{told}`, though it was asked to")
 
     def shrink(self, deadline: float | None = None) -> Removal:
         """Ask the driver to give everything back; stuck if it keeps some past the deadline."""

@@ -11,6 +11,9 @@ from hotremove.errors import HotremoveError
 PAGE_BYTES = 4096
 """Bytes in a page of the guests (x86-64)."""
 
+# Runs that a message names. Evidence lists all.
+_SHOWN = 4
+
 Run = tuple[int, int]
 """A first page frame number and how many frames follow it, itself included."""
 
@@ -64,10 +67,17 @@ class PfnRuns:
         everything = PfnRuns.of(run for one in ranges for run in one.runs)
         return (self & everything).pages
 
-    def __str__(self) -> str:
+    def listed(self) -> str:
         """`0x100000-0x107fff`, run by run; the ends are inclusive, as the kernel prints them."""
         shown = [f"{first:#x}-{first + count - 1:#x}" for first, count in self.runs]
         return ", ".join(shown) or "no pages"
+
+    def __str__(self) -> str:
+        """As `listed`, but of many runs the first alone, with the number of the others."""
+        left = len(self.runs) - _SHOWN
+        if left <= 0:
+            return self.listed()
+        return f"{PfnRuns(self.runs[:_SHOWN]).listed()} and {left} more ranges"
 
 
 @dataclass(frozen=True)

@@ -189,13 +189,32 @@ class Buffer:
         self.locked = self.size
 
     def lock_on_fault(self) -> None:
-        """Give its pages back, and have new ones locked as they are faulted in (MLOCK_ONFAULT)."""
+        """Give its pages back, and have new ones locked as they are faulted in (MLOCK_ONFAULT).
+
+        Raises:
+            NotApplicable: the kernel locks none of them, as before 5.18 with pages of files, which
+                are locked when reclaim comes upon them (mm/rmap.c, try_to_unmap_one()).
+        """
         self.holder.ask("lock")
         self.locked = self.size
+        if not count_locked(self.flags()):
+            raise NotApplicable(f"no page of {self} is locked as it is faulted in")
 
     def remap(self) -> None:
         """Map its pages at other addresses (mremap)."""
         self.holder.ask("remap")
+
+    def swapped_pages(self) -> int:
+        """How many of its pages the page table says are elsewhere: in swap, or a device's."""
+        return int(self.holder.ask("pages")["swapped"])
+
+    def take_by_device(self, how: str) -> None:
+        """Have a device without hardware take its pages, `private` or `exclusive`.
+
+        Raises:
+            PinRefused: the device's errno.
+        """
+        self.holder.ask(f"device {how}")
 
     def write_protect(self) -> None:
         """Write-protect it by userfaultfd; who writes to it waits for ever.

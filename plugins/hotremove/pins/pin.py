@@ -91,7 +91,7 @@ class Pin:
     @property
     def holder(self) -> str:
         """Who holds it, in words."""
-        article = "an" if self.label.startswith(("rxe", "io_uring", "ib_")) else "a"
+        article = "an" if self.label.startswith(("rxe", "io", "ib_", "AF_")) else "a"
         return f"pid {self.pid}, {article} {self.label} of {self.size / MIB:g} MiB"
 
     def expect_unmoved(self) -> None:
@@ -109,8 +109,8 @@ class Pin:
         told = f"{released} let go, {self.migrated} migrated"
         assert not min(released, self.migrated), f"pages of {self.holder} had to move: {told}"
 
-    def expect_outside(self, movable: PfnRuns) -> None:
-        """Require that no page of it lies in `movable`; pagemap is the authority.
+    def expect_outside(self, movable: PfnRuns, name: str = "ZONE_MOVABLE") -> None:
+        """Require that no page of it lies in `movable`, called `name`; pagemap is the authority.
 
         Raises:
             PinnedInMovable: with how many pages do, and where.
@@ -124,7 +124,7 @@ class Pin:
             "the others were not looked at"
         )
         if inside:
-            told = f"{inside.pages} pages of {self.holder} lie in ZONE_MOVABLE: {inside}"
+            told = f"{inside.pages} pages of {self.holder} lie in {name}: {inside}"
             raise PinnedInMovable(told)
 
     def expect_made_of(self, mapped: PfnRuns) -> None:

@@ -33,7 +33,7 @@ _APART = 0.02
 _PRESENT = f"test -e /sys/class/infiniband/{DEVICE}"
 _SET_UP = (
     "ip link add rdma0 type dummy && ip addr add 192.0.2.1/24 dev rdma0 && "
-    f"ip link set rdma0 up && rxe_link {DEVICE} rdma0"
+    f"ip link set rdma0 up && rdma_link {DEVICE} rxe rdma0"
 )
 
 
@@ -156,6 +156,22 @@ class Rdma(PinPath):
             if "IBV_ODP_SUPPORT" not in str(refusal):
                 raise
             told = "the device offers no IBV_ODP_SUPPORT: rxe has on-demand paging from 6.15"
+            raise CapabilityAbsent(told) from None
+
+    def pin_with_window(self, buffer: Buffer) -> Pin:
+        """Register the buffer, and have the device use it by a memory window alone.
+
+        Raises:
+            CapabilityAbsent: rxe has no memory windows.
+            PinRefused: ibv_reg_mr's errno, or that of making the window.
+        """
+        label = "rxe memory region with a window"
+        try:
+            return take_pin(buffer, "rdma", label, device=self.device, window=1)
+        except PinRefused as refusal:
+            if refusal.errno != errno.EOPNOTSUPP:
+                raise
+            told = "the device has no memory windows (ibv_alloc_mw): rxe has them from 5.14"
             raise CapabilityAbsent(told) from None
 
     def dma_ranges(self, size: int, rng: Random) -> tuple[Range, ...]:

@@ -21,14 +21,19 @@ from hotremove.errors import UsageProblem
 from hotremove.kernels.capabilities import CAPABILITIES, Capability
 from hotremove.pins.edu import Edu
 from hotremove.pins.ib_umem import IbUmem
+from hotremove.pins.iommufd import Iommufd, IommufdAccess
 from hotremove.pins.mdev import Mdev
 from hotremove.pins.path import PinPath
 from hotremove.pins.pin_hold import PinHold
 from hotremove.pins.rdma import Rdma
+from hotremove.pins.siw import Siw
 from hotremove.pins.udmabuf import Udmabuf
 from hotremove.pins.uring import Uring
+from hotremove.pins.v4l2 import V4l2
+from hotremove.pins.vdpa import VhostVdpa
 from hotremove.pins.vfio import Vfio
 from hotremove.pins.vmsplice import Vmsplice
+from hotremove.pins.xdp import Xdp
 
 GROUP = "hotremove.pin_paths"
 """The group of entry points by which other packages add theirs."""
@@ -43,6 +48,12 @@ OWN: Mapping[str, type[PinPath]] = {
     "mdev": Mdev,
     "edu": Edu,
     "udmabuf": Udmabuf,
+    "iommufd": Iommufd,
+    "iommufd_access": IommufdAccess,
+    "siw": Siw,
+    "xdp": Xdp,
+    "vhost_vdpa": VhostVdpa,
+    "v4l2": V4l2,
 }
 """The farm's own."""
 

@@ -258,7 +258,8 @@ def scenario_id_of(item: pytest.Item) -> ScenarioId:
     """Which scenario a test is, from its marker; outside the catalogue the test's name.
 
     Raises:
-        UsageProblem: the marker has other arguments than a number, a title and `control`.
+        UsageProblem: the marker has other arguments than a number, a title, `control` and
+            `unpinned`.
     """
     from hotremove.verdict.scenario_id import ScenarioId
 
@@ -266,8 +267,9 @@ def scenario_id_of(item: pytest.Item) -> ScenarioId:
     if marker is None:
         return ScenarioId(0, str(getattr(item, "originalname", item.name)))
     numbered = len(marker.args) == 2 and tuple(map(type, marker.args)) == (int, str)
-    if not numbered or not set(marker.kwargs) <= {"control"}:
-        raise UsageProblem(f"{item.nodeid}: mark.scenario: give a number and a title, control=True")
+    if not numbered or not set(marker.kwargs) <= {"control", "unpinned"}:
+        told = "mark.scenario: give a number and a title, control=True or unpinned=True"
+        raise UsageProblem(f"{item.nodeid}: {told}")
     return ScenarioId(*marker.args, **marker.kwargs)
 
 

@@ -143,9 +143,9 @@ def removal_facts(removal: Removal) -> dict[str, object]:
         "explanation": str(removal),
         "reasons": list(removal.reasons),
         "node": removal.node,
-        "frames": str(removal.frames),
+        "frames": removal.frames.listed(),
         "pins": [
-            {"path": p.path, "pid": p.pid, "bytes": p.size, "frames": str(p.frames)}
+            {"path": p.path, "pid": p.pid, "bytes": p.size, "frames": p.frames.listed()}
             for p in removal.pins
         ],
         "before": dict(removal.before.values),

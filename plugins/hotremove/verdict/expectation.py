@@ -74,7 +74,7 @@ def against_lineage(
     known to get stuck is red. Everything else stays as it is: a lost guest or a skip says nothing.
     Where the bug is not `demanded`, a scenario that passes is a pass: a vendor may have mended it.
     """
-    bug = None if scenario.control else lineage.known_bug(scenario.number)
+    bug = find_bug(scenario, lineage)
     if bug is None:
         return found
     if found.verdict is Verdict.FAIL:
@@ -83,6 +83,13 @@ def against_lineage(
         told = f"the known bug did not show: {_about(bug, lineage)}, yet the scenario passes"
         return Finding(Verdict.FAIL, told)
     return found
+
+
+def find_bug(scenario: ScenarioId, lineage: Lineage) -> Change | None:
+    """The bug by which a scenario is expected to fail on a kernel."""
+    if scenario.control:
+        return None
+    return lineage.known_bug(scenario.number, pinned=not scenario.unpinned)
 
 
 def with_fault(found: Finding, scenario: ScenarioId, fault: Fault, *, must: bool) -> Finding:

@@ -32,11 +32,14 @@ class ScenarioId:
         number: its number; 0 for a test outside the catalogue.
         title: what is tried.
         control: shows that the row can fail; the bugs the row shows do not touch it.
+        unpinned: nothing is pinned when the memory is to leave; bugs that show by long-term pins
+            that stay do not touch it.
     """
 
     number: int
     title: str
     control: bool = False
+    unpinned: bool = False
 
     def __str__(self) -> str:
         title = f"control: {self.title}" if self.control else self.title

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Puts an rxe device on a network device, as `rdma link add NAME type rxe netdev NETDEV` does:
+ * Puts an RDMA device on a network device, as `rdma link add NAME type TYPE netdev NETDEV` does:
  * RDMA_NLDEV_CMD_NEWLINK, include/uapi/rdma/rdma_netlink.h.
  */
 #include <netlink/msg.h>
@@ -11,11 +11,11 @@
 
 static int refuse(const char *what, int error)
 {
-	fprintf(stderr, "rxe_link: %s: %s\n", what, nl_geterror(error));
+	fprintf(stderr, "rdma_link: %s: %s\n", what, nl_geterror(error));
 	return 1;
 }
 
-static struct nl_msg *new_link(const char *name, const char *netdev)
+static struct nl_msg *new_link(const char *name, const char *driver, const char *netdev)
 {
 	const int type = RDMA_NL_GET_TYPE(RDMA_NL_NLDEV, RDMA_NLDEV_CMD_NEWLINK);
 	struct nl_msg *message = nlmsg_alloc_simple(type, NLM_F_REQUEST | NLM_F_ACK);
@@ -23,7 +23,7 @@ static struct nl_msg *new_link(const char *name, const char *netdev)
 	if (!message)
 		return NULL;
 	if (!nla_put_string(message, RDMA_NLDEV_ATTR_DEV_NAME, name) &&
-	    !nla_put_string(message, RDMA_NLDEV_ATTR_LINK_TYPE, "rxe") &&
+	    !nla_put_string(message, RDMA_NLDEV_ATTR_LINK_TYPE, driver) &&
 	    !nla_put_string(message, RDMA_NLDEV_ATTR_NDEV_NAME, netdev))
 		return message;
 	nlmsg_free(message);
@@ -36,11 +36,11 @@ int main(int argc, char **argv)
 	struct nl_msg *message;
 	int error;
 
-	if (argc != 3) {
-		fprintf(stderr, "usage: rxe_link NAME NETDEV\n");
+	if (argc != 4) {
+		fprintf(stderr, "usage: rdma_link NAME TYPE NETDEV\n");
 		return 2;
 	}
-	message = new_link(argv[1], argv[2]);
+	message = new_link(argv[1], argv[2], argv[3]);
 	if (!socket || !message)
 		return refuse("memory", -NLE_NOMEM);
 	error = nl_connect(socket, NETLINK_RDMA);
@@ -48,7 +48,7 @@ int main(int argc, char **argv)
 		return refuse("NETLINK_RDMA", error);
 	error = nl_send_sync(socket, message); /* frees the message */
 	if (error < 0)
-		return refuse(argv[2], error);
+		return refuse(argv[3], error);
 	nl_socket_free(socket);
 	return 0;
 }
