@@ -125,7 +125,7 @@ CAPABILITIES = (
     ),
     Capability("io_uring pins", ("IO_URING",)),
     Capability("udmabuf pins", ("UDMABUF",)),
-    Capability("iommufd pins", ("IOMMUFD", "VFIO_DEVICE_CDEV", "VFIO_PCI", "INTEL_IOMMU")),
+    Capability("iommufd pins", ("IOMMUFD", "VFIO_DEVICE_CDEV", "VFIO_PCI", "iommu")),
     Capability("iommufd access", ("MODULES", "IOMMUFD", "VFIO_DEVICE_CDEV")),
     Capability(
         "siw pins",
