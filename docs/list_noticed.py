@@ -58,8 +58,9 @@ def rows() -> tuple[str, ...]:
 def _marks(file: Path) -> Iterator[list[ast.Constant]]:
     """The arguments of each `mark.scenario` without `control`."""
     for node in ast.walk(ast.parse(file.read_text())):
-        if isinstance(node, ast.Call) and ast.unparse(node.func) == _MARK and not node.keywords:
-            yield [argument for argument in node.args if isinstance(argument, ast.Constant)]
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == _MARK:
+            if "control" not in {keyword.arg for keyword in node.keywords}:
+                yield [argument for argument in node.args if isinstance(argument, ast.Constant)]
 
 
 def stays() -> dict[str, str]:
