@@ -57,10 +57,11 @@ def rows() -> tuple[str, ...]:
 
 def _marks(file: Path) -> Iterator[list[ast.Constant]]:
     """The arguments of each `mark.scenario` without `control`."""
-    for node in ast.walk(ast.parse(file.read_text())):
-        if isinstance(node, ast.Call) and ast.unparse(node.func) == _MARK:
-            if "control" not in {keyword.arg for keyword in node.keywords}:
-                yield [argument for argument in node.args if isinstance(argument, ast.Constant)]
+    nodes = ast.walk(ast.parse(file.read_text()))
+    calls = (node for node in nodes if isinstance(node, ast.Call))
+    for mark in (call for call in calls if ast.unparse(call.func) == _MARK):
+        if "control" not in {keyword.arg for keyword in mark.keywords}:
+            yield [argument for argument in mark.args if isinstance(argument, ast.Constant)]
 
 
 def stays() -> dict[str, str]:

@@ -13,13 +13,13 @@ from hotremove.scenario import MIB, REMOVED
 pytestmark = pytest.mark.hotremove
 
 
-@pytest.mark.notices("no-migration", "node-left")
+@pytest.mark.notices("no-migration", "protection-lost")
 def test_watchful(movable_dimm, rdma):
     rdma.pin(movable_dimm.map(16 * MIB))
     movable_dimm.eject().expect(REMOVED)
 
 
-@pytest.mark.notices("no-migration", "node-left")
+@pytest.mark.notices("no-migration", "protection-lost")
 def test_blind(movable_dimm):
     movable_dimm.map(16 * MIB)
     movable_dimm.eject().expect(REMOVED)
@@ -54,10 +54,10 @@ def test_a_scenario_is_proven_by_the_right_failure_alone(laboratory):
     assert {key: verdict for key, (verdict, _) in found.items()} == {
         ("test_watchful", ""): "pass",
         ("test_watchful", "no-migration"): "pass",
-        ("test_watchful", "node-left"): "not-applicable",
+        ("test_watchful", "protection-lost"): "not-applicable",
         ("test_blind", ""): "pass",
         ("test_blind", "no-migration"): "fail",
-        ("test_blind", "node-left"): "not-applicable",
+        ("test_blind", "protection-lost"): "not-applicable",
         ("test_distracted", ""): "pass",
         ("test_distracted", "no-migration"): "fail",
         ("test_control", ""): "pass",
@@ -72,15 +72,19 @@ def test_a_scenario_is_proven_by_the_right_failure_alone(laboratory):
 
 
 def test_what_no_carrier_has_is_told_and_tried_once(laboratory):
-    run = laboratory.run(SCENARIOS, *KERNEL, "--hotremove-prove", "--hotremove-faults=node-left")
+    run = laboratory.run(
+        SCENARIOS, *KERNEL, "--hotremove-prove", "--hotremove-faults=protection-lost"
+    )
     assert run.wait() == 0, run.text
     missing = [row for row in run.rows if row.fault]
     assert [row.verdict for row in missing] == ["not-applicable"] * 2
     assert len({row.message for row in missing}) == 1
-    assert missing[0].message.startswith("nothing brings the fault node-left on this kernel: ")
+    assert missing[0].message.startswith(
+        "nothing brings the fault protection-lost on this kernel: "
+    )
     assert [bool(row.evidence) for row in missing] == [True, False]
     version = run.rows[0].kernel_version
-    assert f"no carrier has, on {version}: node-left" in run.text
+    assert f"no carrier has, on {version}: protection-lost" in run.text
 
 
 def test_a_control_must_not_notice_what_it_does_not_say(laboratory):

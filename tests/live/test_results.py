@@ -167,7 +167,7 @@ def test_each_second_of_a_test_is_in_its_timeline_under_a_name(runs: Runs) -> No
         with opened(runs.folder / suite) as source:
             tests = {test.row: test for test in by_test(source.cases)}
             took = {title(case.result): case.result.duration_s for case in source.cases}
-        assert tests.keys() == {row for row, seconds in took.items() if seconds > 1}
+        assert {row for row, seconds in took.items() if seconds > 1} <= tests.keys() <= took.keys()
         for row, test in tests.items():
             assert 0.95 * took[row] < test.seconds < took[row] + 1
             phases = [one.seconds for one in test.spans if one.name in PHASES]
