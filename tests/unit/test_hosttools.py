@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from hotremove.bootimage import workloads
+from hotremove.architecture.known import DEFAULT, SUPPORTED
+from hotremove.bootimage import compiler
 from hotremove.cli import doctor
 from hotremove.errors import HostProblem
 from hotremove.hosttools import packages, tool
@@ -18,7 +19,7 @@ from hotremove.hosttools.distribution import Distribution, recognise
 from hotremove.kernels.distro import mirrors
 
 ROOT = Path(__file__).resolve().parents[2]
-USES = {"base", "run", "run/amd64", "run/arm64", "test"}
+USES = {"base", "run", "run/amd64", "run/arm64", "cross/arm64", "test"}
 FEDORA = Distribution("Fedora Linux 43", "fedora")
 LEAP = Distribution("openSUSE Leap 16.0", "opensuse")
 ARCH = Distribution("Arch Linux", "")
@@ -63,15 +64,17 @@ def test_every_row_of_the_table_has_a_use_and_a_name_for_each_family() -> None:
     rows = [words for words in lines if words and words[0][0] != "#"]
     assert {row[0] for row in rows} == USES
     assert {len(row) for row in rows} == {1 + len(packages.COLUMNS)}
-    names = [row[1] for row in rows]
-    assert len(names) == len(set(names))
+    # One that has two uses has the same names for both.
+    assert len({tuple(row[1:]) for row in rows}) == len({row[1] for row in rows})
+    assert len({(row[0], row[1]) for row in rows}) == len(rows)
 
 
 def test_each_package_that_the_farm_names_is_in_the_table() -> None:
     sources = (ROOT / "plugins/hotremove").rglob("*.py")
     found = (match for path in sources for match in NAMED.findall(path.read_text()))
     named = {one or other for one, other in found}
-    named |= {*workloads._TOOLS.values(), *workloads._ARCHIVES.values()}
+    for tools, _, archives in map(compiler._needs, SUPPORTED):
+        named |= {*tools.values(), *archives.values()}
     assert {"git", "libnl-3-dev", "apt", "kmod", "busybox-static"} <= named
     assert named <= set(packages._table())
 
@@ -109,9 +112,9 @@ def test_missing_libraries_are_named_so(
     on: Callable[[Distribution], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     on(FEDORA)
-    monkeypatch.setattr(workloads, "_has_archive", lambda file: False)
+    monkeypatch.setattr(compiler, "_has_archive", lambda cc, file: False)
     with pytest.raises(HostProblem) as told:
-        workloads.require_packages()
+        compiler.require_packages(DEFAULT)
     assert str(told.value).startswith(
         "the guest's programs cannot be compiled: install the package glibc-static; "
         "Fedora Linux 43 has no package for libibverbs-dev libnl-3-dev libnl-route-3-dev; "

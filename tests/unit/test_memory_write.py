@@ -78,8 +78,8 @@ class Offlining:
     def kill(self, job, number):
         self.signals.append(number)
 
-    def run(self, command):
-        return ended(LISTING + STATE.format(state=self.state))
+    def list_blocks(self, folder):
+        return LISTING + STATE.format(state=self.state)
 
     def read(self, path):
         return STAT.format(letter=self.letter) if path == "/proc/9/stat" else ""
