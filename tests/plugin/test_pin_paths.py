@@ -12,6 +12,8 @@ from hotremove.errors import UsageProblem
 from hotremove.pins import registry
 from hotremove.plugin import without
 
+pytest_plugins = ["pytester"]
+
 ACME = Path(__file__).parents[1] / "acme"
 SCENARIO = """
 import pytest
