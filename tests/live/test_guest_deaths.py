@@ -19,6 +19,7 @@ DEATHS = (
     ("test_emulator_killed", "lost", "QEMU was killed by SIGKILL", 30),
     ("test_emulator_killed_after_the_last_command", "lost", "QEMU was killed by SIGKILL", 30),
     ("test_emulator_stopped", "lost", "on node 1: libvirt did not answer in 60 s, and QEMU", 100),
+    ("test_emulator_stopped_before_a_command", "lost", "silent for 30 s, and QEMU is stopped", 60),
     ("test_processors_stopped", "lost", "the control channel was silent for 30 s", 60),
     ("test_processors_stopped_during_a_removal", "lost", "the control channel was silent", 60),
     ("test_agent_stopped", "lost", "the control channel was silent for 30 s", 60),

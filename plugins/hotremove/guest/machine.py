@@ -178,6 +178,8 @@ class Guest:
 
     def lost(self, complaint: str) -> HotremoveError:
         """The error for a guest that lives and does not answer."""
+        if self.process and self.process.stopped:
+            complaint += ", and QEMU is stopped"
         return self._death_error(complaint)
 
     @property

@@ -115,6 +115,15 @@ class EmulatorProcess:
         return self._subreaper.status(self.pid) is None
 
     @property
+    def stopped(self) -> bool:
+        """Whether a signal or a debugger has stopped it."""
+        try:
+            state = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()[0]
+        except OSError:
+            return False
+        return state in ("T", "t")
+
+    @property
     def ending(self) -> str:
         """How it ended, in words."""
         status = self._subreaper.status(self.pid)

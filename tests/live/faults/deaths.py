@@ -47,6 +47,11 @@ def test_emulator_stopped(guest):
     guest.plug_dimm("ua-dimm0", 128, 1)
 
 
+def test_emulator_stopped_before_a_command(guest):
+    os.kill(guest.process.pid, signal.SIGSTOP)
+    guest.control.run("true", 60)
+
+
 def test_processors_stopped(guest):
     guest.domain.suspend()
     guest.control.run("true", 60)
