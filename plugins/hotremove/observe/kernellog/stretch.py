@@ -4,15 +4,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from functools import cached_property
-from itertools import accumulate, islice
+from functools import cached_property, lru_cache
+from itertools import accumulate, compress, islice
 from typing import NamedTuple
 
-from hotremove.observe.kernellog.logline import IS_ORDINARY, PLAIN, SKIPPED, read_records
+from hotremove.observe.kernellog.logline import (
+    IS_ORDINARY,
+    LONGEST_RECORD,
+    PLAIN,
+    SKIPPED,
+    read_records,
+)
 from hotremove.observe.kernellog.places import joined
+from hotremove.observe.kernellog.remembered import Remembered
 
 _LINES = 4096
 _BLOCK = 256  # lines taken apart at once: of a log that is mostly quiet few are looked at
+_KNOWN = 8192  # lines of which it is remembered what they say
 
 
 class Entry(NamedTuple):
@@ -35,6 +43,26 @@ class Entry(NamedTuple):
     stamped: bool = True
 
 
+# An Entry without its number.
+_Said = tuple[str, str, float | None, str | None, bool]
+
+
+def _say(raw: str, margin: str) -> _Said | None:
+    """What a line says, wherever it stands; None where it is no single line of the kernel's."""
+    records = read_records(raw)
+    record, line = records[0]
+    if len(records) > 1 or not line.kernel:
+        return None
+    text = line.text if line.stamped else line.text.removeprefix(margin)
+    return record, text, line.seconds, line.caller, line.stamped
+
+
+@lru_cache(maxsize=4)
+def _sayings(margin: str) -> Remembered[_Said | None]:
+    """What lines say in a log with this margin: without stamps few of them differ."""
+    return Remembered(lambda raw: _say(raw, margin), _KNOWN)
+
+
 class Stretch:
     """Lines of a log that follow one another, without those that hold no message.
 
@@ -48,9 +76,9 @@ class Stretch:
         self.numbers: Sequence[int] = range(first, first + len(lines))
         self.lines = lines
         if SKIPPED in lines:
-            held = [(at, line) for at, line in enumerate(lines, first) if line != SKIPPED]
-            self.numbers = [number for number, _ in held]
-            self.lines = [line for _, line in held]
+            holds = list(map(SKIPPED.__ne__, lines))
+            self.numbers = list(compress(self.numbers, holds))
+            self.lines = list(compress(lines, holds))
         self.flooded: set[int] = set()
         self._margin = ""
         self._blocks: dict[int, Sequence[Entry | None]] = {}
@@ -97,10 +125,13 @@ class Stretch:
             whole = [line.rstrip("\r\n").replace("\n", "\r") for line in lines]
             said = PLAIN.findall("\n".join(whole))
         numbers = self.numbers[start : start + _BLOCK]
+        sayings = _sayings(self._margin)
         new = tuple.__new__  # Entry() is a function of Python's, and takes thrice as long
         return [
             new(Entry, (number, raw.rstrip("\r\n"), text, float(seconds), caller or None, True))
             if seconds and IS_ORDINARY[text]
+            else (alone := sayings[raw]) and new(Entry, (number, *alone))
+            if not prefix and len(raw) <= LONGEST_RECORD
             else self._seldom(number, raw, "" if seconds else prefix, clock or stamp, text)
             for number, raw, (prefix, seconds, caller, clock, stamp, text) in zip(
                 numbers, lines, said, strict=True
@@ -111,12 +142,8 @@ class Stretch:
         if tag and IS_ORDINARY[text]:
             clock = float(seconds) if seconds else None
             return Entry(number, raw.rstrip("\r\n"), text, clock, None)
-        records = read_records(raw)
-        record, line = records[0]
-        if len(records) > 1 or not line.kernel:
-            return None
-        message = line.text if line.stamped else line.text.removeprefix(self._margin)
-        return Entry(number, record, message, line.seconds, line.caller, line.stamped)
+        said = _say(raw, self._margin)
+        return Entry(number, *said) if said else None
 
 
 def stretches(lines: Iterable[str]) -> Iterator[Stretch]:
