@@ -8,8 +8,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from hotremove.errors import GuestLost, HotremoveError
+from hotremove.guest.capability import require
 from hotremove.guest.control import Job
 from hotremove.guest.machine import Guest
+from hotremove.kernels.capabilities import find
 from hotremove.pins.buffer import Buffer
 
 # Seconds for one pass through all of the memory: 0.1 for 8 MiB under TCG.
@@ -45,8 +47,11 @@ class ShortIo:
         `direct` reads a file into it (O_DIRECT), `process` reads it by process_vm_readv().
 
         Raises:
+            CapabilityAbsent: the kernel was built without the call.
             HotremoveError: the kernel refuses.
         """
+        if how == "process":
+            require(self.guest, find("process_vm_readv()"))
         command = {
             "direct": f"{buffer.file} {self._path('io')}",
             "process": f"{buffer.pid} {buffer.holder.address} {buffer.size}",
