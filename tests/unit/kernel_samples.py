@@ -14,6 +14,10 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
+
+from hotremove.cache import Cache
+
 RELEASE = "6.1.0-9-amd64"
 BUILD = "(somebody@example) #1 SMP PREEMPT_DYNAMIC Debian 6.1.99-1 (2026-01-01)"
 CONFIG = 'CONFIG_NUMA=y\nCONFIG_DUMMY=m\n# CONFIG_CMA is not set\nCONFIG_LOCALVERSION="-lab"\n'
@@ -247,3 +251,24 @@ class Mirror:
     def _gpg(self, *arguments: str) -> None:
         command = ["gpg", "--homedir", str(self._home), "--batch", "--yes", "--passphrase", ""]
         subprocess.run([*command, *arguments], check=True, capture_output=True)
+
+
+def use(mirror: Mirror, folder: Path, monkeypatch: pytest.MonkeyPatch, *, security: bool) -> Cache:
+    """A cache in `folder`, and an environment in which its kernels come from `mirror` alone.
+
+    From its security suites as well, if there are any.
+    """
+    settings = folder / "apt.conf"
+    settings.write_text('Acquire::Retries "0";\n')
+    for name, value in {
+        "HOTREMOVE_MIRROR": mirror.uri,
+        "HOTREMOVE_MIRROR_KEYRING": str(mirror.keyring),
+        "APT_CONFIG": str(settings),
+        "HOTREMOVE_CACHE": str(folder / "cache"),
+    }.items():
+        monkeypatch.setenv(name, value)
+    if security:
+        monkeypatch.setenv("HOTREMOVE_SECURITY_MIRROR", mirror.uri)
+    else:
+        monkeypatch.delenv("HOTREMOVE_SECURITY_MIRROR", raising=False)
+    return Cache(folder / "cache")

@@ -50,13 +50,7 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mirror]:
 
 @pytest.fixture
 def cache(tmp_path: Path, archive: Mirror, monkeypatch: pytest.MonkeyPatch) -> Cache:
-    monkeypatch.setenv("HOTREMOVE_MIRROR", archive.uri)
-    monkeypatch.setenv("HOTREMOVE_SECURITY_MIRROR", archive.uri)
-    monkeypatch.setenv("HOTREMOVE_MIRROR_KEYRING", str(archive.keyring))
-    settings = tmp_path / "apt.conf"
-    settings.write_text('Acquire::Retries "0";\n')
-    monkeypatch.setenv("APT_CONFIG", str(settings))
-    return Cache(tmp_path / "cache")
+    return samples.use(archive, tmp_path, monkeypatch, security=True)
 
 
 def test_the_newest_kernel_of_a_suite(cache: Cache) -> None:

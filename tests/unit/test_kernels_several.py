@@ -70,17 +70,7 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mirror]:
 
 @pytest.fixture
 def cache(tmp_path: Path, archive: Mirror, monkeypatch: pytest.MonkeyPatch) -> Cache:
-    settings = tmp_path / "apt.conf"
-    settings.write_text('Acquire::Retries "0";\n')
-    for name, value in {
-        "HOTREMOVE_MIRROR": archive.uri,
-        "HOTREMOVE_MIRROR_KEYRING": str(archive.keyring),
-        "APT_CONFIG": str(settings),
-        "HOTREMOVE_CACHE": str(tmp_path / "cache"),
-    }.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.delenv("HOTREMOVE_SECURITY_MIRROR", raising=False)
-    return Cache(tmp_path / "cache")
+    return samples.use(archive, tmp_path, monkeypatch, security=False)
 
 
 def versions(text: str, cache: Cache) -> list[str]:

@@ -90,18 +90,9 @@ def cache(
     fragments: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> Cache:
-    settings = tmp_path / "apt.conf"
-    settings.write_text('Acquire::Retries "0";\n')
-    for name, value in {
-        "HOTREMOVE_MIRROR": archive.uri,
-        "HOTREMOVE_MIRROR_KEYRING": str(archive.keyring),
-        "APT_CONFIG": str(settings),
-        "HOTREMOVE_CACHE": str(tmp_path / "cache"),
-    }.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.delenv("HOTREMOVE_SECURITY_MIRROR", raising=False)
+    cache = samples.use(archive, tmp_path, monkeypatch, security=False)
     monkeypatch.setattr(buildroot, "get", lambda *_, **__: root)
-    return Cache(tmp_path / "cache")
+    return cache
 
 
 def left_in(cache: Cache) -> list[Path]:
