@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from hotremove.observe.books import (
+    MACHINE,
     TOLERANCE,
     Books,
     count_unaccounted,
@@ -49,6 +50,23 @@ def books(blocks=(), pages=0, span=0, **more):
     movable = Zone(1, "Movable", present=pages, spanned=span, managed=pages)
     none = {"pins": {}, "isolated": 0, "isolated_blocks": {}, "unaccounted": 0}
     return Books(**{**none, **more}, zones=(NORMAL, movable), blocks=(BOOT, *blocks))
+
+
+def isolated(pages: int) -> Counters:
+    return Counters({"nr_isolated_anon": pages})
+
+
+def test_what_a_node_that_left_had_yet_to_count_is_not_missed():
+    stays, leaves = {"node 0": isolated(0)}, {"node 1": isolated(0)}
+    before = books(isolated=0, pins={**stays, **leaves, MACHINE: isolated(0)})
+    assert find_errors(before, books(isolated=7, pins={**stays, MACHINE: isolated(7)})) == []
+    left_isolated = {"node 0": isolated(7), MACHINE: isolated(7)}
+    assert find_errors(before, books(isolated=7, pins=left_isolated)) == [
+        "the machine: 7 pages are isolated with nothing going on (nr_isolated_anon and _file), "
+        "0 before"
+    ]
+    still_there = {**left_isolated, **leaves}
+    assert find_errors(before, books(isolated=7, pins=still_there)) != []
 
 
 def test_pins_are_held_against_each_node_and_what_was_held_before():

@@ -11,7 +11,13 @@ from dataclasses import dataclass, field
 
 from hotremove.guest.machine import Guest, MemoryHolder
 from hotremove.guest.memory_blocks import read_blocks
-from hotremove.observe.books import Books, count_unaccounted, find_errors, parse_isolated_blocks
+from hotremove.observe.books import (
+    MACHINE,
+    Books,
+    count_unaccounted,
+    find_errors,
+    parse_isolated_blocks,
+)
 from hotremove.observe.counters import parse_meminfo, parse_vmstat, parse_zoneinfo
 from hotremove.virt.polling import wait_until
 
@@ -41,7 +47,7 @@ def read_books(guest: Guest) -> Books:
     machine = parse_vmstat(vmstat)
     pins = {place: parse_vmstat(found[path]) for place, path in nodes.items() if path in found}
     return Books(
-        pins={**pins, "the machine": machine},
+        pins={**pins, MACHINE: machine},
         isolated=machine.isolated,
         zones=parse_zoneinfo(zoneinfo),
         blocks=read_blocks(guest.control),

@@ -61,8 +61,11 @@ class SecretMemory:
             PinRefused: it gives none for another reason.
         """
         try:
-            return Buffer(self.guest, size, kind="secret")
+            buffer = Buffer(self.guest, size, kind="secret")
         except PinRefused as refusal:
             if refusal.errno != errno.ENOSYS:
                 raise
             raise NotApplicable("memfd_secret() says ENOSYS: secretmem.enable is off") from refusal
+        # Locked by itself (VM_LOCKED), until it was charged to the user in place of the process.
+        buffer.locked = buffer.status()["VmLck"]
+        return buffer
