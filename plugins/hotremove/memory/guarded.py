@@ -66,6 +66,6 @@ class SecretMemory:
             if refusal.errno != errno.ENOSYS:
                 raise
             raise NotApplicable("memfd_secret() says ENOSYS: secretmem.enable is off") from refusal
-        # Locked by itself (VM_LOCKED), until it was charged to the user in place of the process.
+        # Locked by itself until "mm/secretmem: properly account locked pages", 6.12.113.
         buffer.locked = buffer.status()["VmLck"]
         return buffer
