@@ -3,10 +3,14 @@
 
 from __future__ import annotations
 
+import errno
 from dataclasses import dataclass
 
 from hotremove.errors import HotremoveError, NotApplicable
+from hotremove.guest.capability import refusal
 from hotremove.guest.machine import Guest
+from hotremove.kernels.capabilities import find
+from hotremove.lineage.release import parse
 from hotremove.observe.counters import Counters, parse_meminfo
 from hotremove.observe.pageflags import (
     FlagRun,
@@ -18,12 +22,16 @@ from hotremove.observe.pageflags import (
 )
 from hotremove.observe.pagemap import PAGE_BYTES, PfnRuns
 from hotremove.pins.data import DataLost, require_exchanged, require_marks
-from hotremove.pins.holder import Holder, HolderStuck
+from hotremove.pins.holder import Holder, HolderStuck, PinRefused
 from hotremove.pins.pin import Pin
 
 # How often pages are locked until some wait in a batch: whatever ends on the CPU works it off.
 _LOCK_TRIES = 10
 
+
+# The first release seen in which moving pages between nodes is an option (mm/Kconfig); its absence
+# in an older configuration says nothing.
+_OPTIONAL = (7, 2, 0)
 
 # Kinds of memory whose pages belong to a file and outlive the mapping.
 _FILES = ("shmem", "memfd", "file")
@@ -250,9 +258,18 @@ class Buffer:
         """Move `size` bytes (0: to the end) to a node; that part is bound to it from now on.
 
         Raises:
+            CapabilityAbsent: the kernel was built without the moving of pages between nodes.
             PinRefused: mbind's errno.
         """
-        self.holder.ask(_about("move", node, offset, size))
+        try:
+            self.holder.ask(_about("move", node, offset, size))
+        except PinRefused as refused:
+            if (
+                refused.errno != errno.EIO
+                or parse(self.guest.plan.image.kernel.version) < _OPTIONAL
+            ):
+                raise
+            raise refusal(self.guest, find("pages moved by mbind()"), str(refused)) from refused
 
     def forbid(self, offset: int) -> None:
         """Take all access to the end of it away, so that a pin of the whole fails midway."""
