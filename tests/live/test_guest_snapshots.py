@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 from run_harness import WORKS, until
 
+from hotremove.errors import HostProblem
 from hotremove.guest.snapshot import checksum
+from hotremove.virt.domain import Channels
 from hotremove.virt.embedded import FEATURE_BY_FEATURE, can_do
 
 pytestmark = pytest.mark.live
@@ -93,9 +95,52 @@ def test_what_one_guest_was_asked_is_not_answered_to_the_next(farm, plan):
         first.request_removal("ua-dimm0")
         until(lambda: farm.guest_source.hypervisor._events, 60, "an answer nobody waits for")
     with farm.guest_source.lend(plan) as second:
-        assert second.name == first.name
         second.plug_dimm("ua-dimm0", 128, 1)
         assert second.wait_for_removal("ua-dimm0", 0.5) is None
+
+
+def test_a_restored_guest_has_its_memory_from_the_saved_file_and_copies_what_it_writes(farm, plan):
+    """Its own are the pages that it wrote to, and what it writes is seen by nobody else."""
+    guests = farm.guest_source
+    with guests.lend(plan) as guest:
+        (file,) = guests._snapshot(plan).memory.values()
+        assert str(file) in Path(f"/proc/{guest.process.pid}/maps").read_text()
+        assert private_mib(guest.process.pid) < 80
+        before = checksum(file)
+        guest.control.check("dd if=/dev/urandom of=/run/noise bs=1M count=64", 60)
+        assert private_mib(guest.process.pid) > 64
+        assert checksum(file) == before
+    with guests.lend(plan) as guest, pytest.raises(FileNotFoundError):
+        guest.control.read("/run/noise")
+
+
+def private_mib(pid):
+    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    return int(next(line for line in lines if line.startswith("Private_Dirty:")).split()[1]) >> 10
+
+
+def test_a_start_that_failed_does_not_have_the_next_guest_map_anothers_memory(farm, plan):
+    """libvirt numbers domains, failed ones too, and looks for their memory by the number."""
+    guests = farm.guest_source
+    for bad in ("<domain type='qemu'/>", refused(plan, guests)):
+        with pytest.raises(HostProblem):
+            guests.hypervisor.create(bad)
+        with guests.lend(plan) as guest:
+            assert guest.origin == "restored"
+    folder = guests._root / "lib/qemu/ram"
+    guests.pool.finish_destroys()
+    until(lambda: not list(folder.iterdir()), 10, "no links")
+
+
+def refused(plan, guests):
+    """A domain that libvirt takes and QEMU does not."""
+    xml = plan.xml("refused", Channels(guests.pool.directory.guest("refused")))
+    word = "<qemu:arg value='-no-such-word'/>"
+    return xml.replace(
+        "</domain>",
+        "<qemu:commandline xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'>"
+        f"{word}</qemu:commandline></domain>",
+    )
 
 
 def test_output_of_megabytes_while_the_kernel_prints(guest):
@@ -110,7 +155,7 @@ def test_two_guests_of_one_plan_at_once(farm, plan):
     with farm.guest_source.lend(plan) as first:
         second = farm.guest_source.fresh(plan)
         try:
-            assert (first.origin, second.origin) == ("restored", "booted")
+            assert (first.origin, second.origin) == ("restored", "restored")
             first.control.write("/run/mine", "1")
             with pytest.raises(FileNotFoundError):
                 second.control.read("/run/mine")
@@ -143,6 +188,7 @@ def flip(image: Path) -> None:
     """Change a few bytes in the middle, which QEMU does not notice."""
     with image.open("r+b") as file:
         file.seek(image.stat().st_size // 2)
+        file.seek(os.lseek(file.fileno(), file.tell(), os.SEEK_DATA))
         piece = file.read(64)
         file.seek(-len(piece), os.SEEK_CUR)
         file.write(bytes(byte ^ 0xFF for byte in piece))
@@ -156,42 +202,46 @@ def empty_record(image: Path) -> None:
     (image.parent / "snapshot.json").write_text("")
 
 
-def stale_record(image: Path) -> None:
-    """An image that libvirt does not take, though its checksum is right."""
-    image.write_bytes(b"no image" * 1000)
-    sign(image)
-
-
 def sign(image: Path) -> None:
     """Make the checksum right."""
     record = json.loads((image.parent / "snapshot.json").read_text())
-    record["crc32"] = checksum(image)
+    record["crc32"][image.name] = checksum(image)
     (image.parent / "snapshot.json").write_text(json.dumps(record))
 
 
-@pytest.mark.takes(30)
+@pytest.mark.takes(45)
 def test_a_damaged_snapshot_is_made_again_and_costs_no_verdict(laboratory):
     """One boot for each kind of damage: whatever it is, the run is green."""
     cache = laboratory.private_cache()
     assert laboratory.run(WORKS).results["test_works"].verdict == "pass"
-    for damage in (flip, truncate, empty_record, stale_record):
-        (image,) = cache.glob("snapshots/*/memory")
-        damage(image)
-        run = laboratory.run(WORKS)
-        assert run.results["test_works"].verdict == "pass", (damage, run.text)
-        assert run.text.count("once, to be restored") == 1, (damage, run.text)
+    for name in ("state", "memory-0"):
+        for damage in (flip, truncate, Path.unlink, empty_record):
+            (image,) = cache.glob(f"snapshots/*/{name}")
+            damage(image)
+            run = laboratory.run(WORKS)
+            assert run.results["test_works"].verdict == "pass", (name, damage, run.text)
+            assert run.text.count("once, to be restored") == 1, (name, damage, run.text)
     again = laboratory.run(WORKS)
     assert "once, to be restored" not in again.text
     laboratory.expect_nothing_left()
 
 
-@pytest.mark.takes(20)
-def test_a_snapshot_from_which_no_guest_comes_up_is_made_again_once_a_boot_works(laboratory):
-    """Its checksum is right and libvirt reads it, so that only trying can tell."""
+def no_state(image: Path) -> None:
+    image.write_bytes(b"no state" * 1000)
+
+
+@pytest.mark.takes(40)
+@pytest.mark.parametrize(
+    ("name", "damage"), [("state", truncate), ("state", no_state), ("memory-0", truncate)]
+)
+def test_a_snapshot_from_which_no_guest_comes_up_is_made_again_once_a_boot_works(
+    laboratory, name, damage
+):
+    """Its checksums are right, so that only trying can tell."""
     cache = laboratory.private_cache()
     laboratory.run(WORKS)
-    (image,) = cache.glob("snapshots/*/memory")
-    truncate(image)
+    (image,) = cache.glob(f"snapshots/*/{name}")
+    damage(image)
     sign(image)
     run = laboratory.run(WORKS)
     assert run.results["test_works"].verdict == "pass", run.text
@@ -204,7 +254,7 @@ def test_a_snapshot_from_which_no_guest_comes_up_is_made_again_once_a_boot_works
 def test_an_emulator_that_dies_while_it_restores_costs_neither_verdict_nor_snapshot(laboratory):
     cache = laboratory.private_cache()
     laboratory.run(WORKS)
-    (image,) = cache.glob("snapshots/*/memory")
+    (image,) = cache.glob("snapshots/*/state")
     saved = image.stat().st_ino
     run = laboratory.start(WORKS)
     until(lambda: laboratory.emulators, 60, "a guest that is restored")

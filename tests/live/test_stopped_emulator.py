@@ -66,7 +66,7 @@ def test_one_that_stops_before_it_is_saved_is_ended_and_leaves_no_snapshot(
         guest.dmesg()
         os.kill(guest.process.pid, signal.SIGSTOP)
         with pytest.raises(GuestLost, match="libvirt did not answer in 3 s"):
-            guest.hypervisor.save(guest.domain, tmp_path / "memory")
+            guest.hypervisor.save_state(guest.domain, tmp_path / "state", {})
         until(lambda: guest.ended, 10, "the end of QEMU")
         assert guest.ending == "QEMU was killed by SIGKILL"
     finally:

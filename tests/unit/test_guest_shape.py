@@ -24,7 +24,9 @@ from hotremove.virt.domain import (
     Channels,
     dimm_xml,
     domain_xml,
+    incoming,
     move_channels,
+    with_node_files,
     without_capability,
 )
 from hotremove.virt.embedded import can_do
@@ -96,6 +98,26 @@ def test_a_domain_makes_no_use_of_what_it_is_told_to_leave_alone():
     assert told == ["cpu-unavailable-features"]
     assert 'value="tcp:127.0.0.1:1234"' in xml
     assert without_capability(xml, "cpu-unavailable-features") == xml
+
+
+def test_memory_of_some_nodes_is_from_files():
+    shared = with_node_files(make_xml(), [0], "shared")
+    assert re.findall(r'<cell id="0".*memAccess="(.*?)"', shared) == ["shared"]
+    assert shared.count("memAccess") == 1
+    private = with_node_files(shared, [1], "private")
+    assert re.findall(r'<cell id="1".*memAccess="(.*?)"', private) == ["private"]
+    assert with_node_files(private, [], "private").split() == make_xml().split()
+
+
+@pytest.mark.parametrize("options", [{}, {"gdb": 1234}])
+def test_a_domain_whose_state_comes_in_is_another_and_keeps_its_own_words(options):
+    saved = make_xml(**options).replace("</name>", "</name><uuid>1</uuid>")
+    xml = incoming(saved, "other")
+    assert "<name>other</name>" in xml
+    assert "uuid" not in xml
+    values = re.findall(r'qemu:arg value="([^"]*)"', xml)
+    assert values == [*(["-gdb", "tcp:127.0.0.1:1234"] if options else []), "-incoming", "defer"]
+    assert xml.count("</qemu:commandline>") == 1
 
 
 def test_what_qemu_can_do_is_what_the_driver_has_found(tmp_path):

@@ -83,11 +83,11 @@ def test_a_damaged_kernel_of_the_cache_says_what_to_remove(tmp_path: Path) -> No
         store.read_record(tmp_path)
 
 
-@pytest.mark.parametrize("text", ["{}", "[]", '{"name": "g", "crc32": "0", "xml": ""}'])
+@pytest.mark.parametrize("text", ["{}", "[]", '{"nodes": [0], "crc32": {"state": "0"}, "xml": ""}'])
 def test_a_snapshot_of_another_shape_is_a_damaged_one(tmp_path: Path, text: str) -> None:
     (tmp_path / "snapshot.json").write_text(text)
     with pytest.raises(GuestLost, match="is damaged"):
-        _ = Snapshot(tmp_path).name
+        _ = Snapshot(tmp_path).memory
 
 
 @pytest.mark.parametrize("line", ["{", '{"event": "pinned", "ticks": "many"}'])

@@ -3,14 +3,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from functools import cached_property
 from pathlib import Path
 
 from hotremove.bootimage.initramfs import BootImage
 from hotremove.bootimage.vmlinux import boot_file
-from hotremove.cache import Cache, digest
+from hotremove.cache import Cache, digest, host_errors
 from hotremove.errors import EmulatorFault, GuestDied, GuestLost, HotremoveError
 from hotremove.guest import snapshot
 from hotremove.guest.deadlines import BOOT_DEADLINE, RESTORE_DEADLINE, RESTORES
@@ -22,10 +22,11 @@ from hotremove.guest.source import AtEnd, keep_none, pass_over
 from hotremove.kernels.kernel import Kernel
 from hotremove.observe.timeline import TIMELINE
 from hotremove.progress import say, waiting
+from hotremove.virt import machine_state
 from hotremove.virt.accelerator import Accelerator, choose
 from hotremove.virt.calls import CallOverdue
 from hotremove.virt.clock import CLOCK
-from hotremove.virt.domain import without_capability
+from hotremove.virt.domain import with_node_files, without_capability
 from hotremove.virt.embedded import (
     FEATURE_BY_FEATURE,
     can_do,
@@ -112,7 +113,7 @@ class LocalGuests:
             GuestDied, GuestLost: it did not come up.
             HostProblem: QEMU or the disk refuses.
         """
-        self.pool.finish_destroys()
+        self.pool.finish_destroys(but=1)
         self.hypervisor.reconnect()
         if self.gdb is not None:
             return self._boot_for_gdb(plan, self.gdb)
@@ -136,7 +137,7 @@ class LocalGuests:
             except GuestLost as error:
                 why = error
                 self._verified.discard(saved.directory)
-                self._set_aside(saved, lambda again: again.is_damaged(self.hypervisor))
+                self._set_aside(saved, lambda again: again.is_damaged)
         guest = self.boot(plan)
         # What cannot be restored twice, where booting works, is as good as damaged.
         if self._set_aside(saved, lambda again: again.identity == saved.identity):
@@ -166,20 +167,27 @@ class LocalGuests:
 
     def boot(self, plan: GuestPlan, gdb: int | None = None) -> Guest:
         """A guest booted from power-on; once more, as is said, if the emulator broke the first."""
+        return self._twice(plan, lambda: self._boot(plan, gdb))
+
+    def _twice(self, plan: GuestPlan, boot: Callable[[], Guest]) -> Guest:
         try:
-            return self._boot(plan, gdb)
+            return boot()
         except EmulatorFault as fault:
             why, _, _ = str(fault).partition("\n")
             say(f"{plan.image.kernel.release} is booted once more: {why}")
-            return self._boot(plan, gdb)
+            return boot()
 
-    def _boot(self, plan: GuestPlan, gdb: int | None) -> Guest:
+    def _boot(
+        self, plan: GuestPlan, gdb: int | None = None, memory: Mapping[int, Path] | None = None
+    ) -> Guest:
+        """A booted guest; `memory` are files that those of its nodes are to be in."""
+        files = memory or {}
         guest = self.pool.add(plan, self.pool.new_name(), self.hypervisor, "booted")
         try:
             remember(self.pool.directory.path, plan.devices)
-            xml = plan.xml(guest.name, guest.channels, gdb)
+            xml = with_node_files(plan.xml(guest.name, guest.channels, gdb), files, "shared")
             with guest.timeline.span("libvirt starts QEMU"):
-                domain = self.hypervisor.create(self._sooner_there(xml))
+                domain = self.hypervisor.create(self._sooner_there(xml), memory=files)
             guest.adopt(domain, self._pid_file(guest.name))
             guest.await_kernel(self.boot_deadline)
             if plan.boot_task:
@@ -223,30 +231,37 @@ class LocalGuests:
         return guest
 
     def _snapshot(self, plan: GuestPlan) -> Snapshot:
-        key = digest(plan.key, self.hypervisor.version(), Path(snapshot.__file__))
+        written_by = (Path(snapshot.__file__), Path(machine_state.__file__))
+        key = digest(plan.key, self.hypervisor.version(), *written_by)
         return Snapshot(self.cache.get(snapshot.KIND, key, lambda target: self._save(plan, target)))
 
     def _save(self, plan: GuestPlan, target: Path) -> None:
+        def boot() -> Guest:
+            return self._boot(plan, memory=snapshot.make_node_files(plan.topology, target))
+
         with waiting(f"booting {plan.image.kernel.release} once, to be restored for each test"):
-            guest = self.boot(plan)
             try:
-                snapshot.save(guest, target)
+                guest = self._twice(plan, boot)
+            except HotremoveError:
+                # A QEMU that finds no room for its memory's file is killed by SIGBUS.
+                with host_errors(f"saving a guest in {target}"):
+                    machine_state.check_space(target)
+                raise
+            try:
+                snapshot.save(guest, target, snapshot.node_files(plan.topology, target))
             finally:
                 self.release(guest)
                 self.pool.finish_destroys()
 
     def _restore(self, plan: GuestPlan, saved: Snapshot) -> Guest:
-        """A restored guest; a booted one while the saved guest's name is in use."""
-        if any(guest.name == saved.name for guest in (*self.guests, *self.kept)):
-            return self.boot(plan)
         with TIMELINE.span("verify the saved guest"):
             self._verify(saved)
-        guest = self.pool.add(plan, saved.name, self.hypervisor, "restored")
+        guest = self.pool.add(plan, self.pool.new_name(), self.hypervisor, "restored")
         try:
             with guest.timeline.span("libvirt restores"):
-                xml = self._sooner_there(saved.xml(guest.channels))
-                domain = self.hypervisor.restore(saved.name, saved.memory, xml)
-            guest.adopt(domain, self._pid_file(saved.name))
+                xml = self._sooner_there(saved.xml(guest.name, guest.channels))
+                found = self.hypervisor.restore_state(guest.name, saved.state, xml, saved.memory)
+            guest.adopt(found, self._pid_file(guest.name))
             guest.control.connect(RESTORE_DEADLINE)
             guest.refresh()
         except BaseException:

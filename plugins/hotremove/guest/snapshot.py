@@ -1,39 +1,51 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A saved guest: an entry of the cache, from which fresh guests are restored."""
+"""A saved guest: an entry of the cache, from which fresh guests are restored.
+
+The memory of its nodes, but for the one that takes DIMMs, is in a file each, which a restored guest
+maps: it reads from the file what it looks at, and has copies of the pages that it writes to.
+"""
 
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import zlib
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import BinaryIO
 
 from hotremove import shapes
 from hotremove.cache import host_errors
 from hotremove.errors import GuestLost
 from hotremove.guest.machine import Guest
-from hotremove.virt.domain import Channels, move_channels
-
-if TYPE_CHECKING:
-    from hotremove.virt.hypervisor import Hypervisor
+from hotremove.units import MIB
+from hotremove.virt.domain import Channels, incoming, move_channels, with_node_files
+from hotremove.virt.topology import Topology
 
 KIND = "snapshots"
 # Where the saved XML says that the channels are, until a guest has its own.
 _NOWHERE = Channels(Path("/saved"))
 _RECORD = "snapshot.json"
-_PIECE = 1 << 20
+_STATE = "state"
+_NOTHING = bytes(MIB)
 
 
 @dataclass(frozen=True)
 class _Record:
-    """What snapshot.json says: the domain's name and XML, and the image's checksum."""
+    """What snapshot.json says.
 
-    name: str
-    crc32: int
+    Attributes:
+        xml: the domain, without channels of its own.
+        nodes: whose memory has a file.
+        crc32: checksums, by names of files.
+    """
+
     xml: str
+    nodes: tuple[int, ...]
+    crc32: dict[str, int]
 
 
 @dataclass(frozen=True)
@@ -47,49 +59,51 @@ class Snapshot:
     directory: Path
 
     @property
-    def memory(self) -> Path:
-        """The image that libvirt wrote."""
-        return self.directory / "memory"
+    def state(self) -> Path:
+        """What QEMU wrote: all but the memory that has a file."""
+        return self.directory / _STATE
 
-    @cached_property
-    def name(self) -> str:
-        """The domain's name, which libvirt does not let a restored guest change."""
-        return self._record.name
+    @property
+    def memory(self) -> dict[int, Path]:
+        """Files with the memory of nodes, by their numbers."""
+        return {node: _node_file(self.directory, node) for node in self._record.nodes}
 
-    def xml(self, channels: Channels) -> str:
-        """The domain's XML with its channels where a new guest wants them."""
-        return move_channels(self._record.xml, _NOWHERE, channels)
+    def xml(self, name: str, channels: Channels) -> str:
+        """The XML of a domain that is restored from it."""
+        own = move_channels(self._record.xml, _NOWHERE, channels)
+        return incoming(with_node_files(own, self._record.nodes, "private"), name)
 
     @property
     def identity(self) -> tuple[int, int]:
         """Tells it from another that was made in its place; (0, 0) where there is none."""
         try:
-            found = self.memory.stat()
+            found = self.state.stat()
         except OSError:
             return (0, 0)
         return found.st_ino, found.st_mtime_ns
 
-    def is_damaged(self, hypervisor: Hypervisor) -> bool:
-        """Whether it is proven to be of no use, by its checksum or by libvirt's reading of it."""
+    @property
+    def is_damaged(self) -> bool:
+        """Whether it is proven to be of no use, by its checksums."""
         try:
             self.verify()
-            hypervisor.saved_xml(self.memory)
         except GuestLost:
             return True
         return False
 
     def verify(self) -> None:
-        """Compare the image with its checksum: QEMU would start a guest with damaged memory.
+        """Compare the files with their checksums: QEMU would start a guest with damaged memory.
 
         Raises:
-            GuestLost: it is damaged, or not there any more.
+            GuestLost: one is damaged, or not there any more.
         """
-        try:
-            found = checksum(self.memory)
-        except OSError as error:
-            raise GuestLost(f"the saved guest is gone: {error}") from error
-        if found != self._record.crc32:
-            raise GuestLost(f"the saved guest in {self.directory} is damaged")
+        for name, expected in self._record.crc32.items():
+            try:
+                found = checksum(self.directory / name)
+            except OSError as error:
+                raise GuestLost(f"the saved guest is gone: {error}") from error
+            if found != expected:
+                raise GuestLost(f"the saved guest in {self.directory} is damaged: {name}")
 
     @cached_property
     def _record(self) -> _Record:
@@ -99,27 +113,86 @@ class Snapshot:
             raise GuestLost(f"the saved guest in {self.directory} is damaged: {error}") from error
 
 
-def save(guest: Guest, target: Path) -> None:
-    """Save a booted guest, which ends it, into the directory `target`.
+def node_files(topology: Topology, target: Path) -> dict[int, Path]:
+    """Where a guest that is to be saved in `target` has the memory of its nodes, by their numbers.
+
+    Nowhere that of the node which takes DIMMs: their memory would be mapped from files as well, a
+    page at a time, where the host otherwise gives 2 MiB at once.
+    """
+    nodes = range(len(topology.nodes))
+    return {node: _node_file(target, node) for node in nodes if node != topology.movable_node}
+
+
+def make_node_files(topology: Topology, target: Path) -> dict[int, Path]:
+    """Make them anew, empty.
+
+    Raises:
+        HostProblem: they cannot be made.
+    """
+    files = node_files(topology, target)
+    with host_errors(f"saving a guest in {target}"):
+        for node, file in files.items():
+            file.write_bytes(b"")
+            os.truncate(file, topology.nodes[node].mib * MIB)
+    return files
+
+
+def save(guest: Guest, target: Path, memory: Mapping[int, Path]) -> None:
+    """Save a booted guest, which stops it, into the directory `target`.
+
+    `memory` are the files that it was started with.
 
     Raises:
         HostProblem: the disk is full or not writable.
     """
     guest.dmesg()
     guest.control.close()
-    image = target / "memory"
     with host_errors(f"saving a guest in {target}"):
-        xml = guest.hypervisor.save(guest.domain, image)
-        record = _Record(guest.name, checksum(image), move_channels(xml, guest.channels, _NOWHERE))
+        xml, is_apart = guest.hypervisor.save_state(guest.domain, target / _STATE, memory)
+        if not is_apart:
+            _remove(memory)
+        nodes = tuple(memory) if is_apart else ()
+        names = (_STATE, *(_node_file(target, node).name for node in nodes))
+        crc32 = {name: checksum(target / name) for name in names}
+        record = _Record(move_channels(xml, guest.channels, _NOWHERE), nodes, crc32)
         (target / _RECORD).write_text(json.dumps(asdict(record)))
         shutil.copy(guest.console.path, target / "boot-console.log")
         shutil.copy(guest.evidence.path, target / "boot-evidence.log")
 
 
 def checksum(file: Path) -> int:
-    """CRC-32 of a file: against decay and truncation, and ten times as fast as a strong hash."""
-    crc = 0
+    """CRC-32 of a file: against decay and truncation, and ten times as fast as a strong hash.
+
+    Of its length, and of each MiB that is not empty and its place: holes are not read, and zeros
+    count as holes, as which some file system may hold them.
+    """
     with file.open("rb") as stream:
-        while piece := stream.read(_PIECE):
-            crc = zlib.crc32(piece, crc)
+        crc = zlib.crc32(b"%d" % os.fstat(stream.fileno()).st_size)
+        for start in _starts(stream):
+            stream.seek(start)
+            piece = stream.read(MIB)
+            if piece != _NOTHING[: len(piece)]:
+                crc = zlib.crc32(piece, zlib.crc32(b"%d" % start, crc))
     return crc
+
+
+def _starts(stream: BinaryIO) -> Iterator[int]:
+    """Offsets of the MiBs in which a file has data."""
+    start = 0
+    while True:
+        try:
+            found = os.lseek(stream.fileno(), start, os.SEEK_DATA)
+        except OSError:  # ENXIO: there is none from here on
+            return
+        start = found // MIB * MIB
+        yield start
+        start += MIB
+
+
+def _node_file(folder: Path, node: int) -> Path:
+    return folder / f"memory-{node}"
+
+
+def _remove(files: Mapping[int, Path]) -> None:
+    for file in files.values():
+        file.unlink()

@@ -3,10 +3,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import Literal, cast
 from uuid import UUID
 
 from lxml import etree
@@ -20,6 +20,7 @@ from hotremove.virt.topology import Node, Topology
 CONTROL_PORT = "org.hotremove.control"
 VIRTIO_MEM = "ua-virtiomem0"
 EVIDENCE_PORT = "org.hotremove.evidence"
+Access = Literal["shared", "private"]
 _QEMU = "http://libvirt.org/schemas/domain/qemu/1.0"
 
 
@@ -234,6 +235,35 @@ def without_capability(xml: str, name: str) -> str:
         domain.append(capabilities)
     if all(one.get("capability") != name for one in capabilities):
         etree.SubElement(capabilities, f"{{{_QEMU}}}del", capability=name)
+    return etree.tostring(domain, encoding="unicode")
+
+
+def with_node_files(xml: str, nodes: Collection[int], access: Access) -> str:
+    """The same domain, with the memory of `nodes` alone from files, which it writes to if shared.
+
+    libvirt has the memory of DIMMs mapped as that of their node.
+    """
+    domain = etree.fromstring(xml.encode())
+    for cell in domain.iterfind("cpu/numa/cell"):
+        cell.attrib.pop("memAccess", "")
+        if int(cell.get("id", "-1")) in nodes:
+            cell.set("memAccess", access)
+    return etree.tostring(domain, encoding="unicode")
+
+
+def incoming(xml: str, name: str) -> str:
+    """The same domain under another name, for a state that comes once QEMU is told from where."""
+    domain = etree.fromstring(xml.encode())
+    for tag in ("name", "uuid"):
+        for element in domain.iterfind(tag):
+            domain.remove(element)
+    domain.insert(0, _e("name", name))
+    commandline = domain.find(f"{{{_QEMU}}}commandline")
+    words = _command_line(["-incoming", "defer"])
+    if commandline is None:
+        domain.append(words)
+    else:
+        commandline.extend(words)
     return etree.tostring(domain, encoding="unicode")
 
 

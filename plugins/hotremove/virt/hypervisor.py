@@ -7,7 +7,7 @@ import errno
 import os
 import re
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,10 +19,12 @@ from hotremove.architecture.architecture import Architecture
 from hotremove.architecture.known import DEFAULT
 from hotremove.errors import GuestLost, HostProblem
 from hotremove.hosttools import packages
-from hotremove.virt import reaper
+from hotremove.virt import machine_state, reaper
 from hotremove.virt.calls import CALL, PROBE, SAVE, CallOverdue, bounded
 from hotremove.virt.clock import CLOCK
 from hotremove.virt.connection_watchdog import ConnectionWatchdog
+from hotremove.virt.monitor import MonitorRefusal
+from hotremove.virt.node_files import NodeFiles
 from hotremove.virt.process import subreaper
 
 T = TypeVar("T")
@@ -60,6 +62,7 @@ class Hypervisor:
         self._events: list[DeviceEvent] = []
         self._arrival = threading.Condition()
         self._watchdog: ConnectionWatchdog | None = None
+        self._node_files = NodeFiles(self._root)
         subreaper()
         self._connect()
 
@@ -82,6 +85,11 @@ class Hypervisor:
         return "/embed" in self.uri
 
     @property
+    def _root(self) -> Path:
+        """Where the embedded driver has its files."""
+        return Path(self.uri.partition("root=")[2])
+
+    @property
     def paused(self) -> int:
         """What libvirt calls a domain whose CPUs are stopped."""
         return int(self._libvirt.VIR_DOMAIN_PAUSED)
@@ -99,6 +107,7 @@ class Hypervisor:
     def _connect(self) -> None:
         reach = self._reach if not self.embedded else lambda: self._libvirt.open(self.uri)
         what = f"connecting to libvirt at {self.uri}"
+        self._node_files.begin_again()
         try:
             self._connection = self.call(HostProblem, what, reach)
             self.call(HostProblem, what, self._listen)
@@ -130,8 +139,13 @@ class Hypervisor:
         if self._watchdog:
             self._watchdog.end()
 
-    def create(self, xml: str, paused: bool = False) -> Any:
+    def create(
+        self, xml: str, paused: bool = False, memory: Mapping[int, Path] | None = None
+    ) -> Any:
         """Start a transient domain, with its CPUs stopped if it is to be `paused`.
+
+        `memory` has files for nodes whose memory the XML says is of a file; by the node's number,
+        with the embedded driver only.
 
         Raises:
             HostProblem: libvirt or QEMU refuses it; the text is theirs.
@@ -143,7 +157,9 @@ class Hypervisor:
         name = etree.fromstring(xml.encode()).findtext("name") or ""
 
         def create() -> Any:
-            return self._connection.createXML(xml, flags)
+            return self._node_files.start(
+                name, memory or {}, lambda: self._connection.createXML(xml, flags)
+            )
 
         return self.call(HostProblem, "starting a guest", create, name)
 
@@ -186,6 +202,59 @@ class Hypervisor:
             return self._connection.lookupByName(name)
 
         return self.call(GuestLost, "restoring a guest", restore, name)
+
+    def save_state(self, domain: Any, state: Path, memory: Mapping[int, Path]) -> tuple[str, bool]:
+        """Stop a domain and save its state to a file; gives its XML, and whether it is apart.
+
+        That is, whether the nodes' memory of `memory` is in these files and not in `state`.
+
+        Raises:
+            HostProblem: the file cannot be written.
+            CallOverdue: QEMU does not answer libvirt.
+            OSError: the disk is full.
+        """
+
+        def save() -> tuple[str, bool]:
+            xml = str(domain.XMLDesc(self._libvirt.VIR_DOMAIN_XML_MIGRATABLE))
+            is_apart = bool(memory) and machine_state.is_mapped(domain, memory)
+            machine_state.save(domain, state, is_apart)
+            return xml, is_apart
+
+        return self.call(
+            HostProblem, f"saving a guest to {state}", save, domain.name(), seconds=SAVE
+        )
+
+    def restore_state(self, name: str, state: Path, xml: str, memory: Mapping[int, Path]) -> Any:
+        """Start a domain that `save_state` has saved; `xml` says that its state comes in.
+
+        Raises:
+            GuestLost: what was saved is damaged, gone, or does not fit.
+            CallOverdue: QEMU does not answer libvirt.
+        """
+
+        def start() -> Any:
+            return self._connection.createXML(xml, self._libvirt.VIR_DOMAIN_START_PAUSED)
+
+        def restore() -> Any:
+            domain = self._node_files.start(name, memory, start)
+            try:
+                self._load(domain, state, memory)
+            except BaseException:
+                with suppress(self._libvirt.libvirtError):
+                    domain.destroy()
+                raise
+            return domain
+
+        return self.call(GuestLost, "restoring a guest", restore, name)
+
+    def _load(self, domain: Any, state: Path, memory: Mapping[int, Path]) -> None:
+        if not machine_state.is_mapped(domain, memory):
+            raise GuestLost("restoring a guest: libvirt keeps guests' memory at another place")
+        try:
+            machine_state.load(domain, state, bool(memory))
+        except OSError as error:
+            raise GuestLost(f"the saved guest is gone: {error}") from error
+        domain.resume()
 
     def version(self) -> str:
         """Versions of libvirt and its QEMU, as numbers: part of a snapshot's key.
@@ -306,7 +375,7 @@ class Hypervisor:
         """
         if self.embedded:
             mark = f"guest={guest}," if guest else _PROBE
-            for pid in reaper.emulators_of(Path(self.uri.partition("root=")[2]), mark):
+            for pid in reaper.emulators_of(self._root, mark):
                 reaper.kill(pid)
             return
         try:
@@ -326,7 +395,7 @@ class Hypervisor:
         """Turn libvirt's errors into one line of `kind` that says `what` was being done."""
         try:
             yield
-        except self._libvirt.libvirtError as error:
+        except (self._libvirt.libvirtError, MonitorRefusal) as error:
             raise kind(f"{what}: {' '.join(str(error).split())}") from error
 
     @contextmanager
