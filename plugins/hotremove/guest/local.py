@@ -4,9 +4,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from hotremove.bootimage.initramfs import BootImage
 from hotremove.bootimage.vmlinux import boot_file
@@ -19,6 +20,7 @@ from hotremove.guest.plan import GuestPlan, find_emulator, make_plan
 from hotremove.guest.pool import GuestPool
 from hotremove.guest.snapshot import Snapshot
 from hotremove.guest.source import AtEnd, keep_none, pass_over
+from hotremove.guest.spare import Loaded, Spare
 from hotremove.kernels.kernel import Kernel
 from hotremove.observe.timeline import TIMELINE
 from hotremove.progress import say, waiting
@@ -26,7 +28,7 @@ from hotremove.virt import machine_state
 from hotremove.virt.accelerator import Accelerator, choose
 from hotremove.virt.calls import CallOverdue
 from hotremove.virt.clock import CLOCK
-from hotremove.virt.domain import with_node_files, without_capability
+from hotremove.virt.domain import Channels, with_node_files, without_capability
 from hotremove.virt.embedded import (
     FEATURE_BY_FEATURE,
     can_do,
@@ -67,6 +69,7 @@ class LocalGuests:
         self.pool = GuestPool(worker)
         self._root = self.pool.directory.path / "root"
         self._verified: set[Path] = set()
+        self._spare = Spare(self._load_spare, self._end_spare)
         try:
             self.hypervisor = self._open(uri)
         except BaseException:
@@ -117,9 +120,11 @@ class LocalGuests:
         self.hypervisor.reconnect()
         if self.gdb is not None:
             return self._boot_for_gdb(plan, self.gdb)
-        if self.fresh_boot or plan.boot_task or plan.devices or not self.hypervisor.embedded:
-            return self.boot(plan)
-        return self._fresh_from_snapshot(plan)
+        return self._fresh_from_snapshot(plan) if self._is_restored(plan) else self.boot(plan)
+
+    def _is_restored(self, plan: GuestPlan) -> bool:
+        is_booted = self.fresh_boot or plan.boot_task or plan.devices or self.gdb is not None
+        return self.hypervisor.embedded and not is_booted
 
     def _fresh_from_snapshot(self, plan: GuestPlan) -> Guest:
         """A restored guest, of a snapshot that is made again if it is proven to be bad.
@@ -204,6 +209,7 @@ class LocalGuests:
 
     def close(self) -> None:
         """End every guest and leave nothing behind."""
+        self._spare.close()
         self.pool.end()
         try:
             self.hypervisor.close()
@@ -231,9 +237,12 @@ class LocalGuests:
         return guest
 
     def _snapshot(self, plan: GuestPlan) -> Snapshot:
-        written_by = (Path(snapshot.__file__), Path(machine_state.__file__))
-        key = digest(plan.key, self.hypervisor.version(), *written_by)
+        key = self._snapshot_key(plan)
         return Snapshot(self.cache.get(snapshot.KIND, key, lambda target: self._save(plan, target)))
+
+    def _snapshot_key(self, plan: GuestPlan) -> str:
+        written_by = (Path(snapshot.__file__), Path(machine_state.__file__))
+        return digest(plan.key, self.hypervisor.version(), *written_by)
 
     def _save(self, plan: GuestPlan, target: Path) -> None:
         def boot() -> Guest:
@@ -256,12 +265,15 @@ class LocalGuests:
     def _restore(self, plan: GuestPlan, saved: Snapshot) -> Guest:
         with TIMELINE.span("verify the saved guest"):
             self._verify(saved)
-        guest = self.pool.add(plan, self.pool.new_name(), self.hypervisor, "restored")
+        with TIMELINE.span("wait for the spare guest"):
+            spare = self._spare.take(plan)
+        made = (spare.name, spare.channels) if spare else self._new_names()
+        guest = self.pool.add(plan, made[0], self.hypervisor, "restored", made[1])
         try:
             with guest.timeline.span("libvirt restores"):
-                xml = self._sooner_there(saved.xml(guest.name, guest.channels))
-                found = self.hypervisor.restore_state(guest.name, saved.state, xml, saved.memory)
-            guest.adopt(found, self._pid_file(guest.name))
+                domain = spare.domain if spare else self._load(saved, *made)
+                guest.adopt(domain, self._pid_file(guest.name))
+                self.hypervisor.go_on(guest.name, domain)
             guest.control.connect(RESTORE_DEADLINE)
             guest.refresh()
         except BaseException:
@@ -269,6 +281,36 @@ class LocalGuests:
             self.pool.finish_destroys()
             raise
         return guest
+
+    def _new_names(self) -> tuple[str, Channels]:
+        return self.pool.new_name(), self.pool.new_channels()
+
+    def _load(self, saved: Snapshot, name: str, channels: Channels) -> Any:
+        """A domain that has the state of a saved guest, and whose CPUs are stopped."""
+        xml = self._sooner_there(saved.xml(name, channels))
+        return self.hypervisor.restore_state(name, saved.state, xml, saved.memory)
+
+    def prepare(self, plan: GuestPlan) -> None:
+        """Begin to restore the guest that will be asked for next, where one is saved.
+
+        Nobody waits for it. Its CPUs are stopped until then; if another is asked for, it is ended.
+        """
+        if self._is_restored(plan):
+            self._spare.prepare(plan)
+
+    def _load_spare(self, plan: GuestPlan) -> Loaded:
+        """Raises a GuestLost where nobody has looked at the saved guest: that takes its time."""
+        entry = self.cache.find(snapshot.KIND, self._snapshot_key(plan))
+        if entry is None or entry not in self._verified:
+            raise GuestLost("there is none that is known to be whole")
+        made = self._new_names()
+        return Loaded(plan, *made, self._load(Snapshot(entry), *made))
+
+    def _end_spare(self, spare: Loaded) -> None:
+        guest = Guest(spare.plan, spare.name, spare.channels, self.hypervisor, "restored")
+        with suppress(HotremoveError):  # it has ended
+            guest.adopt(spare.domain, self._pid_file(spare.name))
+        self.pool.destroy(guest)
 
     def _sooner_there(self, xml: str) -> str:
         """A domain without an enquiry that takes libvirt as long as all the rest."""

@@ -53,10 +53,20 @@ class GuestPool:
         """A name that no other guest has."""
         return f"{self.directory.path.name}-{next(self._numbers)}"
 
-    def add(self, plan: GuestPlan, name: str, hypervisor: Hypervisor, origin: str) -> Guest:
-        """A guest that has a folder and no domain yet."""
-        folder = self.directory.guest(f"{next(self._numbers)}")
-        guest = Guest(plan, name, Channels(folder), hypervisor, origin)
+    def new_channels(self) -> Channels:
+        """Channels in a folder of their own."""
+        return Channels(self.directory.guest(f"{next(self._numbers)}"))
+
+    def add(
+        self,
+        plan: GuestPlan,
+        name: str,
+        hypervisor: Hypervisor,
+        origin: str,
+        channels: Channels | None = None,
+    ) -> Guest:
+        """A guest that has no domain yet, and channels in a new folder unless it has some."""
+        guest = Guest(plan, name, channels or self.new_channels(), hypervisor, origin)
         self._guests.append(guest)
         self._latest = guest
         return guest
@@ -88,10 +98,14 @@ class GuestPool:
         """Destroy a guest off the critical path; its logs stay."""
         if guest in self._guests:
             self._guests.remove(guest)
-            destroying = threading.Thread(target=guest.destroy, name=f"destroy-{guest.name}")
-            destroying.start()
-            self._pending_destroys.append(destroying)
+            self.destroy(guest)
         self._after_release()
+
+    def destroy(self, guest: Guest) -> None:
+        """Begin to destroy a guest, be it in use or not."""
+        destroying = threading.Thread(target=guest.destroy, name=f"destroy-{guest.name}")
+        destroying.start()
+        self._pending_destroys.append(destroying)
 
     def finish_destroys(self, but: int = 0) -> None:
         """Wait until the released guests are gone, but for so many of the latest."""

@@ -58,6 +58,12 @@ class GuestSource(Protocol):
             HostProblem: QEMU, the disk or the host refuses.
         """
 
+    def prepare(self, plan: GuestPlan, /) -> None:
+        """Begin to make what `fresh` will be asked for next; nobody waits for it.
+
+        It is ended if nobody asks.
+        """
+
     def boot(self, plan: GuestPlan) -> Guest:
         """A guest booted from power-on; raises what `fresh` does."""
 

@@ -124,6 +124,12 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         reporting.say_header(farm)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    """Note which test comes next."""
+    lookahead.note_next(item, nextitem)
+
+
 def pytest_report_collectionfinish(config: pytest.Config, items: list[pytest.Item]) -> list[str]:
     """Say which kernels run, under what and why."""
     if not _boots_guests(config, items):
@@ -166,9 +172,10 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_call(item: pytest.Item) -> None:
-    """Have the next kernel fetched."""
+    """Have the next kernel fetched, and the next guest restored."""
     if parametrize.wants_guest(item):
         lookahead.fetch_next(item)
+        lookahead.restore_next(item)
 
 
 @pytest.hookimpl(wrapper=True)

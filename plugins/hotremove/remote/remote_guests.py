@@ -133,6 +133,9 @@ class RemoteGuests:
             self._require_slot()
             raise
 
+    def prepare(self, _plan: GuestPlan, /) -> None:
+        """Nothing: a slot has one guest at a time."""
+
     def _restored(self, plan: GuestPlan) -> Guest:
         for _ in range(RESTORES):
             name = self._saved(plan)

@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-# Beside a guest's memory at boot: the DIMMs that scenarios plug (512 MiB, seldom 1024 or more), and
-# QEMU with its translated code and the worker's own Python.
+# Beside a guest's memory at boot: the DIMMs that scenarios plug (512 MiB, seldom 1024 or more);
+# QEMU with its translated code, the worker's own Python, and the next test's guest, which is
+# stopped and has 40 MiB.
 _DIMMS_MIB = 1024
-_BESIDE_MIB = 384
+_BESIDE_MIB = 448
 _CGROUPS = Path("/sys/fs/cgroup")
 # Limit and usage, of either kind of cgroup.
 _MEMORY_FILES = (

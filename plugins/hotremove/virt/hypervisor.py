@@ -227,6 +227,8 @@ class Hypervisor:
     def restore_state(self, name: str, state: Path, xml: str, memory: Mapping[int, Path]) -> Any:
         """Start a domain that `save_state` has saved; `xml` says that its state comes in.
 
+        Its CPUs are stopped until it is to `go_on`.
+
         Raises:
             GuestLost: what was saved is damaged, gone, or does not fit.
             CallOverdue: QEMU does not answer libvirt.
@@ -254,7 +256,15 @@ class Hypervisor:
             machine_state.load(domain, state, bool(memory))
         except OSError as error:
             raise GuestLost(f"the saved guest is gone: {error}") from error
-        domain.resume()
+
+    def go_on(self, name: str, domain: Any) -> None:
+        """Let the CPUs of a restored domain run.
+
+        Raises:
+            GuestLost: it has ended.
+            CallOverdue: QEMU does not answer libvirt.
+        """
+        self.call(GuestLost, "restoring a guest", domain.resume, name)
 
     def version(self) -> str:
         """Versions of libvirt and its QEMU, as numbers: part of a snapshot's key.
