@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import pytest
 from run_harness import WAITS, WORKS, Laboratory, until
 
+from hotremove.errors import GuestLost
 from hotremove.guest.local import LocalGuests
 from hotremove.guest.machine import Guest
 from hotremove.guest.plan import GuestPlan
@@ -88,6 +89,15 @@ def test_one_that_dies_costs_nothing(guests, plan, is_ready):
         os.kill(pid, signal.SIGKILL)
     with guests.lend(plan) as guest:
         assert is_fine(guest)
+
+
+@pytest.mark.takes(65)
+def test_one_whose_emulator_is_stopped_is_lost_within_two_minutes(guests, plan):
+    spare_of(guests, plan)
+    (pid,) = emulators_of(guests.pool.directory.path)
+    os.kill(pid, signal.SIGSTOP)
+    with pytest.raises(GuestLost, match="restoring a guest: libvirt did not answer in 60 s"):
+        guests.fresh(plan)
 
 
 def test_there_is_none_of_a_snapshot_that_nobody_has_looked_at(guests, plan):

@@ -101,8 +101,8 @@ def test_without_a_word_it_says_how_to_use_it(machine: Machine) -> None:
 def test_words_and_exit_code_are_pytests(machine: Machine) -> None:
     done = machine.lab("hotremove", "--kernel", "debian:bullseye", "-k", "a b", PYTEST_CODE="1")
     assert done.returncode == 1
-    run = "-m pytest -c tox.ini -p hotremove.plugin.short_options -n auto -m hotremove"
-    run += " --kernel debian:bullseye -k a b"
+    run = "-m pytest -c tox.ini -p hotremove.plugin.short_options -p no:hypothesispytest"
+    run += " -n auto -m hotremove --kernel debian:bullseye -k a b"
     assert machine.calls("python")[-1] == run
 
 

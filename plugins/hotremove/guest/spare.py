@@ -51,16 +51,21 @@ class Spare:
 
         None too where it could not be made: who makes one without haste has the reason.
         """
-        coming, self._coming = self._coming, None
-        if not coming or coming.exception():
+        loaded = self._await()
+        if loaded and loaded.plan != plan:
+            self._end(loaded)
             return None
-        if coming.result().plan == plan:
-            return coming.result()
-        self._end(coming.result())
-        return None
+        return loaded
 
     def close(self) -> None:
         """End the one that nobody took."""
-        coming, self._coming = self._coming, None
-        if coming and not coming.exception():
-            self._end(coming.result())
+        if loaded := self._await():
+            self._end(loaded)
+
+    def _await(self) -> Loaded | None:
+        """The one that was begun, once it is made; who is interrupted meanwhile may ask again."""
+        if not self._coming:
+            return None
+        failed, made = self._coming.exception(), self._coming
+        self._coming = None
+        return None if failed else made.result()
