@@ -12,7 +12,8 @@ import pytest
 from run_harness import WORKS, until
 
 from hotremove.errors import HostProblem
-from hotremove.guest.snapshot import checksum
+from hotremove.guest import snapshot
+from hotremove.guest.snapshot import Snapshot, checksum, node_files
 from hotremove.virt.domain import Channels
 from hotremove.virt.embedded import FEATURE_BY_FEATURE, can_do
 
@@ -117,6 +118,28 @@ def test_a_restored_guest_has_its_memory_from_the_saved_file_and_copies_what_it_
 def private_mib(pid):
     lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
     return int(next(line for line in lines if line.startswith("Private_Dirty:")).split()[1]) >> 10
+
+
+def test_memory_that_qemu_cannot_map_is_saved_with_the_rest(farm, plan, tmp_path, monkeypatch):
+    """As on a file system of a network; here its files are too small for QEMU."""
+
+    def too_small(topology, target):
+        for file in node_files(topology, target).values():
+            file.write_bytes(bytes(MIB))
+
+    monkeypatch.setattr(snapshot, "make_node_files", too_small)
+    guests = farm.guest_source
+    guests._save(plan, tmp_path)
+    saved = Snapshot(tmp_path)
+    saved.verify()
+    assert saved.memory == {}
+    assert not list(tmp_path.glob("memory-*"))
+    guest = guests._restore(plan, saved)
+    try:
+        assert guest.control.check("echo fine") == "fine\n"
+        assert "memory-backend-file" not in Path(f"/proc/{guest.process.pid}/cmdline").read_text()
+    finally:
+        guests.release(guest)
 
 
 def test_a_start_that_failed_does_not_have_the_next_guest_map_anothers_memory(farm, plan):

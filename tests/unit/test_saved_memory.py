@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from hotremove.guest.snapshot import checksum, node_files
+from hotremove.guest.snapshot import Snapshot, checksum, node_files
 from hotremove.units import MIB
 from hotremove.virt.node_files import NodeFiles
 from hotremove.virt.topology import load_topology
@@ -47,6 +47,26 @@ def test_a_file_whose_empty_end_is_cut_off_is_another(tmp_path: Path) -> None:
     whole = checksum(file)
     os.truncate(file, 4 * MIB)
     assert checksum(file) != whole
+
+
+def test_of_files_that_may_not_be_written_to_there_are_copies(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Root may write to all of them.
+    monkeypatch.setattr(os, "access", lambda path, _mode: bool(path.stat().st_mode & 0o200))
+    entry, folder = tmp_path / "entry", tmp_path / "run"
+    entry.mkdir()
+    folder.mkdir()
+    file = sparse(entry / "memory-0", at_3000000=b"data")
+    (entry / "snapshot.json").write_text('{"xml": "", "nodes": [0], "crc32": {}}')
+    saved = Snapshot(entry)
+    assert saved.openable_memory(folder) == {0: file}
+    file.chmod(0o444)
+    (copy,) = saved.openable_memory(folder).values()
+    assert copy == folder / "entry/memory-0"
+    assert checksum(copy) == checksum(file)
+    assert copy.stat().st_blocks < 4 * MIB // 512
+    assert saved.openable_memory(folder) == {0: copy}
 
 
 def test_the_node_that_takes_dimms_has_no_file(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 from hotremove.bootimage.initramfs import BootImage
 from hotremove.bootimage.vmlinux import boot_file
 from hotremove.cache import Cache, digest, host_errors
-from hotremove.errors import EmulatorFault, GuestDied, GuestLost, HotremoveError
+from hotremove.errors import EmulatorFault, GuestDied, GuestLost, HostProblem, HotremoveError
 from hotremove.guest import snapshot
 from hotremove.guest.deadlines import BOOT_DEADLINE, RESTORE_DEADLINE, RESTORES
 from hotremove.guest.machine import Guest
@@ -120,7 +120,10 @@ class LocalGuests:
         self.hypervisor.reconnect()
         if self.gdb is not None:
             return self._boot_for_gdb(plan, self.gdb)
-        return self._fresh_from_snapshot(plan) if self._is_restored(plan) else self.boot(plan)
+        if self._is_restored(plan):
+            return self._fresh_from_snapshot(plan)
+        self._spare.close()
+        return self.boot(plan)
 
     def _is_restored(self, plan: GuestPlan) -> bool:
         is_booted = self.fresh_boot or plan.boot_task or plan.devices or self.gdb is not None
@@ -245,22 +248,35 @@ class LocalGuests:
         return digest(plan.key, self.hypervisor.version(), *written_by)
 
     def _save(self, plan: GuestPlan, target: Path) -> None:
-        def boot() -> Guest:
-            return self._boot(plan, memory=snapshot.make_node_files(plan.topology, target))
-
         with waiting(f"booting {plan.image.kernel.release} once, to be restored for each test"):
+            guest, memory = self._boot_for_saving(plan, target)
             try:
-                guest = self._twice(plan, boot)
-            except HotremoveError:
-                # A QEMU that finds no room for its memory's file is killed by SIGBUS.
-                with host_errors(f"saving a guest in {target}"):
-                    machine_state.check_space(target)
-                raise
-            try:
-                snapshot.save(guest, target, snapshot.node_files(plan.topology, target))
+                snapshot.save(guest, target, memory)
             finally:
                 self.release(guest)
                 self.pool.finish_destroys()
+
+    def _boot_for_saving(self, plan: GuestPlan, target: Path) -> tuple[Guest, dict[int, Path]]:
+        """A booted guest, and files with the memory of its nodes.
+
+        There are none where QEMU cannot map them, as on some network's file system.
+        """
+        files = snapshot.node_files(plan.topology, target)
+
+        def boot() -> Guest:
+            snapshot.make_node_files(plan.topology, target)
+            return self._boot(plan, memory=files)
+
+        try:
+            return self._twice(plan, boot), files
+        except HotremoveError as error:
+            # A QEMU that finds no room for its memory's file is killed by SIGBUS.
+            with host_errors(f"saving a guest in {target}"):
+                machine_state.check_space(target)
+            if not isinstance(error, HostProblem):
+                raise
+        snapshot.remove_files(files)
+        return self.boot(plan), {}
 
     def _restore(self, plan: GuestPlan, saved: Snapshot) -> Guest:
         with TIMELINE.span("verify the saved guest"):
@@ -288,7 +304,8 @@ class LocalGuests:
     def _load(self, saved: Snapshot, name: str, channels: Channels) -> Any:
         """A domain that has the state of a saved guest, and whose CPUs are stopped."""
         xml = self._sooner_there(saved.xml(name, channels))
-        return self.hypervisor.restore_state(name, saved.state, xml, saved.memory)
+        memory = saved.openable_memory(self.pool.directory.path)
+        return self.hypervisor.restore_state(name, saved.state, xml, memory)
 
     def prepare(self, plan: GuestPlan) -> None:
         """Begin to restore the guest that will be asked for next, where one is saved.

@@ -68,6 +68,16 @@ class Snapshot:
         """Files with the memory of nodes, by their numbers."""
         return {node: _node_file(self.directory, node) for node in self._record.nodes}
 
+    def openable_memory(self, folder: Path) -> dict[int, Path]:
+        """The same, or copies below `folder` of files that may not be written to.
+
+        QEMU opens all files of memory for writing, also those that it writes nothing to.
+
+        Raises:
+            HostProblem: there is no room for a copy.
+        """
+        return {node: _openable(file, folder) for node, file in self.memory.items()}
+
     def xml(self, name: str, channels: Channels) -> str:
         """The XML of a domain that is restored from it."""
         own = move_channels(self._record.xml, _NOWHERE, channels)
@@ -150,7 +160,7 @@ def save(guest: Guest, target: Path, memory: Mapping[int, Path]) -> None:
     with host_errors(f"saving a guest in {target}"):
         xml, is_apart = guest.hypervisor.save_state(guest.domain, target / _STATE, memory)
         if not is_apart:
-            _remove(memory)
+            remove_files(memory)
         nodes = tuple(memory) if is_apart else ()
         names = (_STATE, *(_node_file(target, node).name for node in nodes))
         crc32 = {name: checksum(target / name) for name in names}
@@ -158,6 +168,12 @@ def save(guest: Guest, target: Path, memory: Mapping[int, Path]) -> None:
         (target / _RECORD).write_text(json.dumps(asdict(record)))
         shutil.copy(guest.console.path, target / "boot-console.log")
         shutil.copy(guest.evidence.path, target / "boot-evidence.log")
+
+
+def remove_files(memory: Mapping[int, Path]) -> None:
+    """Remove files of memory that nothing will be saved in."""
+    for file in memory.values():
+        file.unlink(missing_ok=True)
 
 
 def checksum(file: Path) -> int:
@@ -189,10 +205,28 @@ def _starts(stream: BinaryIO) -> Iterator[int]:
         start += MIB
 
 
+def _openable(file: Path, folder: Path) -> Path:
+    if os.access(file, os.W_OK) or not file.exists():
+        return file
+    copy = folder / file.parent.name / file.name
+    if not copy.exists():
+        with host_errors(f"copying a saved guest to {folder}"):
+            _copy_data(file, copy)
+    return copy
+
+
+def _copy_data(file: Path, copy: Path) -> None:
+    """Copy a file, holes as holes; it is there once it is whole."""
+    copy.parent.mkdir(exist_ok=True)
+    aside = copy.with_suffix(".part")
+    with file.open("rb") as source, aside.open("wb") as target:
+        target.truncate(os.fstat(source.fileno()).st_size)
+        for start in _starts(source):
+            source.seek(start)
+            target.seek(start)
+            target.write(source.read(MIB))
+    aside.rename(copy)
+
+
 def _node_file(folder: Path, node: int) -> Path:
     return folder / f"memory-{node}"
-
-
-def _remove(files: Mapping[int, Path]) -> None:
-    for file in files.values():
-        file.unlink()
