@@ -10,9 +10,9 @@ from pathlib import Path
 
 # Beside a guest's memory at boot: the DIMMs that scenarios plug (512 MiB, seldom 1024 or more);
 # QEMU with its translated code, the worker's own Python, and the next test's guest, which is
-# stopped and has 40 MiB.
+# stopped and has 70 MiB of its own.
 _DIMMS_MIB = 1024
-_BESIDE_MIB = 448
+_BESIDE_MIB = 456
 _CGROUPS = Path("/sys/fs/cgroup")
 # Limit and usage, of either kind of cgroup.
 _MEMORY_FILES = (
