@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from run_harness import WORKS, until
 
-from hotremove.errors import HostProblem
+from hotremove.errors import GuestLost, HostProblem
 from hotremove.guest import snapshot
 from hotremove.guest.snapshot import Snapshot, checksum, node_files
 from hotremove.virt.domain import Channels
@@ -140,6 +140,22 @@ def test_memory_that_qemu_cannot_map_is_saved_with_the_rest(farm, plan, tmp_path
         assert "memory-backend-file" not in Path(f"/proc/{guest.process.pid}/cmdline").read_text()
     finally:
         guests.release(guest)
+
+
+def test_one_that_is_made_again_meanwhile_is_not_mixed_with_what_was_there(farm, plan):
+    """Memory of the one and state of the other would be a guest that crashes."""
+    guests = farm.guest_source
+    saved = guests._snapshot(plan)
+    names = guests._new_names()
+    with pytest.raises(GuestLost, match="made again while it was restored"):
+        guests.hypervisor.restore_state(
+            names[0],
+            saved.state,
+            guests._sooner_there(saved.xml(*names)),
+            saved.memory,
+            is_same=lambda: False,
+        )
+    assert names[0] not in guests.hypervisor.domain_names()
 
 
 def test_a_start_that_failed_does_not_have_the_next_guest_map_anothers_memory(farm, plan):

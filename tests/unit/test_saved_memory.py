@@ -63,7 +63,7 @@ def test_of_files_that_may_not_be_written_to_there_are_copies(
     assert saved.openable_memory(folder) == {0: file}
     file.chmod(0o444)
     (copy,) = saved.openable_memory(folder).values()
-    assert copy == folder / "entry/memory-0"
+    assert copy.parent.parent == folder
     assert checksum(copy) == checksum(file)
     assert copy.stat().st_blocks < 4 * MIB // 512
     assert saved.openable_memory(folder) == {0: copy}

@@ -304,8 +304,14 @@ class LocalGuests:
     def _load(self, saved: Snapshot, name: str, channels: Channels) -> Any:
         """A domain that has the state of a saved guest, and whose CPUs are stopped."""
         xml = self._sooner_there(saved.xml(name, channels))
-        memory = saved.openable_memory(self.pool.directory.path)
-        return self.hypervisor.restore_state(name, saved.state, xml, memory)
+        found = saved.identity
+        return self.hypervisor.restore_state(
+            name,
+            saved.state,
+            xml,
+            saved.openable_memory(self.pool.directory.path),
+            is_same=lambda: saved.identity == found,
+        )
 
     def prepare(self, plan: GuestPlan) -> None:
         """Begin to restore the guest that will be asked for next, where one is saved.

@@ -208,7 +208,8 @@ def _starts(stream: BinaryIO) -> Iterator[int]:
 def _openable(file: Path, folder: Path) -> Path:
     if os.access(file, os.W_OK) or not file.exists():
         return file
-    copy = folder / file.parent.name / file.name
+    found = file.stat()
+    copy = folder / f"memory-{found.st_ino}-{found.st_mtime_ns}" / file.name
     if not copy.exists():
         with host_errors(f"copying a saved guest to {folder}"):
             _copy_data(file, copy)

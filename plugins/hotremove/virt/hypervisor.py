@@ -224,10 +224,18 @@ class Hypervisor:
             HostProblem, f"saving a guest to {state}", save, domain.name(), seconds=SAVE
         )
 
-    def restore_state(self, name: str, state: Path, xml: str, memory: Mapping[int, Path]) -> Any:
+    def restore_state(
+        self,
+        name: str,
+        state: Path,
+        xml: str,
+        memory: Mapping[int, Path],
+        is_same: Callable[[], bool],
+    ) -> Any:
         """Start a domain that `save_state` has saved; `xml` says that its state comes in.
 
-        Its CPUs are stopped until it is to `go_on`.
+        Its CPUs are stopped until it is to `go_on`. `is_same()` tells, once all has been opened,
+        whether the files are still those of one and the same guest.
 
         Raises:
             GuestLost: what was saved is damaged, gone, or does not fit.
@@ -241,6 +249,8 @@ class Hypervisor:
             domain = self._node_files.start(name, memory, start)
             try:
                 self._load(domain, state, memory)
+                if not is_same():
+                    raise GuestLost("the saved guest was made again while it was restored")
             except BaseException:
                 with suppress(self._libvirt.libvirtError):
                     domain.destroy()
