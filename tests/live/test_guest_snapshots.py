@@ -120,20 +120,34 @@ def private_mib(pid):
     return int(next(line for line in lines if line.startswith("Private_Dirty:")).split()[1]) >> 10
 
 
-def test_memory_that_qemu_cannot_map_is_saved_with_the_rest(farm, plan, tmp_path, monkeypatch):
-    """As on a file system of a network; here its files are too small for QEMU."""
+def too_small(_hypervisor, monkeypatch, _folder):
+    """Files that QEMU does not map, as on a file system of a network."""
 
-    def too_small(topology, target):
+    def make(topology, target):
         for file in node_files(topology, target).values():
             file.write_bytes(bytes(MIB))
 
-    monkeypatch.setattr(snapshot, "make_node_files", too_small)
+    monkeypatch.setattr(snapshot, "make_node_files", make)
+
+
+def elsewhere(hypervisor, monkeypatch, folder):
+    """A libvirt that looks for them at another place than is known here."""
+    monkeypatch.setattr(hypervisor._node_files, "_folder", folder)
+
+
+@pytest.mark.parametrize("hinder", [too_small, elsewhere])
+def test_memory_that_cannot_be_mapped_is_saved_with_the_rest(
+    farm, plan, tmp_path, monkeypatch, hinder
+):
     guests = farm.guest_source
-    guests._save(plan, tmp_path)
-    saved = Snapshot(tmp_path)
+    hinder(guests.hypervisor, monkeypatch, tmp_path / "elsewhere")
+    target = tmp_path / "entry"
+    target.mkdir()
+    guests._save(plan, target)
+    saved = Snapshot(target)
     saved.verify()
     assert saved.memory == {}
-    assert not list(tmp_path.glob("memory-*"))
+    assert not list(target.glob("memory-*"))
     guest = guests._restore(plan, saved)
     try:
         assert guest.control.check("echo fine") == "fine\n"
