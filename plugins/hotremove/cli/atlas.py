@@ -8,11 +8,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-
 from hotremove.cache import Cache
 from hotremove.errors import DataProblem
-from hotremove.formats.tables import plain_table
+from hotremove.formats.tables import plain_console, plain_table
 from hotremove.hosttools import from_reports
 from hotremove.kernels.offers import debian
 from hotremove.results.files import write_all
@@ -112,7 +110,7 @@ def _show(atlas: Atlas) -> None:
         for row in atlas.turning
         for turn in row.turns
     ]
-    console = Console(highlight=False, soft_wrap=True)
+    console = plain_console()
     if rows:
         console.print(plain_table(("row", "kernels", "comes out", "because"), rows))
     told = f"{len(atlas.kernels)} kernels, {len(atlas.turning)} rows change"

@@ -9,14 +9,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.console import Console
 from rich.markup import escape
 
 from hotremove.analysis.compare import Comparison, compare
 from hotremove.analysis.summary import Look
 from hotremove.cli.report import RUN
 from hotremove.formats.palette import STYLES
-from hotremove.formats.tables import plain_table
+from hotremove.formats.tables import plain_console, plain_table
 from hotremove.results.source import opened
 from hotremove.results.text import one_line
 
@@ -55,7 +54,7 @@ def run(options: Namespace) -> int:
 
 def show(found: Comparison) -> None:
     """Print a comparison for a person."""
-    console = Console(highlight=False, soft_wrap=True)
+    console = plain_console()
     for heading, look, differences in (
         ("worse", Look.FAIL, found.regressions),
         ("better", Look.HEAD, found.fixes),

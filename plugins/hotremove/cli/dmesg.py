@@ -19,6 +19,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from hotremove.errors import HotremoveError, UsageProblem
+from hotremove.formats.tables import plain_console
 from hotremove.observe.kernellog.allowance import Allowance, Judged, judge, load_allowances
 from hotremove.observe.kernellog.dmesg import find_in, read_lines
 from hotremove.observe.kernellog.packing import BROKEN
@@ -164,7 +165,7 @@ def _as_json(name: str, judged: Judged, pages: DumpedPages) -> dict[str, Any]:
 
 
 def _show(results: Iterable[tuple[str, Judged, DumpedPages]], options: Namespace) -> None:
-    console = Console(highlight=False, soft_wrap=True)
+    console = plain_console()
     for name, judged, pages in results:
         shown = [(one, "") for one in judged.failing]
         shown += [(one, f" [dim](allowed: {escape(by.reason)})[/]") for one, by in judged.allowed]
@@ -172,7 +173,7 @@ def _show(results: Iterable[tuple[str, Judged, DumpedPages]], options: Namespace
         shown.sort(key=lambda pair: (pair[0].start, pair[0].end))
         console.print(f"[bold]{escape(name)}[/]: {_summary(judged, pages)}")
         if shown:
-            Console(highlight=False).print(_table(shown))
+            console.print(_table(shown))
         for report, _ in shown if options.full else ():
             console.print(f"\n[bold]{escape(report.title)}[/]")
             print(report.text)

@@ -9,7 +9,6 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.console import Console
 from rich.markup import escape
 
 from hotremove.analysis.faults import HEAD, Matrix, matrices, remarks, sentence, table
@@ -18,7 +17,7 @@ from hotremove.cli.suite import run_suite, split_words, suite_command
 from hotremove.errors import DataProblem, UsageProblem
 from hotremove.faults.fault import ALL, find_faults
 from hotremove.formats.markdown import escaped, rows_of
-from hotremove.formats.tables import plain_table
+from hotremove.formats.tables import plain_console, plain_table
 from hotremove.results.record import FILE, read_whole
 from hotremove.results.source import opened
 from hotremove.results.text import one_line
@@ -102,7 +101,7 @@ def is_whole(folder: Path, kernels: Sequence[str]) -> bool:
 
 
 def _show(matrix: Matrix) -> None:
-    console = Console(highlight=False, soft_wrap=True)
+    console = plain_console()
     console.print(plain_table(HEAD, table(matrix), overflow="fold"))
     for line in remarks(matrix):
         console.print(escape(one_line(line)))

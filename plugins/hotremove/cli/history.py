@@ -8,12 +8,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-
 from hotremove.analysis.summary import tally
 from hotremove.cli.compare import REGRESSED, show
 from hotremove.cli.report import RUN
-from hotremove.formats.tables import plain_table
+from hotremove.formats.tables import plain_console, plain_table
 from hotremove.hosttools import from_reports
 from hotremove.results.files import write_whole
 from hotremove.results.naming import row_order
@@ -156,4 +154,4 @@ def _print(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     if not rows:
         print("nothing")
         return
-    Console(highlight=False).print(plain_table(headings, rows, overflow="fold"))
+    plain_console().print(plain_table(headings, rows, overflow="fold"))

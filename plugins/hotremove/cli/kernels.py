@@ -7,7 +7,6 @@ import argparse
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
@@ -16,6 +15,7 @@ from hotremove.bootimage.vmlinux import boot_file
 from hotremove.cache import Cache
 from hotremove.cli import available
 from hotremove.errors import UsageProblem
+from hotremove.formats.tables import plain_console
 from hotremove.kernels import capabilities, spec, store
 from hotremove.kernels.distro.debversion import sort_key
 from hotremove.kernels.sources import debian_source, git
@@ -65,13 +65,13 @@ def _add_spec_command(
 
 def _list(arguments: argparse.Namespace) -> int:
     if arguments.available is not None:
-        _console().print(available.table(arguments.available, Cache.default()))
+        plain_console().print(available.table(arguments.available, Cache.default()))
         return 0
     table = Table("version", "release", "source", "directory", box=None)
     records = sorted(store.present(Cache.default()), key=lambda item: sort_key(item[1].version))
     for root, record in records:
         table.add_row(record.version, record.release, record.source, str(root))
-    _console().print(table)
+    plain_console().print(table)
     return 0
 
 
@@ -109,7 +109,7 @@ def _inspect(arguments: argparse.Namespace) -> int:
 
 
 def _show(kernel: Kernel) -> None:
-    console = _console()
+    console = plain_console()
     console.print(_summary(kernel))
     if not kernel.config:
         console.print("Its configuration is not known: probes in the guest will tell.\n")
@@ -172,9 +172,3 @@ def _scenarios_table(kernel: Kernel) -> Table:
         lacking = need.lacking(kernel, obstacle)
         table.add_row(escape(need.title), f"no: needs {', '.join(lacking)}" if lacking else "yes")
     return table
-
-
-def _console() -> Console:
-    """Wide where the output is not a terminal, so that no cell is cut."""
-    console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=500)

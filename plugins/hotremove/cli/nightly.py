@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
-from rich.console import Console
 
 from hotremove.analysis.nightly.settings import Settings, Watch, read_settings
 from hotremove.analysis.nightly.state import (
@@ -28,7 +27,7 @@ from hotremove.analysis.nightly.state import (
 from hotremove.cache import Cache
 from hotremove.cli.night_run import run_offer
 from hotremove.errors import HostProblem, HotremoveError, UsageProblem
-from hotremove.formats.tables import plain_table
+from hotremove.formats.tables import plain_console, plain_table
 from hotremove.hosttools import from_reports
 from hotremove.kernels.offers import debian, git
 from hotremove.kernels.offers.offer import Offer
@@ -201,7 +200,7 @@ def _show(state: State) -> None:
     rows += [(one.version, one.spec, "given up") for one in state.given_up]
     if rows:
         table = plain_table(("version", "kernel", ""), rows, overflow="fold")
-        Console(highlight=False, soft_wrap=True).print(table)
+        plain_console().print(table)
     else:
         print("nothing is new")
     for problem in state.problems:

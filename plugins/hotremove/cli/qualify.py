@@ -8,7 +8,6 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.console import Console
 from rich.markup import escape
 
 from hotremove.analysis.qualification import Decision, Qualification, qualify
@@ -16,7 +15,7 @@ from hotremove.cache import Cache
 from hotremove.cli.report import RUN
 from hotremove.cli.suite import run_suite, split_words, suite_command
 from hotremove.errors import UsageProblem
-from hotremove.formats.tables import plain_table
+from hotremove.formats.tables import plain_console, plain_table
 from hotremove.kernels.spec import parse_one
 from hotremove.lineage.changelog import Claims, read_changelog
 from hotremove.lineage.changes import find_change
@@ -149,7 +148,7 @@ def _show(found: Qualification) -> None:
     from hotremove.formats.qualification_page import lineage_table
 
     head, *rows = lineage_table(found.shown)
-    console = Console(highlight=False)
+    console = plain_console()
     console.print(plain_table(head, rows))
     if found.untested:
         hashes = ", ".join(one.change.hash for one in found.untested)

@@ -8,11 +8,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-
 from hotremove.analysis.timing import Spent, SpentOnTest, by_span, by_test, worth_telling
 from hotremove.cli.report import RUN
-from hotremove.formats.tables import plain_table
+from hotremove.formats.tables import plain_console, plain_table
 from hotremove.results.source import opened
 
 if TYPE_CHECKING:
@@ -43,7 +41,7 @@ def register(subparsers: _SubParsersAction[ArgumentParser]) -> None:
 
 def run_time(options: Namespace) -> int:
     """Run `hotremove time`."""
-    console = Console(highlight=False, soft_wrap=True)
+    console = plain_console()
     with opened(options.run) as source:
         spans, tests = by_span(source.cases), by_test(source.cases)
     whole = sum(one.seconds for one in spans)

@@ -5,11 +5,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from rich.console import OverflowMethod
+from rich.console import Console, OverflowMethod
 from rich.table import Table
 from rich.text import Text
 
 from hotremove.results.text import one_line
+
+# Columns, where nobody has said how many there are: of a file, or of another program's input.
+_ENDLESS = 10_000
+
+
+def plain_console() -> Console:
+    """Where commands print: whole lines; tables are cut for terminals alone."""
+    console = Console(highlight=False, soft_wrap=True)
+    if console.is_terminal:
+        return console
+    return Console(highlight=False, soft_wrap=True, width=_ENDLESS)
 
 
 def plain_table(
