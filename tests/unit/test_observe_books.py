@@ -69,6 +69,14 @@ def test_what_a_node_that_left_had_yet_to_count_is_not_missed():
     assert find_errors(before, books(isolated=7, pins=still_there)) != []
 
 
+def test_a_node_that_came_meanwhile_and_left_has_yet_to_count_too():
+    """As row 81's control ends on 5.10.262: its node was there at neither time."""
+    before = books(pins={"node 0": isolated(0), MACHINE: isolated(0)}, away=frozenset({1}))
+    pins = {"node 0": isolated(0), MACHINE: isolated(11)}
+    assert find_errors(before, books(isolated=11, pins=pins, away=frozenset({1}))) == []
+    assert find_errors(before, books(isolated=11, pins=pins)) != []
+
+
 def test_pins_are_held_against_each_node_and_what_was_held_before():
     before = books(pins={"node 0": pins(20, 20), "node 1": pins(10, 7)})
     after = books(pins={"node 0": pins(90, 90), "node 1": pins(522, 518), "node 2": pins(5, 1)})

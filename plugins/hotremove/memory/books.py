@@ -19,6 +19,7 @@ from hotremove.observe.books import (
     parse_isolated_blocks,
 )
 from hotremove.observe.counters import parse_meminfo, parse_vmstat, parse_zoneinfo
+from hotremove.observe.nodelist import parse_list
 from hotremove.virt.polling import wait_until
 
 # Seconds that what is given back may take to arrive: io_uring and vfio work off a part later.
@@ -29,6 +30,7 @@ UNSTICKS = 30.0
 _ENDS = 5.0
 _REFRESH = "/proc/sys/vm/stat_refresh"
 _FILES = ("/proc/vmstat", "/proc/meminfo", "/proc/zoneinfo", "/proc/pagetypeinfo")
+_NODES = ("/sys/devices/system/node/possible", "/sys/devices/system/node/online")
 _CHARGES = ("VmPin", "VmLck")
 
 
@@ -42,8 +44,9 @@ def read_books(guest: Guest) -> Books:
     Each CPU keeps some of a node's events to itself until stat_refresh is read (mm/vmstat.c).
     """
     nodes = {f"node {n}": _vmstat_of(n) for n in range(len(guest.plan.topology.nodes))}
-    found = guest.control.read_existing([_REFRESH, *_FILES, *nodes.values()])
+    found = guest.control.read_existing([_REFRESH, *_FILES, *_NODES, *nodes.values()])
     vmstat, meminfo, zoneinfo, types = (found.get(path, "") for path in _FILES)
+    possible, online = (parse_list(found.get(path, "")) for path in _NODES)
     machine = parse_vmstat(vmstat)
     pins = {place: parse_vmstat(found[path]) for place, path in nodes.items() if path in found}
     return Books(
@@ -53,6 +56,7 @@ def read_books(guest: Guest) -> Books:
         blocks=read_blocks(guest.control),
         isolated_blocks=parse_isolated_blocks(types),
         unaccounted=count_unaccounted(parse_meminfo(meminfo), zoneinfo),
+        away=possible - online,
     )
 
 

@@ -46,6 +46,7 @@ class Books:
         blocks: the memory blocks.
         isolated_blocks: how many pageblocks are isolated, by zone; None: the kernel does not tell.
         unaccounted: bytes that are neither free nor in any account of the kernel's.
+        away: nodes that can come and are not there.
     """
 
     pins: Mapping[str, Counters] = field(hash=False)
@@ -54,6 +55,7 @@ class Books:
     blocks: tuple[MemoryBlock, ...]
     isolated_blocks: Mapping[ZoneName, int] | None = field(hash=False)
     unaccounted: int
+    away: frozenset[int] = frozenset()
 
     @property
     def in_motion(self) -> tuple[MemoryBlock, ...]:
@@ -132,10 +134,11 @@ def _isolated(before: Books, after: Books) -> tuple[int, int]:
     """Isolated pages after and before: the machine's, or those of the nodes that stayed.
 
     What the CPUs have yet to count of a node that leaves is never counted: only those that are
-    online are asked (mm/vmstat.c, refresh_cpu_vm_stats()).
+    online are asked (mm/vmstat.c, refresh_cpu_vm_stats()). A node that came after `before` and is
+    away again leaves as much behind.
     """
     stayed = before.pins.keys() & after.pins.keys()
-    if stayed == before.pins.keys():
+    if stayed == before.pins.keys() and not after.away:
         return after.isolated, before.isolated
     nodes = stayed - {MACHINE}
     now, then = (sum(books.pins[node].isolated for node in nodes) for books in (after, before))
