@@ -149,3 +149,54 @@ def test_a_control_may_notice_what_every_test_looks_at():
     found = Finding(Verdict.FAIL, "books: node 1: 7 of 8 pins released")
     kept = catalogue()["kept-pin"]
     assert with_fault(found, control, kept, must=False).verdict is Verdict.PASS
+
+
+LOST = (
+    "books: the machine: {} MiB are neither free nor in any account of /proc/meminfo,"
+    " expected at most 1 MiB"
+)
+LEAK = Lineage((6, 18, 15))
+DEATH = "the guest died: Oops: general protection fault\nRIP: 0010:xsk_destruct_skb+0xd0/0x180"
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        LOST.format("7.9"),
+        f"{LOST.format('4.0')} (held until the end: pid 160, a vfio DMA mapping of 4 MiB)",
+        f"{LOST.format('7.8')} (in round 3 of 3, with --hotremove-seed 3178239709)",
+        "80.1 MiB of free memory are gone",
+    ],
+)
+@pytest.mark.parametrize("control", [False, True])
+def test_a_bug_that_any_row_may_fail_by_is_known_in_each(message: str, control: bool):
+    row = ScenarioId(1, "x", control=control)
+    told = against_lineage(Finding(Verdict.FAIL, message), row, LEAK)
+    assert told.verdict is Verdict.KNOWN_BUG
+    assert told.message == f"{message} [known: 6.18.15 has bf9e4e30f353 (6.19)]"
+    for whole in (Lineage((6, 17, 13)), Lineage((7, 2, 12))):
+        assert against_lineage(Finding(Verdict.FAIL, message), row, whole).verdict is Verdict.FAIL
+    assert against_lineage(PASSED, row, LEAK) is PASSED
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        Finding(Verdict.FAIL, LOST.format("64.0")),
+        Finding(Verdict.FAIL, f"books: node 1: 1 of 2 pins released; {LOST.format('7.9')[7:]}"),
+        Finding(Verdict.FAIL, LOST.format("7.9"), reports=("BUG: Bad page state",)),
+        Finding(Verdict.FAIL, LOST.format("7.9"), pins_stayed=True),
+        Finding(Verdict.FAIL, f"{LOST.format('7.9')}; the kernel reported besides: x"),
+    ],
+)
+def test_more_than_the_bug_loses_is_a_failure_still(found: Finding):
+    assert against_lineage(found, RDMA, LEAK).verdict is Verdict.FAIL
+
+
+def test_a_death_is_known_by_where_it_happened():
+    row = ScenarioId(38, "control: the buffers are on node 0", control=True)
+    found = Finding(Verdict.FAIL, DEATH, reports=("Oops: general protection fault",))
+    assert against_lineage(found, row, Lineage((6, 16, 12))).verdict is Verdict.KNOWN_BUG
+    assert against_lineage(found, row, Lineage((6, 17, 13))).verdict is Verdict.FAIL
+    elsewhere = replace(found, message=DEATH.replace("xsk_destruct_skb", "skb_release"))
+    assert against_lineage(elsewhere, row, Lineage((6, 16, 12))).verdict is Verdict.FAIL

@@ -34,6 +34,8 @@ class Change:
         tells: how it shows from inside a guest.
         stays: its bug shows by long-term pins that stay in ZONE_MOVABLE, and by nothing else.
         report: pattern of what the kernel itself reports of its bug; empty where it is silent.
+        anywhere: pattern of the message of a failure by which its bug shows in any row, controls
+            too; empty where it decides rows of its own alone.
         read: where the versions were read, beside mainline's log.
     """
 
@@ -50,6 +52,7 @@ class Change:
     tells: str = ""
     stays: bool = False
     report: str = ""
+    anywhere: str = ""
     read: str = ""
 
     def __str__(self) -> str:
@@ -74,8 +77,16 @@ class Change:
         `pins_stayed`: long-term pins lay in the memory that was to go. `reports`: titles of what
         the kernel reported that nobody allowed.
         """
-        told = all(self.report and re.search(self.report, title) for title in reports)
-        return told and (pins_stayed or not self.stays)
+        return self._reports(reports) and (pins_stayed or not self.stays)
+
+    def spoils(self, message: str, reports: tuple[str, ...] = ()) -> bool:
+        """Whether a failure of any row is the bug's, by its message and the kernel's reports."""
+        found = bool(self.anywhere) and re.search(self.anywhere, message) is not None
+        return found and self._reports(reports)
+
+    def _reports(self, titles: tuple[str, ...]) -> bool:
+        """Whether all that the kernel reported is what it reports of the bug."""
+        return all(self.report and re.search(self.report, title) for title in titles)
 
 
 @dataclass(frozen=True)
@@ -109,6 +120,11 @@ class Lineage:
     def known_bugs(self, row: int) -> tuple[Change, ...]:
         """All such changes, oldest first."""
         return tuple(change for change in changes() if self._fails_by(change, row))
+
+    def spoiler(self, message: str, reports: tuple[str, ...] = ()) -> Change | None:
+        """The bug of the kernel that any row may fail by, and that this failure is."""
+        found = (one for one in changes() if one.spoils(message, reports))
+        return next((one for one in found if self.includes(one) and not self.has_mended(one)), None)
 
     def _fails_by(self, change: Change, row: int) -> bool:
         present = self.includes(change)

@@ -73,7 +73,12 @@ def against_lineage(
     A failure of another kind than the bug's is none that is known: a kernel that panics where it is
     known to get stuck is red. Everything else stays as it is: a lost guest or a skip says nothing.
     Where the bug is not `demanded`, a scenario that passes is a pass: a vendor may have mended it.
+    A bug that shows in any row is never demanded, and excuses a control too.
     """
+    if found.verdict is Verdict.FAIL and not found.pins_stayed and not found.unread:
+        spoiler = lineage.spoiler(found.message, found.reports)
+        if spoiler:
+            return _known(found, _about(spoiler, lineage))
     bug = find_bug(scenario, lineage)
     if bug is None:
         return found
@@ -120,8 +125,12 @@ def _against_bug(found: Finding, bug: Change, about: str) -> Finding:
     if bug.shows_as(found.pins_stayed, found.reports):
         if found.unread:
             return replace(found, verdict=Verdict.LOST)
-        return Finding(Verdict.KNOWN_BUG, add_to(found.message, f" [known: {about}]"))
+        return _known(found, about)
     return Finding(Verdict.FAIL, add_to(found.message, f"; not as the known bug shows: {about}"))
+
+
+def _known(found: Finding, about: str) -> Finding:
+    return Finding(Verdict.KNOWN_BUG, add_to(found.message, f" [known: {about}]"))
 
 
 def add_to(message: str, words: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from hotremove.analysis.atlas.sight import FAILED, Sight
+from hotremove.analysis.atlas.sight import Sight
 from hotremove.lineage.changes import Change, Lineage, changes, find_change
 from hotremove.lineage.release import Version
 from hotremove.results.naming import row_order
@@ -46,12 +46,15 @@ def explain(row: str, versions: tuple[Version, Version], seen: tuple[Sight, Sigh
     A failure that comes or goes needs a bug that comes or goes, by the entry's `is_in` on both
     sides; what only ends otherwise, any entry about the row that one side has. Where there is
     nothing to see on one side, entries that bring it, or the kernel's own word. Nothing explains
-    what a run has found to be otherwise than the lineage foretells.
+    what a run has found to be otherwise than the lineage foretells. A bug that spoils whatever row
+    stands for each that it spoils on one side alone.
     """
+    if spoilers := _spoilers(seen):
+        return Explanation(spoilers)
     if any(word in sight.message for sight in seen for word in _CONTRADICTIONS):
         return Explanation()
     before, after = (Lineage(version) for version in versions)
-    failed = [sight.verdict in FAILED for sight in seen]
+    failed = [sight.failed for sight in seen]
     number = row_order(row)[0]
     if _CONTROL in row or _has_nothing(seen):
         found = _about(number, before, after, bugs=False)
@@ -60,6 +63,13 @@ def explain(row: str, versions: tuple[Version, Version], seen: tuple[Sight, Sigh
     else:
         found = _about(number, before, after)
     return Explanation(found) if found else Explanation(proof=_proof(seen))
+
+
+def _spoilers(seen: tuple[Sight, Sight]) -> tuple[Change, ...]:
+    """The bug by which only one side fails, where any row may fail by it."""
+    failing = [sight for sight in seen if sight.failed]
+    found = tuple(sight.spoiler for sight in failing if sight.spoiler)
+    return found if len(failing) == 1 else ()
 
 
 def _has_nothing(seen: tuple[Sight, Sight]) -> bool:

@@ -9,12 +9,15 @@ from dataclasses import dataclass
 
 from hotremove.analysis.history import FiledRun
 from hotremove.lineage import release
+from hotremove.lineage.changes import Change, Lineage
 from hotremove.results.naming import title
 from hotremove.results.record import Result
 from hotremove.verdict.verdict import LOOKED, NOT_ALLOWED, Verdict
 
 # Rows that need a module of the farm's end so where the archive has no headers any more.
 _MODULES = re.compile(r"\bheaders\b|\bwithout modules\b|\bmodules? (?:can|could)not be built")
+# What a run by the lineage's expectations has put behind the evidence.
+_KNOWN = re.compile(r" \[known: [^\]\n]*\]")
 FAILED = frozenset({Verdict.FAIL, Verdict.KNOWN_BUG})
 """The kernel does not do what the row asks for."""
 
@@ -28,12 +31,19 @@ class Sight:
         outcome: how the last removal ended; or empty.
         message: the first line of why.
         run: number of the run in the history.
+        spoiler: the bug of the kernel's that any row may fail by, where the row failed by it.
     """
 
     verdict: Verdict
     outcome: str
     message: str
     run: int
+    spoiler: Change | None = None
+
+    @property
+    def failed(self) -> bool:
+        """Whether the kernel did not do what the row asks for."""
+        return self.verdict in FAILED
 
     @property
     def told(self) -> str:
@@ -90,10 +100,18 @@ def kernel_name(result: Result) -> str:
 def _take(row: dict[str, Sight], result: Result, run: int) -> None:
     """Keep a look; one that says nothing does not take the place of one that does."""
     message = result.message.partition("\n")[0]
-    sight = Sight(Verdict(result.verdict), result.outcome, message, run)
+    sight = Sight(Verdict(result.verdict), result.outcome, message, run, _spoiler(result))
     before = row.get(kernel_name(result))
     if before is None or sight.says_something or not before.says_something:
         row[kernel_name(result)] = sight
+
+
+def _spoiler(result: Result) -> Change | None:
+    """What spoiled a row that is not about it."""
+    if Verdict(result.verdict) not in FAILED:
+        return None
+    plain = _KNOWN.sub("", result.message, count=1)
+    return Lineage(release.parse(result.kernel_version)).spoiler(plain)
 
 
 def _scheme(result: Result) -> str:
