@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
     from hotremove.analysis.atlas.atlas import Atlas
     from hotremove.analysis.history import FiledRun
-    from hotremove.kernels.offers.offer import Offer
 
 _FINDINGS = 1
 
@@ -55,7 +54,7 @@ def register(subparsers: _SubParsersAction[ArgumentParser]) -> None:
         action="append",
         default=[],
         metavar="SUITE",
-        help="name the kernels of a Debian suite that cannot be run, too",
+        help="name the kernels of a Debian suite that were not run or cannot be, too",
     )
     parser.set_defaults(func=run)
 
@@ -69,17 +68,13 @@ def run(options: Namespace) -> int:
 
     if "://" not in options.history and not Path(options.history).is_file():
         raise DataProblem(f"{options.history}: there is no history")
-    gone = [offer for suite in options.suite for offer in _gone(suite)]
+    offers = [one for suite in options.suite for one in debian.offered(suite, Cache.default())]
     with History(options.history) as history:
         runs = history.runs()
-    atlas = chart(sights(runs, options.scheme), gone)
+    atlas = chart(sights(runs, options.scheme), offers)
     write_all(_files(options, atlas, runs))
     _show(atlas)
     return _FINDINGS if atlas.findings else 0
-
-
-def _gone(suite: str) -> list[Offer]:
-    return [offer for offer in debian.offered(suite, Cache.default()) if offer.lacks]
 
 
 def _files(options: Namespace, atlas: Atlas, runs: list[FiledRun]) -> dict[Path, str | bytes]:

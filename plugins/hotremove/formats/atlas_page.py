@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from hotremove.analysis.atlas.atlas import Atlas, AtlasRow, Turn
 from hotremove.formats.markdown import escaped, rows_of
 from hotremove.formats.matrix import MARKS, MOST_WORDS
 from hotremove.formats.pages import template
+from hotremove.results.naming import row_order
 
 _LICENCE = "<!-- SPDX-License-Identifier: Apache-2.0 -->"
 
@@ -99,12 +100,17 @@ def _lines(atlas: Atlas, origin: Origin) -> Iterator[str]:
     yield f"{origin}\n"
     yield f"{len(atlas.kernels)} kernels: {escaped(', '.join(atlas.kernels))}.\n"
     yield from _findings(atlas)
-    yield "## Rows that change\n"
+    yield "## From one kernel to the next\n"
+    yield from _steps(atlas)
+    yield "\n## Rows that change\n"
     yield from _changing(atlas)
     yield "\n## Rows that come out alike on all of them\n"
     yield from (f"- {escaped(row.row)}: {row.stretches[0].told}" for row in atlas.steady)
     yield from _by_kernel("Not looked at for want of headers", atlas.no_headers)
     yield from _by_kernel("Not looked at for another reason", atlas.unlooked)
+    if atlas.waiting:
+        yield "\n## Kernels that were not run\n"
+        yield from (f"- {escaped(offer.spec)}" for offer in atlas.waiting)
     if atlas.gone:
         yield "\n## Kernels that cannot be run from packages\n"
         gone = [[offer.version, ", ".join(offer.lacks)] for offer in atlas.gone]
@@ -123,14 +129,38 @@ def _findings(atlas: Atlas) -> Iterator[str]:
     yield ""
 
 
+def _steps(atlas: Atlas) -> Iterator[str]:
+    """What changes between two kernels by which entry, and how many rows that is."""
+    rows: dict[tuple[str, str], list[str]] = {}
+    for turn in _turns(atlas):
+        rows.setdefault((" to ".join(turn.kernels), str(turn.why)), []).append(turn.row)
+    order = {kernel: place for place, kernel in enumerate(atlas.kernels)}
+    found = sorted(rows.items(), key=lambda item: order[item[0][0].rpartition(" to ")[2]])
+    cells = [[step, why, _numbers(names), str(len(names))] for (step, why), names in found]
+    yield from rows_of([["kernels", "because", "rows", "in all their variants"], *cells])
+
+
+def _numbers(rows: Iterable[str]) -> str:
+    return ", ".join(str(number) for number in sorted({row_order(row)[0] for row in rows}))
+
+
 def _changing(atlas: Atlas) -> Iterator[str]:
-    cells = [["row", "kernels", "comes out", "because"]]
+    """Each row's stretches; rows that change alike share them."""
+    alike: dict[tuple[tuple[str, ...], ...], list[str]] = {}
     for row in atlas.turning:
-        reasons = ["", *(str(turn.why) for turn in row.turns)]
-        for number, (stretch, why) in enumerate(zip(row.stretches, reasons, strict=True)):
-            ends = dict.fromkeys((stretch.first, stretch.last))
-            cells.append(["" if number else row.row, " to ".join(ends), stretch.told, why])
+        alike.setdefault(tuple(_story(row)), []).append(row.row)
+    cells = [["rows", "kernels", "comes out", "because"]]
+    for story, names in alike.items():
+        told = "; ".join(names)
+        cells += [["" if place else told, *one] for place, one in enumerate(story)]
     yield from rows_of(cells)
+
+
+def _story(row: AtlasRow) -> Iterator[tuple[str, ...]]:
+    reasons = ["", *(str(turn.why) for turn in row.turns)]
+    for stretch, why in zip(row.stretches, reasons, strict=True):
+        ends = dict.fromkeys((stretch.first, stretch.last))
+        yield " to ".join(ends), stretch.told, why
 
 
 def _by_kernel(heading: str, rows: Mapping[str, Sequence[str]]) -> Iterator[str]:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from hotremove.analysis.atlas.atlas import Atlas, Turn
 from hotremove.analysis.atlas.shown import Showing, showings
@@ -12,8 +12,10 @@ from hotremove.formats.atlas_page import Origin
 from hotremove.formats.markdown import rows_of
 from hotremove.lineage.changes import Change, changes
 
-_HEAD = ["entry", "row", "kernel before", "kernel after", "seen", "by"]
-_ELSEWHERE = "see the atlas"
+_HEAD = ["entry", "rows", "kernel before", "kernel after", "seen", "by"]
+_NOBODY = "nothing shows it"
+_FAULTS = "docs/faults-of-kernels.md"
+_ANY = "any"
 
 
 def render_table(atlas: Atlas, origin: Origin, runs: Sequence[FiledRun]) -> str:
@@ -30,28 +32,37 @@ def _lines(atlas: Atlas, origin: Origin, runs: Sequence[FiledRun]) -> Iterator[s
     yield f"{origin}\n"
     yield "## Kernels on each side\n"
     by_number = {run.number: run for run in runs}
-    cells = [row for one in showings(atlas) for row in _rows(one, by_number)]
-    yield from rows_of([_HEAD, *cells])
+    yield from rows_of([_HEAD, *_merged(showings(atlas), by_number)])
     yield "\n## The entries\n"
     yield from rows_of([["entry", "in", "does", "read in"], *map(_entry, changes())])
 
 
-def _rows(one: Showing, runs: Mapping[int, FiledRun]) -> Iterator[list[str]]:
-    """A line for each pair of kernels; variants of a row that change alike share it."""
-    name, row = str(one.change), str(one.row)
+def _merged(found: Iterable[Showing], runs: Mapping[int, FiledRun]) -> Iterator[list[str]]:
+    """A line for each entry and pair of kernels; rows that change alike share it."""
+    rows: dict[tuple[str, ...], dict[str, None]] = {}
+    for one in found:
+        for cells in _cells(one, runs):
+            rows.setdefault((str(one.change), *cells), {})[str(one.row or _ANY)] = None
+    yield from ([entry, ", ".join(numbers), *cells] for (entry, *cells), numbers in rows.items())
+
+
+def _cells(one: Showing, runs: Mapping[int, FiledRun]) -> Iterator[tuple[str, ...]]:
+    yield from (_told(turn, runs) for turn in one.turns)
     if not one.turns:
-        yield [name, row, "none", "none", f"not seen: {one.reason}", _ELSEWHERE]
-    told = {_told(turn, runs): None for turn in one.turns}
-    yield from ([name, row, *cells] for cells in told)
+        fault = one.change.fault
+        by = f"the fault {fault} does the same: {_FAULTS}" if fault else _NOBODY
+        yield "none", "none", f"not seen: {one.reason}", by
 
 
 def _told(turn: Turn, runs: Mapping[int, FiledRun]) -> tuple[str, ...]:
+    """What the kernels of both sides did, when that was last seen, and what shows it again."""
     pairs = zip(turn.kernels, turn.seen, strict=True)
-    run = runs[turn.seen[1].run]
+    days = (runs[sight.run].record.started[:10] for sight in turn.seen)
+    kernels = " ".join(f"--kernel {sight.spec}" for sight in turn.seen)
     return (
         *(f"{kernel}: {sight.told}" for kernel, sight in pairs),
-        run.record.started[:10],
-        run.record.environment.get("command", run.name),
+        max(days),
+        f"./lab hotremove --expect lineage {kernels}",
     )
 
 

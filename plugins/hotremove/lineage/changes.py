@@ -36,6 +36,7 @@ class Change:
         report: pattern of what the kernel itself reports of its bug; empty where it is silent.
         anywhere: pattern of the message of a failure by which its bug shows in any row, controls
             too; empty where it decides rows of its own alone.
+        fault: name of a fault (faults.toml) that does what it does, for kernels that are gone.
         read: where the versions were read, beside mainline's log.
     """
 
@@ -53,6 +54,7 @@ class Change:
     stays: bool = False
     report: str = ""
     anywhere: str = ""
+    fault: str = ""
     read: str = ""
 
     def __str__(self) -> str:

@@ -71,11 +71,13 @@ class Atlas:
         kernels: those that were run, oldest first.
         rows: all rows, by number.
         gone: kernels that cannot be run from packages, and the parts that are missing.
+        waiting: kernels that can be run and were not.
     """
 
     kernels: tuple[str, ...]
     rows: tuple[AtlasRow, ...]
     gone: tuple[Offer, ...] = ()
+    waiting: tuple[Offer, ...] = ()
 
     @property
     def turning(self) -> tuple[AtlasRow, ...]:
@@ -116,11 +118,14 @@ class Atlas:
         return found
 
 
-def chart(seen: Seen, gone: Sequence[Offer] = ()) -> Atlas:
-    """The atlas of what was seen; `gone` are kernels that nobody can run any more."""
+def chart(seen: Seen, offers: Sequence[Offer] = ()) -> Atlas:
+    """The atlas of what was seen; `offers` are kernels that an archive has, or has parts of."""
     names = sorted(seen.rows, key=row_order)
     rows = tuple(_row(name, seen.rows[name], seen.kernels) for name in names)
-    return Atlas(seen.kernels, rows, tuple(sorted(gone, key=lambda o: release.order(o.version))))
+    others = {one.version: one for one in offers if one.version not in seen.kernels}
+    ordered = sorted(others.values(), key=lambda one: release.order(one.version))
+    gone = tuple(one for one in ordered if one.lacks)
+    return Atlas(seen.kernels, rows, gone, tuple(one for one in ordered if not one.lacks))
 
 
 def _row(name: str, seen: Mapping[str, Sight], kernels: Sequence[str]) -> AtlasRow:

@@ -3,13 +3,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from hotremove.analysis.atlas.atlas import Atlas, Turn
+from hotremove.kernels.offers.offer import Offer
 from hotremove.lineage import release
 from hotremove.lineage.changes import Change, Lineage, changes
 from hotremove.results.naming import row_order
+
+# Kernels that a reason names.
+_MOST = 3
 
 
 @dataclass(frozen=True)
@@ -18,7 +22,7 @@ class Showing:
 
     Attributes:
         change: the entry.
-        row: the row's number.
+        row: the row's number; 0 stands for all that it spoils.
         turns: where the row changed for it; none where nobody has seen that.
         reason: why nobody has.
     """
@@ -36,6 +40,9 @@ def showings(atlas: Atlas) -> Iterator[Showing]:
             turns = tuple(_turns(atlas, change, row))
             reason = "" if turns else _reason(atlas, change, row)
             yield Showing(change, row, turns, reason)
+        if change.anywhere:
+            spoilt = tuple(turn for row in atlas.rows for turn in row.turns if _is_by(turn, change))
+            yield Showing(change, 0, spoilt, "" if spoilt else "no row was spoilt")
 
 
 def _turns(atlas: Atlas, change: Change, row: int) -> Iterator[Turn]:
@@ -50,8 +57,17 @@ def _tells(turn: Turn, change: Change) -> bool:
     return change.hash in hashes or (bool(change.until) and change.until in hashes)
 
 
+def _is_by(turn: Turn, change: Change) -> bool:
+    return any(sight.spoiler is change for sight in turn.seen) and change in turn.why.changes
+
+
 def _reason(atlas: Atlas, change: Change, row: int) -> str:
-    """Why no pair of kernels shows it."""
+    """Why no pair of kernels shows it, and which kernels might."""
+    told = [_why(atlas, change, row), *_blind(atlas, row), *_elsewhere(atlas, change, row)]
+    return "; ".join(told)
+
+
+def _why(atlas: Atlas, change: Change, row: int) -> str:
     looked = [kernel for kernel in atlas.kernels if _is_looked_at(atlas, kernel, row)]
     if not looked:
         return "no kernel was looked at"
@@ -61,6 +77,43 @@ def _reason(atlas: Atlas, change: Change, row: int) -> str:
     word = "with" if sides[looked[0]] else "without"
     what = "it" if row in change.shows else "the bug"
     return f"all kernels that were looked at are {word} {what}"
+
+
+def _blind(atlas: Atlas, row: int) -> Iterator[str]:
+    """Kernels on which the row could not be looked at for want of headers."""
+    blind = [
+        kernel
+        for kernel in atlas.kernels
+        if not _is_looked_at(atlas, kernel, row)
+        if any(row_order(name)[0] == row for name in atlas.no_headers.get(kernel, ()))
+    ]
+    if blind:
+        yield f"needs modules, and there are no headers of {_some(blind)}"
+
+
+def _elsewhere(atlas: Atlas, change: Change, row: int) -> Iterator[str]:
+    """What the archive has of kernels of the side that nobody has looked at."""
+    looked = [kernel for kernel in atlas.kernels if _is_looked_at(atlas, kernel, row)]
+    sides = {_is_affected(change, release.parse(kernel)) for kernel in looked}
+    if len(sides) == 2 or not (atlas.waiting or atlas.gone):
+        return
+    lists = ("not run yet", atlas.waiting), ("gone from the archive in part", atlas.gone)
+    found = [(word, _others(offers, change, sides)) for word, offers in lists]
+    yield from (f"{word}: {_some(names)}" for word, names in found if names)
+    if not any(names for _, names in found):
+        yield "the archive has no kernel of the other side"
+
+
+def _others(offers: Iterable[Offer], change: Change, sides: set[bool]) -> list[str]:
+    """Specs of the kernels that are on none of these sides."""
+    sided = ((one.spec, _is_affected(change, release.parse(one.version))) for one in offers)
+    return [spec for spec, affected in sided if affected not in sides]
+
+
+def _some(names: list[str]) -> str:
+    """The first few of them."""
+    more = f" and {len(names) - _MOST} more" if len(names) > _MOST else ""
+    return ", ".join(names[:_MOST]) + more
 
 
 def _why_alike(change: Change, row: int, whole: list[str]) -> str:

@@ -31,6 +31,7 @@ class Sight:
         outcome: how the last removal ended; or empty.
         message: the first line of why.
         run: number of the run in the history.
+        spec: the kernel's.
         spoiler: the bug of the kernel's that any row may fail by, where the row failed by it.
     """
 
@@ -38,6 +39,7 @@ class Sight:
     outcome: str
     message: str
     run: int
+    spec: str = ""
     spoiler: Change | None = None
 
     @property
@@ -92,15 +94,19 @@ def sights(runs: Sequence[FiledRun], wanted: Iterable[str] = ()) -> Seen:
 
 
 def kernel_name(result: Result) -> str:
-    """The version; behind it the spec, where it was built otherwise than its vendor does."""
-    plain = _scheme(result) == "debian"
+    """The version; behind it the spec, where it was built otherwise than its vendor does.
+
+    For another processor it is another kernel, too.
+    """
+    plain = _scheme(result) == "debian" and "@" not in result.kernel
     return result.kernel_version if plain else f"{result.kernel_version} ({result.kernel})"
 
 
 def _take(row: dict[str, Sight], result: Result, run: int) -> None:
     """Keep a look; one that says nothing does not take the place of one that does."""
     message = result.message.partition("\n")[0]
-    sight = Sight(Verdict(result.verdict), result.outcome, message, run, _spoiler(result))
+    verdict, spoiler = Verdict(result.verdict), _spoiler(result)
+    sight = Sight(verdict, result.outcome, message, run, result.kernel, spoiler)
     before = row.get(kernel_name(result))
     if before is None or sight.says_something or not before.says_something:
         row[kernel_name(result)] = sight
