@@ -272,7 +272,7 @@ def test_the_lineages_table_has_a_kernel_on_each_side_or_the_reason(whole: Atlas
     alike = "all kernels that were looked at are without the bug"
     for commit in ("1aaf8c122918", "d1e153fea2a8"):
         assert told[commit, 22].reason.startswith(alike)
-    assert told["d1e153fea2a8", 1].reason == "no kernel was looked at"
+    assert told["d1e153fea2a8", 1].reason.startswith("no kernel was looked at")
     text = render_table(whole, ORIGIN, [run(1)])
     wanted = (
         "| 2fbb0c10d1e8 (5.18) | 21 | 6.12.43-1: known-bug | 6.12.57-1: pass (removed)"

@@ -22,7 +22,8 @@ _OF_A_CALLER = re.compile(
     r"GIT_(?:DIR|WORK_TREE|INDEX_FILE|COMMON_DIR|PREFIX|NAMESPACE|OBJECT_DIRECTORY"
     r"|ALTERNATE_OBJECT_DIRECTORIES|SHALLOW_FILE|GRAFT_FILE|CEILING_DIRECTORIES)"
 )
-_MARKED = re.compile(r"^(?:fatal|error|ssh): (.*\S)", re.MULTILINE)
+# What ends with a colon goes on in the next line: `unable to connect to HOST:`.
+_MARKED = re.compile(r"^(?:fatal|error|ssh): (.*:\n.*\S|.*\S)", re.MULTILINE)
 
 
 class GitFailed(HostProblem):
@@ -78,4 +79,4 @@ def failure(what: str, output: str) -> HostProblem:
     marked = _MARKED.search(output)
     lines = [line for line in output.splitlines() if line.strip()]
     told = marked[1] if marked else (lines or [f"git {what} fails and says nothing"])[-1]
-    return GitFailed(told.strip().rstrip("."))
+    return GitFailed(" ".join(told.split()).rstrip("."))
