@@ -22,6 +22,7 @@ from hotremove.cache import Cache
 from hotremove.cli import main
 from hotremove.errors import Blocked, HostProblem, UsageProblem
 from hotremove.kernels import kbuild, kconfig, patches, spec
+from hotremove.kernels.complaint import failure
 from hotremove.kernels.distro import buildroot
 from hotremove.kernels.distro.buildroot import Buildroot
 from hotremove.kernels.kconfig import KconfigOption
@@ -338,11 +339,11 @@ def test_only_sources_are_built(cache: Cache, capsys: pytest.CaptureFixture[str]
     ],
 )
 def test_the_first_thing_that_was_wrong_is_told(said: list[str], told: str) -> None:
-    assert str(kbuild.failure("it", said)) == f"it does not build: {told}"
+    assert str(failure("it", said)) == f"it does not build: {told}"
 
 
 def test_a_full_disk_is_told() -> None:
-    full = kbuild.failure("it", ["fs/x.c: fatal error: y: No space left on device", "make: ***"])
+    full = failure("it", ["fs/x.c: fatal error: y: No space left on device", "make: ***"])
     assert isinstance(full, HostProblem)
     assert "HOTREMOVE_CACHE" in str(full)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import lzma
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hotremove.cache import Cache, digest
@@ -24,6 +24,7 @@ from hotremove.kernels.kbuild import BuildSpec
 from hotremove.kernels.kernel import Kernel
 from hotremove.kernels.source import Source
 from hotremove.kernels.sources import debian, packages
+from hotremove.kernels.sourcetree import SourceTree
 from hotremove.kernels.variant import Changes, Variant
 from hotremove.progress import say, waiting
 
@@ -182,10 +183,8 @@ def _built(
     suite = base_suite(request.wanted.suite)
     root = buildroot.get(suite, kbuild.PACKAGES, "compiling kernels", cache)
     base = lzma.decompress(found.config.read_bytes()).decode() if found.config else None
-    what = f"{spec} ({found.version})"
-    build_spec = BuildSpec(
-        found.archive, base, changes.options, request.suffix, what, patches=changes.patches
-    )
+    tree = SourceTree(found.archive.parent.name, found.archive, suite, f"{spec} ({found.version})")
+    build_spec = BuildSpec(tree, base, changes.options, request.suffix, changes.patches)
     source = changes.kept_as(request.source)
 
     def stage(target: Path) -> store.Provenance:
@@ -193,7 +192,8 @@ def _built(
         return store.Provenance(source, found.version, suite, kbuild.PACKAGES)
 
     content = (found.key, root.compiler(), request.suffix, *changes.key)
-    return store.get(cache, digest(SCHEME, kbuild.LAYOUT, *content), stage, spec)
+    kernel = store.get(cache, digest(SCHEME, kbuild.LAYOUT, *content), stage, spec)
+    return replace(kernel, source=tree)
 
 
 SOURCE = Source("debian-source:SUITE[/VERSION][+FRAGMENT...][+patch:FILE...]", resolve)
