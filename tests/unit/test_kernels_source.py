@@ -26,6 +26,7 @@ from hotremove.kernels.complaint import failure
 from hotremove.kernels.distro import buildroot
 from hotremove.kernels.distro.buildroot import Buildroot
 from hotremove.kernels.kconfig import KconfigOption
+from hotremove.kernels.offers.debian import offered_to_build
 from hotremove.kernels.sources import debian_source
 from hotremove.kernels.sources.debian_source import parse_request
 
@@ -130,6 +131,23 @@ def test_a_kernel_is_built_once_and_kept_without_its_tree(
     ]
     assert spec.resolve("debian-source:bookworm", cache) == kernel
     assert "compiling" not in capsys.readouterr().err
+
+
+def test_a_kernel_has_the_source_that_it_was_built_from(cache: Cache, root: Buildroot) -> None:
+    kernel = spec.resolve("debian-source:bookworm", cache)
+    assert kernel.source
+    folder = cache.root / "unpacked"
+    folder.mkdir()
+    kernel.source.unpack(root, folder)
+    assert (folder / "Kconfig").read_bytes() == tree(RELEASE)["Kconfig"]
+    assert kernel.source.suite == "bookworm"
+
+
+def test_a_suites_sources_are_offered_with_fragments(cache: Cache) -> None:
+    (found,) = offered_to_build("bookworm", cache, ">=6", ["good", "stuck"])
+    assert found.spec == f"debian-source:bookworm/{VERSION}+good+stuck"
+    assert found.version == f"{VERSION}+good+stuck"
+    assert not offered_to_build("bookworm", cache, "<6", ["good"])
 
 
 def test_another_version_of_the_text_is_another_kernel(cache: Cache, fragments: Path) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A test's parts have results of their own, in place and once, also when the test is tried again."""
+"""A test's parts have results of their own, in place and once; as does a test tried again."""
 
 from __future__ import annotations
 

@@ -20,13 +20,16 @@ from hotremove.selftests.build import Built, build_selftests
 from hotremove.selftests.suite import SUITES, Program
 
 TESTS = "tools/testing/selftests"
-MAKEFILE = b"/kernel/tools/testing/selftests/mm/%: %.c\n\tgcc $(LDFLAGS) -I../../../../usr -o $@ $<\n"
+MAKEFILE = (
+    b"/kernel/tools/testing/selftests/mm/%: %.c\n\tgcc $(LDFLAGS) -I../../../../usr -o $@ $<\n"
+)
 PROGRAM = b'#include "made.h"\nint main(void) { return MADE; }\n'
 SOURCE = {
     "Makefile": b"headers:\n\techo '#define MADE 4' >usr/made.h\n",
-    **{name: b"" for name in ("Kbuild", "Kconfig", "include/x", "arch/x86/x", "scripts/x")},
+    **dict.fromkeys(("Kbuild", "Kconfig", "include/x", "arch/x86/x", "scripts/x", "usr/x"), b""),
     **{f"tools/{name}/x": b"" for name in ("arch", "build", "include", "scripts")},
-    **{"usr/x": b"", "mm/gup_test.h": b"", "mm/gup.c": b"not wanted"},
+    "mm/gup_test.h": b"",
+    "mm/gup.c": b"not wanted",
     f"{TESTS}/memory-hotplug/mem-on-off-test.sh": b"exit 0\n",
     f"{TESTS}/mm/Makefile": MAKEFILE,
     f"{TESTS}/mm/mlock2-tests.c": PROGRAM,

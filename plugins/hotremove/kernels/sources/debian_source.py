@@ -89,6 +89,18 @@ def find_source(request: Request, cache: Cache) -> SourceArchive:
         return with_lists(suite, cache, lambda apt: _fetch(apt, request, cache))
 
 
+def list_sources(suite: str, cache: Cache) -> tuple[str, ...]:
+    """Versions of the sources that a suite has, oldest first.
+
+    Raises:
+        UsageProblem: the mirror has no such suite.
+        HostProblem: no mirror is known or reachable, and there are no lists of before.
+    """
+    with cache.lock("apt", suite):
+        stanzas = with_lists(suite, cache, _sources)
+    return tuple(sorted({stanza["Version"] for stanza in stanzas}, key=sort_key))
+
+
 def parse_request(text: str) -> Request:
     """Take a spec apart.
 
@@ -136,8 +148,7 @@ def _fetch(apt: PrivateApt, request: Request, cache: Cache) -> SourceArchive:
 
 def _choose(apt: PrivateApt, wanted: debian.Request) -> Stanza:
     """The source package that the suite's linux-source means, or the newest of a version."""
-    names = [name for name in apt.names("linux-source-") if _SOURCE_PACKAGE.fullmatch(name)]
-    stanzas = [stanza for stanza in apt.show(names) if "SHA256" in stanza]
+    stanzas = _sources(apt)
     if wanted.version is None:
         metas = apt.show(["linux-source"])
         meta = max(metas, key=lambda stanza: sort_key(stanza["Version"]), default={})
@@ -154,6 +165,11 @@ def _choose(apt: PrivateApt, wanted: debian.Request) -> Stanza:
         f"{SCHEME}:{wanted.suite}/{wanted.version}: no such version;"
         f" {wanted.suite} has {', '.join(versions) or 'none'}"
     )
+
+
+def _sources(apt: PrivateApt) -> list[Stanza]:
+    names = [name for name in apt.names("linux-source-") if _SOURCE_PACKAGE.fullmatch(name)]
+    return [stanza for stanza in apt.show(names) if "SHA256" in stanza]
 
 
 def _member(apt: PrivateApt, stanza: Stanza, wanted: re.Pattern[str], cache: Cache) -> Path:
