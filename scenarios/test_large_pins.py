@@ -9,7 +9,7 @@ pytestmark = [
     pytest.mark.nightly,
     pytest.mark.topology("gigabytes"),
     pytest.mark.memory(18944),
-    pytest.mark.pins("rdma", "vfio"),
+    pytest.mark.pins("pin_hold", "vfio"),
 ]
 
 
@@ -18,8 +18,11 @@ pytestmark = [
 def test_gigabytes_are_pinned_in_step(
     movable_memory, pinner, pin_room, short_io, map_on_node, record
 ):
+    map_on_node(0, pin_room, kind="thp").close()  # so that the host has given it
     short_io.begin(map_on_node(0, 4 * MIB, kind="shmem"), "process")
-    few = pinner.pin(movable_memory.map(pin_room // 8, kind="thp"))
+    buffer = movable_memory.map(pin_room // 8, kind="thp")
+    few = pinner.pin(buffer)
+    buffer.close()
     many = pinner.pin(movable_memory.map(pin_room, kind="thp"))
     others = short_io.end()
     seconds = few.seconds / few.size, many.seconds / many.size

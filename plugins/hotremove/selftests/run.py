@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -27,6 +28,9 @@ _PASSED, _SKIPPED = 0, 4
 _DEADLINE = 180.0
 # What scripts ask for that bash sets, and who is not root.
 _SETTINGS = "UID=0"
+# In the usage of older programs about huge pages: run_vmtests.sh gave them a file of hugetlbfs,
+# which it mounted in their folder, where others look for it too. Later ones have a memfd.
+_WANTS_FILE = re.compile(rb"<huge\w*file\w*>")
 _OTHERS = "grep -q ^{user}: /etc/passwd || echo {user}:x:65534:65534::/:/bin/sh >>/etc/passwd"
 
 
@@ -126,7 +130,7 @@ class Selftests:
         self._put(program, file)
         if program.huge_pages:
             resize_pool(control, node, program.huge_pages)
-        job = control.start(f"cd {folder} && {self._command(program, node)} 2>&1")
+        job = control.start(f"cd {folder} && {self._command(program, file, node)}")
         answers = self._told(program, self._end(program, job))
         if program.huge_pages:
             resize_pool(control, node, 0)
@@ -152,12 +156,17 @@ class Selftests:
         if program.user:
             self.guest.control.check(_OTHERS.format(user=program.user))
 
-    def _command(self, program: Program, node: int) -> str:
+    def _command(self, program: Program, file: Path, node: int) -> str:
         path = f"{_PLACE}/{program.name}"
         if program.is_script:
-            return f"{_SETTINGS} sh {path}"
-        run = f"on_node {node} {path}"
-        return f"su {program.user} -c '{run}'" if program.user else run
+            return f"{_SETTINGS} sh {path} 2>&1"
+        if program.user:
+            return f"su {program.user} -c 'on_node {node} {path}' 2>&1"
+        if not program.huge_pages:
+            return f"on_node {node} {path} 2>&1"
+        given = " huge/file" if _WANTS_FILE.search(file.read_bytes()) else ""
+        mount = "mkdir -p huge && mount -t hugetlbfs none huge"
+        return f"{mount} && on_node {node} {path}{given} 2>&1; ended=$?; umount huge; exit $ended"
 
     def _told(
         self, program: Program, subtests: Iterable[Subtest], absent: bool = False

@@ -59,7 +59,7 @@ SUITES = {
             Program("hugepage-shm", huge_pages=128, option="SYSVIPC"),
             Program("map_hugetlb", huge_pages=128),
             Program("hugetlb-mremap", huge_pages=128),
-            Program("hugepage-mremap", huge_pages=128),
+            Program("hugepage-mremap", huge_pages=128, option="USERFAULTFD"),
             Program("hugepage-vmemmap", huge_pages=16),
             Program("hugetlb-madvise", huge_pages=64),
             Program("hugetlb_dio", huge_pages=16),
