@@ -23,11 +23,12 @@ def test_the_kernels_own_tests_of_hotplug_pass(selftests, movable_memory):
 
 @pytest.mark.scenario(82, "gup_longterm and the farm's own pins are answered alike")
 def test_gup_longterm_and_our_pins_are_answered_alike(
-    selftests, movable_memory, ext4, pin_hold, uring
+    selftests, movable_memory, ext4_with_extents, pin_hold, uring
 ):
-    asked = selftests.run("gup_longterm", folder=ext4.path("")).long_term_pins
+    folder = ext4_with_extents.path("")
+    asked = selftests.run("gup_longterm", folder).long_term_pins
     for one in asked:
-        buffer = movable_memory.map(PAGE, **one.map_words("/run/data", ext4.path("data")))
+        buffer = movable_memory.map(PAGE, **one.map_words("/run", folder))
         how = {} if one.by_uring else {"entry": "fast" if one.fast else "locked"}
         one.expect_same((uring if one.by_uring else pin_hold).try_to_pin(buffer, **how))
         buffer.close()

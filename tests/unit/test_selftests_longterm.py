@@ -50,8 +50,8 @@ def test_the_same_memory_is_asked_for() -> None:
     names = (f"{WRITE} memfd", f"{READ} tmpfile", f"{URING} local tmpfile")
     memfd, tmpfile, local = long_term_pins(Subtest(name, Said.PASSED) for name in names)
     assert memfd.map_words("/t", "/l") == {"kind": "memfd", "read_only": False}
-    assert tmpfile.map_words("/t", "/l") == {"kind": "file", "read_only": True, "file": "/t"}
-    assert local.map_words("/t", "/l") == {"kind": "file", "read_only": False, "file": "/l"}
+    assert tmpfile.map_words("/t", "/l") == {"kind": "file", "read_only": True, "file": "/t/data1"}
+    assert local.map_words("/t", "/l") == {"kind": "file", "read_only": False, "file": "/l/data2"}
     assert (memfd.fast, tmpfile.fast, local.by_uring) == (False, True, True)
 
 

@@ -43,6 +43,7 @@ _FIXTURES = {
     "gigantic_pages": ("hugetlb pins",),
     "ext4": ("ext4 files",),
     "movable_ext4": ("ext4 files",),
+    "ext4_with_extents": ("ext4 files",),
     "swap": ("swap on a loop device",),
     "zram_swap": ("swap on zram",),
     "ksm": ("merged pages",),

@@ -30,6 +30,7 @@ class LongTermPin:
         fast: whether through pin_user_pages_fast().
         by_uring: whether by io_uring, which pins for writing.
         memory: `memfd`, `tmpfile` or `local tmpfile`.
+        number: its place among the pins that were asked for.
         pinned: whether the kernel pinned it.
     """
 
@@ -39,6 +40,7 @@ class LongTermPin:
     by_uring: bool
     memory: str
     pinned: bool
+    number: int = 0
 
     @property
     def on_disk(self) -> bool:
@@ -46,10 +48,10 @@ class LongTermPin:
         return self.memory == "local tmpfile"
 
     def map_words(self, tmpfile: str, local: str) -> dict[str, Any]:
-        """The same memory, in words of `map`: `tmpfile`, `local` are files of such filesystems."""
+        """The same memory, in words of `map`: a new file of a folder on a tmpfs, or of another."""
         words: dict[str, Any] = {"kind": _KINDS[self.memory], "read_only": not self.write}
         if self.memory != "memfd":
-            words["file"] = local if self.on_disk else tmpfile
+            words["file"] = f"{local if self.on_disk else tmpfile}/data{self.number}"
         return words
 
     def expect_same(self, answer: int) -> None:
@@ -66,7 +68,7 @@ class LongTermPin:
 
 def long_term_pins(subtests: Iterable[Subtest]) -> Iterator[LongTermPin]:
     """What is known of each pin: nothing where the subtest was skipped, or failed before it."""
-    for subtest in subtests:
+    for number, subtest in enumerate(subtests):
         found = _ASKED.fullmatch(subtest.name)
         if found and (pinned := _was_pinned(found, subtest)) is not None:
             yield LongTermPin(
@@ -76,6 +78,7 @@ def long_term_pins(subtests: Iterable[Subtest]) -> Iterator[LongTermPin]:
                 by_uring=bool(found["uring"]),
                 memory=found["memory"],
                 pinned=pinned,
+                number=number,
             )
 
 
