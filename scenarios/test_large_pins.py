@@ -30,7 +30,7 @@ def test_gigabytes_are_pinned_in_step(
         f"{few.size / GIB:g} GiB {few.seconds:.1f} s, {many.size / GIB:g} GiB {many.seconds:.1f} s"
     )
     record(f"others meanwhile: {others}")
-    movable_memory.unplug(deadline=180).expect(REMOVED)
+    movable_memory.unplug().expect(REMOVED)
     many.expect_migrated_from(movable_memory.frames)
     assert seconds[1] < 3 * seconds[0]
     assert others.longest < 5
@@ -39,5 +39,5 @@ def test_gigabytes_are_pinned_in_step(
 @pytest.mark.scenario(75, "gigabytes outside ZONE_MOVABLE, pinned at once", control=True)
 def test_gigabytes_elsewhere_are_pinned_in_step(movable_memory, pinner, pin_room, map_on_node):
     pin = pinner.pin(map_on_node(0, pin_room, kind="thp"))
-    movable_memory.unplug(deadline=180).expect(REMOVED)
+    movable_memory.unplug().expect(REMOVED)
     pin.expect_unmoved()
