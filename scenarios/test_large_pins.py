@@ -13,7 +13,7 @@ pytestmark = [
 ]
 
 
-@pytest.mark.notices("no-migration", "quadratic-scan")
+@pytest.mark.notices("no-migration")
 @pytest.mark.scenario(75, "gigabytes pinned at once: in step with their size, and others go on")
 def test_gigabytes_are_pinned_in_step(
     movable_memory, pinner, pin_room, short_io, map_on_node, record
