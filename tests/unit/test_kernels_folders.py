@@ -22,6 +22,7 @@ from hotremove.kernels import capabilities, spec
 from hotremove.kernels.formats import ikconfig
 from hotremove.kernels.kernel import HeadersSource, Kernel
 from hotremove.kernels.sources import host
+from hotremove.kernels.sourcetree import SourceTree
 from hotremove.pins.registry import pin_paths
 
 
@@ -228,6 +229,7 @@ def test_which_scenarios_a_kernel_can_run(folder: Path, cache: Cache) -> None:
     required = {n for c in capabilities.CAPABILITIES for r in c.requires for n in r.split("|")}
     whole = {X86_64.option(name): "y" for name in required}
     found = spec.resolve(f"dir:{folder}", cache)
+    found = replace(found, source=SourceTree("key", folder, "bookworm", "it"))
     headers = HeadersSource(directory=folder)
 
     def blocked(without: str, headers: HeadersSource | None = headers) -> dict[str, str]:
@@ -250,8 +252,13 @@ def test_which_scenarios_a_kernel_can_run(folder: Path, cache: Cache) -> None:
     without_rings = blocked("IO_URING")
     assert {"3 io_uring registered buffers held", "15 shared memory [uring]"} <= set(without_rings)
     assert "15 shared memory [rdma]" not in without_rings
-    assert {title.split()[0] for title in blocked("EXT4_FS")} == {"16", "17", "45", "54", "78"}
+    files = {title.split()[0] for title in blocked("EXT4_FS")}
+    assert files == {"16", "17", "45", "54", "78", "82"}
     assert any(title.startswith("14 ") for title in blocked("TRANSPARENT_HUGEPAGE"))
+    found = replace(found, source=None)
+    without_source = blocked("NOTHING")
+    assert {title.split()[0] for title in without_source} == {"82"}
+    assert set(without_source.values()) == {"its source: it was not built here"}
     without_headers = blocked("NOTHING", None)
     assert without_headers["34 pinned by a module of the kernel [pin_hold]"].startswith(
         "modules: no headers are known for kernel 6.1.0-9-amd64"

@@ -22,9 +22,11 @@ from hotremove.cache import Cache
 from hotremove.cli import main
 from hotremove.errors import Blocked, HostProblem, UsageProblem
 from hotremove.kernels import kbuild, kconfig, patches, spec
+from hotremove.kernels.complaint import failure
 from hotremove.kernels.distro import buildroot
 from hotremove.kernels.distro.buildroot import Buildroot
 from hotremove.kernels.kconfig import KconfigOption
+from hotremove.kernels.offers.debian import offered_to_build
 from hotremove.kernels.sources import debian_source
 from hotremove.kernels.sources.debian_source import parse_request
 
@@ -129,6 +131,23 @@ def test_a_kernel_is_built_once_and_kept_without_its_tree(
     ]
     assert spec.resolve("debian-source:bookworm", cache) == kernel
     assert "compiling" not in capsys.readouterr().err
+
+
+def test_a_kernel_has_the_source_that_it_was_built_from(cache: Cache, root: Buildroot) -> None:
+    kernel = spec.resolve("debian-source:bookworm", cache)
+    assert kernel.source
+    folder = cache.root / "unpacked"
+    folder.mkdir()
+    kernel.source.unpack(root, folder)
+    assert (folder / "Kconfig").read_bytes() == tree(RELEASE)["Kconfig"]
+    assert kernel.source.suite == "bookworm"
+
+
+def test_a_suites_sources_are_offered_with_fragments(cache: Cache) -> None:
+    (found,) = offered_to_build("bookworm", cache, ">=6", ["good", "stuck"])
+    assert found.spec == f"debian-source:bookworm/{VERSION}+good+stuck"
+    assert found.version == f"{VERSION}+good+stuck"
+    assert not offered_to_build("bookworm", cache, "<6", ["good"])
 
 
 def test_another_version_of_the_text_is_another_kernel(cache: Cache, fragments: Path) -> None:
@@ -338,11 +357,11 @@ def test_only_sources_are_built(cache: Cache, capsys: pytest.CaptureFixture[str]
     ],
 )
 def test_the_first_thing_that_was_wrong_is_told(said: list[str], told: str) -> None:
-    assert str(kbuild.failure("it", said)) == f"it does not build: {told}"
+    assert str(failure("it", said)) == f"it does not build: {told}"
 
 
 def test_a_full_disk_is_told() -> None:
-    full = kbuild.failure("it", ["fs/x.c: fatal error: y: No space left on device", "make: ***"])
+    full = failure("it", ["fs/x.c: fatal error: y: No space left on device", "make: ***"])
     assert isinstance(full, HostProblem)
     assert "HOTREMOVE_CACHE" in str(full)
 

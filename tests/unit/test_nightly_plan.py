@@ -172,6 +172,22 @@ def test_what_two_watches_offer_is_run_once():
     assert fresh(offers, []) == offers[:1]
 
 
+def test_what_is_built_from_a_suites_source_is_another_kernel():
+    """The version alone does not tell `debian:trixie` from a kernel built of its source."""
+    own = offer("6.12.118-1")
+    built = Offer("debian-source:trixie/6.12.118-1+all", "6.12.118-1+all")
+    assert fresh([own, built], []) == [own, built]
+    facts = {"kernel": "debian-source:trixie+all", "kernel_version": "6.12.118-1"}
+    assert fresh([own, built], [night(1, *whole_run(**facts))]) == [own, built]
+    facts = {"kernel": built.spec, "kernel_version": "6.12.118-1"}
+    assert fresh([own, built], [night(1, *whole_run(**facts))]) == [own]
+
+
+def test_a_suite_with_fragments_is_its_source():
+    assert str(Watch(suite="trixie", fragments=("all",))) == "debian-source:trixie/*+all"
+    assert str(Watch(suite="trixie")) == "debian:trixie/*"
+
+
 def test_what_is_gone_is_told_by_one_night():
     gone = offer("7.0.4-1", lacks=("linux-modules-7.0.4",))
     assert divide([gone], []) == ([], [gone], [])

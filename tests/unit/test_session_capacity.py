@@ -61,3 +61,11 @@ def test_quotas_of_the_older_kind_of_group(tmp_path, quota, cores):
 def test_this_machine_has_some_of_both():
     assert capacity.cores() >= 1
     assert capacity.free_mib() > 0
+
+
+@pytest.mark.parametrize(
+    ("free", "pinned"),
+    [(1024, 1024), (8 * 1024, 2048), (21 * 1024, 8192), (38 * 1024, 16384), (10**6, 16384)],
+)
+def test_a_large_pin_has_room_twice(free: int, pinned: int) -> None:
+    assert capacity.pinnable_mib(free) == pinned

@@ -43,6 +43,7 @@ _FIXTURES = {
     "gigantic_pages": ("hugetlb pins",),
     "ext4": ("ext4 files",),
     "movable_ext4": ("ext4 files",),
+    "ext4_with_extents": ("ext4 files",),
     "swap": ("swap on a loop device",),
     "zram_swap": ("swap on zram",),
     "ksm": ("merged pages",),
@@ -58,17 +59,22 @@ _FIXTURES = {
 }
 # What rows need that no fixture of theirs says.
 _ROWS = {14: ("pins of huge pages",), 41: ("pins of huge pages",)}
+_SELFTESTS = "selftests"
 _MODULES = capabilities.find("modules of the farm")
 _WANTED = "hotremove or wide"
 
 
 @dataclass(frozen=True)
 class Need:
-    """A scenario, by one of its pin paths where it has several, and the capabilities it needs."""
+    """A scenario, by one of its pin paths where it has several, and the capabilities it needs.
+
+    With `source` it needs a kernel that was compiled here, too: whose own tests there are.
+    """
 
     scenario: ScenarioId
     pins: str
     capabilities: tuple[Capability, ...]
+    source: bool = False
 
     @property
     def title(self) -> str:
@@ -84,6 +90,8 @@ class Need:
         reasons = [f"CONFIG_{name}" for name in options]
         if _MODULES in self.capabilities and obstacle:
             reasons.append(f"modules: {obstacle}")
+        if self.source and kernel.source is None:
+            reasons.append("its source: it was not built here")
         return tuple(dict.fromkeys(reasons))
 
 
@@ -125,7 +133,7 @@ def _need(item: pytest.Function) -> Need:
     scenario = scenario_id_of(item)
     pins = pins_of(item)
     words = [*item.fixturenames, pins, memory_of(item)]
-    return Need(scenario, pins, _capabilities(words, scenario))
+    return Need(scenario, pins, _capabilities(words, scenario), _SELFTESTS in words)
 
 
 def _capabilities(fixtures: Iterable[str], scenario: ScenarioId) -> tuple[Capability, ...]:

@@ -129,7 +129,10 @@ def _begin(settings: Settings, filed: list[FiledRun]) -> State:
 def _offered(watch: Watch) -> list[Offer]:
     from hotremove.analysis.nightly.plan import newest_of_each
 
-    if watch.suite:
+    if watch.suite and watch.fragments:
+        cache = Cache.default()
+        found = debian.offered_to_build(watch.suite, cache, watch.versions, watch.fragments)
+    elif watch.suite:
         found = debian.offered(watch.suite, Cache.default(), watch.versions)
     else:
         found = git.offered(watch.git, watch.branches, watch.tags, watch.fragments)

@@ -11,24 +11,19 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import subprocess
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
-from hotremove import processes
 from hotremove.architecture.x86_64 import X86_64
-from hotremove.cache import no_space
-from hotremove.errors import HostProblem, UsageProblem
+from hotremove.errors import UsageProblem
 from hotremove.kernels import config, kconfig, patches
-from hotremove.kernels.distro.buildroot import LIMIT, Buildroot, Command
+from hotremove.kernels.complaint import failure
+from hotremove.kernels.distro.buildroot import Buildroot, Command
 from hotremove.kernels.kconfig import KconfigOption
 from hotremove.kernels.patches import Patch
-from hotremove.processes import Child
-from hotremove.progress import counting, say, waiting
+from hotremove.kernels.sourcetree import TREE, SourceTree
+from hotremove.progress import counting, say
 
 PACKAGES = (
     "gcc",
@@ -57,21 +52,15 @@ LAYOUT = "2"
 
 CCACHE_SIZE = "2G"
 
-# Where the build root sees the source archive, the tree, the compiler's cache and the result. The
-# tree's place is part of what ccache remembers.
-_SOURCE, _TREE, _CCACHE, _RESULT = "/source", "/kernel", "/ccache", "/result"
+# Where the build root sees the compiler's cache and the result.
+_CCACHE, _RESULT = "/ccache", "/result"
 _PATCH = ".hotremove.patch"
 # A third of the files, of no use to any build on x86-64.
-_NOT_NEEDED = ("*/Documentation/*/*", "*/boot/dts/*", "*/tools/testing/*")
-_UNPACK = (
-    *("tar", "--extract", "--no-same-owner", "--strip-components=1"),
-    *(f"--exclude={pattern}" for pattern in _NOT_NEEDED),
+_NOT_NEEDED = tuple(
+    f"--exclude={pattern}"
+    for pattern in ("*/Documentation/*/*", "*/boot/dts/*", "*/tools/testing/*")
 )
 _COMPILED = re.compile(r"^\s+(?:CC|AS|LD|AR|HOSTCC)(?: \[M\])?\s+(\S+)")
-_ERROR = re.compile(r"(?:error: |ERROR: |undefined reference|No space left)")
-# What make says of a command that failed; the command itself, kconfig's for one, has said why.
-_END = re.compile(r"\*\*\* ")
-_FULL = re.compile(r"No space left on device|Disk quota exceeded")
 _RELEASE = "include/config/kernel.release"
 # What a module's build reads of a tree, as a package of headers has it.
 _HEADER_FOLDERS = ("include", "scripts", f"{ARCH.folder}/include", "tools/objtool")
@@ -85,29 +74,29 @@ _HEADER_EXTRA = (
 )
 _LEFTOVERS = (".o", ".cmd", ".c", ".a", ".d")
 
-Stream = Callable[[], AbstractContextManager[Child]]
-"""Starts a program that prints an archive."""
-
 
 @dataclass(frozen=True)
 class BuildSpec:
     """What to build.
 
     Attributes:
-        source: a tar archive with the tree in one folder.
+        source: where the tree comes from, and what messages call it.
         base: the .config to start from, or None for one that has nothing.
         options: what is put on top.
         suffix: what the release has after the version, `-hotremove-kasan`.
-        what: how messages call it.
         patches: what is changed in the source, in order.
     """
 
-    source: Path | Stream
+    source: SourceTree
     base: str | None
     options: tuple[KconfigOption, ...]
     suffix: str
-    what: str
     patches: tuple[Patch, ...] = ()
+
+    @property
+    def what(self) -> str:
+        """How messages call it."""
+        return self.source.what
 
 
 def build(build_spec: BuildSpec, root: Buildroot, ccache: Path, target: Path) -> None:
@@ -120,9 +109,7 @@ def build(build_spec: BuildSpec, root: Buildroot, ccache: Path, target: Path) ->
     """
     tree = target / "tree"
     tree.mkdir()
-    folders = {_TREE: tree, _CCACHE: ccache, _RESULT: target}
-    if isinstance(build_spec.source, Path):
-        folders[_SOURCE] = build_spec.source.parent
+    folders = {TREE: tree, _CCACHE: ccache, _RESULT: target}
     work = _Work(build_spec, root, folders, tree)
     work.unpack()
     work.patch()
@@ -142,22 +129,7 @@ class _Work:
     tree: Path
 
     def unpack(self) -> None:
-        source = self.build_spec.source
-        with waiting(f"unpacking the source of {self.build_spec.what}"):
-            if isinstance(source, Path):
-                self._run([*_UNPACK, "-C", _TREE, "-f", f"{_SOURCE}/{source.name}"])
-            else:
-                self._take_in(source)
-
-    def _take_in(self, source: Stream) -> None:
-        how: dict[str, Any] = {"stderr": subprocess.PIPE, "text": True, "errors": "replace"}
-        words = [*_UNPACK, "-C", str(self.tree)]
-        with source() as sender:
-            how["stdin"] = sender.process.stdout
-            with processes.started(words, "unpacking a source", LIMIT, **how) as unpacking:
-                _, said = unpacking.process.communicate()
-        if unpacking.process.returncode or sender.process.returncode:
-            raise failure(self.build_spec.what, said.splitlines())
+        self.build_spec.source.unpack(self.root, self.tree, _NOT_NEEDED)
 
     def patch(self) -> None:
         """Apply the patches, each in whole."""
@@ -228,7 +200,7 @@ class _Work:
             raise failure(self.build_spec.what, (done.stderr + done.stdout).splitlines())
 
     def _command(self, words: list[str]) -> Command:
-        in_tree = ["env", "-C", _TREE, *words]
+        in_tree = ["env", "-C", TREE, *words]
         return Command(in_tree, self.folders, _SETTINGS)
 
 
@@ -242,16 +214,6 @@ _SETTINGS = {
     "KBUILD_BUILD_TIMESTAMP": "1970-01-01",
     "KBUILD_BUILD_VERSION": "1",
 }
-
-
-def failure(what: str, lines: list[str]) -> HostProblem | UsageProblem:
-    """The error for a build that failed, by what it printed."""
-    if any(_FULL.search(line) for line in lines):
-        return no_space(f"building {what}")
-    told = [line.strip() for line in lines if line.strip()] or ["no reason given"]
-    telling = [line for line in told if _ERROR.search(line)]
-    before = [line for line, after in pairwise(told) if _END.search(after)]
-    return UsageProblem(f"{what} does not build: {(telling or before or told[-1:])[0]}")
 
 
 def copy_headers(tree: Path, target: Path) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from hotremove.architecture.architecture import Architecture
 from hotremove.architecture.known import DEFAULT, suffix
+from hotremove.kernels.sourcetree import SourceTree
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,7 @@ class Kernel(Candidate):
             empty when the source carries none. An option that is not set is absent.
         headers: how to build modules for it, when known.
         name: how its source calls it, `v6.12.50-3-g1f2e3d4c5b6a`, if that is not the version.
+        source: what it was compiled from, where that was here and is at hand.
     """
 
     image: Path
@@ -85,6 +87,7 @@ class Kernel(Candidate):
     config: Mapping[str, str] = field(default_factory=dict, hash=False)
     headers: HeadersSource | None = None
     name: str | None = None
+    source: SourceTree | None = field(default=None, compare=False)
 
     @property
     def called(self) -> str:

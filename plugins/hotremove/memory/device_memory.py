@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
-from hotremove.errors import HotremoveError
+from hotremove.errors import HotremoveError, NotApplicable
 from hotremove.guest.capability import refusal, require
 from hotremove.guest.machine import Guest
+from hotremove.guest.memory_blocks import read_counters
 from hotremove.kernels.capabilities import find
 from hotremove.observe.pagemap import PAGE_BYTES
 from hotremove.pins.buffer import Buffer
@@ -24,6 +25,8 @@ class DeviceMemory:
             Blocked: there is no device, though it may have been built with it.
         """
         require(guest, _CAPABILITY)
+        self.guest = guest
+        self._unmapped = 0
         loaded = guest.control.run("modprobe test_hmm && test -c /dev/hmm_dmirror0")
         if not loaded.ok:
             raise refusal(guest, _CAPABILITY, f"no /dev/hmm_dmirror0: {loaded.complaint}")
@@ -37,7 +40,26 @@ class DeviceMemory:
             PinRefused: the driver's errno.
             HotremoveError: the processor still has some.
         """
+        before = self._mapped(buffer)
         buffer.take_by_device(how)
+        self._unmapped = before - self._mapped(buffer)
         taken, wanted = buffer.swapped_pages(), buffer.size // PAGE_BYTES
         if taken != wanted:
             raise HotremoveError(f"the device has taken {taken} of {wanted} pages of {buffer}")
+
+    def require_mapped(self, buffer: Buffer) -> None:
+        """Make sure that what the device has taken for it alone still counts as mapped.
+
+        Migration unmaps what is mapped, and waits for who else has a reference; up to 6.14 an entry
+        for a device was a reference alone (mm/rmap.c, page_make_device_exclusive_one()).
+
+        Raises:
+            NotApplicable: it does not.
+        """
+        if self._unmapped >= buffer.size // PAGE_BYTES:
+            told = f"{self._unmapped} pages that a device has for it alone count as mapped no more"
+            raise NotApplicable(f"{told}, so that this kernel cannot migrate them")
+
+    def _mapped(self, buffer: Buffer) -> int:
+        """Anonymous pages of its node that are mapped."""
+        return read_counters(self.guest.control, buffer.node or 0)["nr_anon_pages"]

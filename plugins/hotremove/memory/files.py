@@ -20,6 +20,9 @@ _IMAGE, _PLACE, _DATA = "/run/disk", "/run/files", "/run/data"
 # Not by `mount -o loop`: busybox's has the device open for writing while it mounts it, which a
 # kernel from 6.8 on without CONFIG_BLK_DEV_WRITE_MOUNTED refuses with EBUSY.
 _LOOP = "/dev/loop0"
+# Says in the superblock, at byte 1024, that files may have extents (fs/ext4/ext4.h,
+# EXT4_FEATURE_INCOMPAT_EXTENTS), beside what mke2fs has there, that folders tell types of files.
+_EXTENTS = f"printf '\\102' | dd of={_IMAGE} bs=1 seek={1024 + 0x60} conv=notrunc 2>/dev/null"
 _CAPABILITY = find("ext4 files")
 
 
@@ -29,10 +32,13 @@ class Filesystem:
     >>> buffer = movable_memory.map(16 * MIB, kind="file", file=ext4.path("data"))
     """
 
-    def __init__(self, guest: Guest, mib: int = 96, node: int | None = None) -> None:
+    def __init__(
+        self, guest: Guest, mib: int = 96, node: int | None = None, extents: bool = False
+    ) -> None:
         """Make one of `mib` MiB and mount it; on `node` it has what memory it takes for that.
 
-        Busybox lays it out without extents and journal, which the driver ext4 takes as it is.
+        Busybox lays it out without extents and journal, which the driver ext4 takes as it is. With
+        `extents` its files have them, without which there is no fallocate(2).
 
         Raises:
             CapabilityAbsent: the kernel was built without ext4 or loop devices.
@@ -46,7 +52,8 @@ class Filesystem:
         self._there = f"on_node {node} " if node is not None else ""
         made = guest.control.run(
             f"modprobe -a loop ext4 && truncate -s {mib}M {_IMAGE} && "
-            f"mke2fs -F -b 4096 {_IMAGE} >/dev/null && mkdir -p {_PLACE} && "
+            f"mke2fs -F -b 4096 {_IMAGE} >/dev/null && {_EXTENTS if extents else 'true'} && "
+            f"mkdir -p {_PLACE} && "
             f"losetup {_LOOP} {_IMAGE} && {self._there}mount -t ext4 {_LOOP} {_PLACE}"
         )
         if not made.ok:

@@ -111,7 +111,7 @@ class Buffer:
         self.pins: list[Pin] = []
         self.locked = 0
         with guest.timeline.span(f"map {size >> 20} MiB"):
-            self.holder = Holder(guest, words, self.what)
+            self.holder = Holder(guest, words, self.what, size)
         guest.holders.append(self)
 
     def check_data(self) -> None:

@@ -13,9 +13,11 @@ from hotremove.errors import DeadlineExceeded, GuestLost
 from hotremove.guest.machine import Guest
 from hotremove.guest.stuck import process_state, sleeps_for_good, where_in_kernel
 from hotremove.observe.kernellog.oom import is_killed_for_memory
+from hotremove.units import GIB
 
-# Faulting or pinning 1 GiB takes some seconds under TCG; this is far beyond what any test maps.
+# Seconds. Faulting or pinning 1 GiB takes some seconds under TCG; this is far beyond both.
 DEADLINE = 120.0
+_FOR_A_GIB = 60.0
 
 
 class PinRefused(OSError):
@@ -40,8 +42,8 @@ class Holder:
         holds: what it has mapped, in words.
     """
 
-    def __init__(self, guest: Guest, words: Iterable[str], holds: str) -> None:
-        """Start one with the `words` that say what it maps.
+    def __init__(self, guest: Guest, words: Iterable[str], holds: str, size: int = 0) -> None:
+        """Start one with the `words` that say what it maps, `size` bytes.
 
         Raises:
             PinRefused: the kernel does not give the memory.
@@ -49,6 +51,7 @@ class Holder:
         self.guest = guest
         self.pid = 0
         self.holds = holds
+        self._deadline = DEADLINE + _FOR_A_GIB * (size // GIB)
         self._job = guest.control.start(" ".join(["exec holder", *words]))
         mapped = self.answer("map")
         self.pid, self.address = int(mapped["pid"]), int(mapped["address"])
@@ -71,7 +74,7 @@ class Holder:
             GuestLost, DeadlineExceeded: it ended, or does not answer.
         """
         with self.guest.timeline.passing(f"holder: {command.partition(' ')[0]}"):
-            line = self.guest.control.read_line(self._job, DEADLINE)
+            line = self.guest.control.read_line(self._job, self._deadline)
         if line is None:
             raise self._silent(command)
         answer: Mapping[str, Any] = json.loads(line)
@@ -87,9 +90,9 @@ class Holder:
             DeadlineExceeded: it does not end.
         """
         self.guest.control.close_input(self._job)
-        if self.guest.control.wait(self._job, DEADLINE) is None:
+        if self.guest.control.wait(self._job, self._deadline) is None:
             raise self._stuck("the holder's end") or DeadlineExceeded(
-                f"the holder, pid {self.pid}, did not end in {DEADLINE:g} s"
+                f"the holder, pid {self.pid}, did not end in {self._deadline:g} s"
             )
 
     def kill(self) -> None:
@@ -123,7 +126,7 @@ class Holder:
         """Why the holder did not answer: it ended, or it hangs in the kernel."""
         if self._job.running:
             return self._stuck(command) or DeadlineExceeded(
-                f"`{command}` did not return in the guest in {DEADLINE:g} s"
+                f"`{command}` did not return in the guest in {self._deadline:g} s"
             )
         done = self._job.completed()
         if done.ending == "signal" and is_killed_for_memory(self.guest.dmesg(), self.pid):
@@ -139,9 +142,9 @@ class Holder:
         state = process_state(control, self.pid)
         if sleeps_for_good(control, self.pid):
             where = where_in_kernel(control, self.pid)
-            told = f"`{command}` is in state D after {DEADLINE:g} s {where}".rstrip()
+            told = f"`{command}` is in state D after {self._deadline:g} s {where}".rstrip()
             return HolderStuck(f"{told}: {self}")
-        if command.startswith("pin ") and state and state.kernel_seconds > DEADLINE / 2:
-            told = f"`{command}` goes on after {DEADLINE:g} s, in the kernel all the time"
+        if command.startswith("pin ") and state and state.kernel_seconds > self._deadline / 2:
+            told = f"`{command}` goes on after {self._deadline:g} s, in the kernel all the time"
             return PinHangs(f"{told}: {self}")
         return None

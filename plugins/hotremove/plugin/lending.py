@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from hotremove.observe.timeline import TIMELINE
+from hotremove.plugin import parts
 from hotremove.plugin.debugging import should_keep
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ def forget_guest(item: pytest.Item) -> None:
     for key in keys:
         if key in item.stash:
             del item.stash[key]
+    parts.forget(item)
 
 
 @contextmanager

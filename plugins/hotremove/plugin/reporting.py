@@ -25,6 +25,7 @@ from hotremove.memory.outcome import Outcome
 from hotremove.memory.removal import UnexpectedOutcome
 from hotremove.pins.holder import PinRefused
 from hotremove.pins.pin import PinnedInMovable
+from hotremove.plugin import parts
 from hotremove.plugin.fixtures.cost import PIN_COST
 from hotremove.plugin.lending import EVIDENCE, removals_of
 from hotremove.plugin.observations import noted
@@ -40,7 +41,7 @@ from hotremove.plugin.parametrize import (
 )
 from hotremove.plugin.pytest_private import columns_of
 from hotremove.plugin.report_check import ALLOWANCE_USAGE, reported_besides
-from hotremove.plugin.results import ALLOWANCES, ENVIRONMENT, RESULT, RESULTS
+from hotremove.plugin.results import ALLOWANCES, ENVIRONMENT, PARTS, RESULT, RESULTS
 from hotremove.plugin.run import farm_of
 from hotremove.results.record import Record, Result, write_record
 from hotremove.session.environment import describe
@@ -103,6 +104,7 @@ def annotate(item: pytest.Item, call: pytest.CallInfo[None], report: pytest.Test
     _restate(item, report, found)
     result = _result(item, found, error)
     setattr(report, RESULT, asdict(result))
+    setattr(report, PARTS, [asdict(part) for part in parts.results_of(item, result)])
     if call.when == "setup":
         setattr(report, ENVIRONMENT, describe(farm_of(item.config)))
         item.config.stash[RESULTS].tell(report)

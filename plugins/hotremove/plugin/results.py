@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from functools import cached_property
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 RESULT = "hotremove"
 """Attribute of a phase's report: its result, as `dataclasses.asdict` gives it."""
+PARTS = "hotremove_parts"
+"""Attribute of a phase's report: the results of the test's parts, the same."""
 ALLOWANCES = "hotremove_allowances"
 """Attribute of a phase's report: how the scenario's allowances fared."""
 ENVIRONMENT = "hotremove_environment"
@@ -50,6 +52,7 @@ class Results:
         self._selected: dict[str, Result] = {}
         self._seconds: dict[str, float] = {}
         self._tried: dict[str, tuple[str, ...]] = {}
+        self._parts: dict[str, list[Result]] = {}
         self._order: dict[str, int] = {}
         self._told = False
         self.environment: dict[str, str] = {}
@@ -107,12 +110,14 @@ class Results:
             return
         if report.when == "setup" and test in self._by_test:
             before = self._by_test.pop(test)  # the test is tried again, which must not hide it
+            self._parts.pop(test, None)
             self._tried[test] = (*self._tried.get(test, ()), before.verdict)
         facts: dict[str, Any] | None = getattr(report, RESULT, None)
         if facts and report.when == "setup" and report.passed:
             self._begun[test] = _result_of(facts)
         elif facts:
             self._by_test[test] = _result_of(facts)
+            self._parts[test] = [_result_of(part) for part in getattr(report, PARTS, ())]
         elif report.when not in _PHASES and (self._expected or self._begun):
             # What xdist says of a worker that died; the worker itself can say no more.
             begun = self._begun.get(test) or _unheard_of(test)
@@ -127,18 +132,22 @@ class Results:
     def all(self) -> list[Result]:
         """Every result, with the test's whole duration and the verdicts of earlier tries.
 
+        Those of parts stand behind their test's.
         In the order of collection where workers ran them, else in that of running. Tests that were
         selected and came to nothing are among them, once one has come to something.
         """
         rows = {**(self._selected if self._by_test else {}), **self._by_test}
-        return [
-            replace(
-                result,
-                duration_s=round(self._seconds.get(test, 0.0), 3),
-                attempts=self._tried.get(test, ()),
-            )
-            for test, result in sorted(rows.items(), key=lambda row: self._order.get(row[0], 0))
-        ]
+        ordered = sorted(rows.items(), key=lambda row: self._order.get(row[0], 0))
+        return [one for test, result in ordered for one in self._with_parts(test, result)]
+
+    def _with_parts(self, test: str, result: Result) -> Iterator[Result]:
+        """A test's result, as it is in the end, then those of its parts."""
+        yield replace(
+            result,
+            duration_s=round(self._seconds.get(test, 0.0), 3),
+            attempts=self._tried.get(test, ()),
+        )
+        yield from self._parts.get(test, ())
 
 
 def is_result(report: pytest.TestReport) -> bool:

@@ -66,6 +66,12 @@ class Evidence:
         if self.directory:
             (self.directory / "domain.xml").write_text(guest.xml())
 
+    def keep(self, program: str, printed: str) -> None:
+        """Write what a program of the guest printed."""
+        if self.directory:
+            with host_errors(f"writing evidence to {self.directory}"):
+                (self.directory / f"{program}.log").write_text(printed)
+
     def after(self, removals: Iterable[Removal], guest: Guest, emulator_log: Path | None) -> None:
         """Keep the guest's logs, QEMU's where it is to be had, and what the removals counted."""
         if not self.directory:

@@ -13,6 +13,8 @@ from pathlib import Path
 # stopped and has 70 MiB of its own.
 _DIMMS_MIB = 1024
 _BESIDE_MIB = 456
+# A guest of the topology `gigabytes` beside what is pinned: its kernel's struct pages, and QEMU.
+_GIGABYTES_BESIDE_MIB = 2048
 _CGROUPS = Path("/sys/fs/cgroup")
 # Limit and usage, of either kind of cgroup.
 _MEMORY_FILES = (
@@ -56,6 +58,16 @@ def free_mib() -> int:
     told = dict(line.split(":", 1) for line in Path("/proc/meminfo").read_text().splitlines())
     available = int(told["MemAvailable"].split()[0]) >> 10
     return min((available, *left_in_cgroups(Path("/proc/self/cgroup").read_text(), _CGROUPS)))
+
+
+def pinnable_mib(free_mib: int) -> int:
+    """How much memory a large pin is made of, MiB: of 16 GiB and less, as much as finds room.
+
+    A page that is moved takes the host's memory twice, and an eighth as much is pinned before.
+    """
+    sizes = (16384, 8192, 4096, 2048)
+    left = free_mib - _GIGABYTES_BESIDE_MIB
+    return next((mib for mib in sizes if 2 * (mib + mib // 8) <= left), 1024)
 
 
 def left_in_cgroups(own: str, mounted: Path) -> Iterator[int]:

@@ -25,6 +25,7 @@ from hotremove.patience import ELSEWHERE
 from hotremove.pincost.model import Cost
 from hotremove.pins.registry import drivers as registered_drivers
 from hotremove.remote.slots import HostLoss
+from hotremove.selftests.build import Built, build_selftests
 from hotremove.session.ahead import Ahead
 from hotremove.session.allocator import make_allocator
 from hotremove.session.failures import Failures
@@ -219,6 +220,20 @@ class Farm:
                 return self._failures.once(what, lambda: build_kmods(kernel, self.cache))
         except (Blocked, HostProblem) as error:
             raise Blocked(f"{error}; {WITHOUT_MODULES}") from error
+
+    def selftests(self, kernel: Kernel) -> Built:
+        """The kernel's own tests, built when first asked for; tried once in a run.
+
+        Raises:
+            CapabilityAbsent: the kernel was not compiled from a source that is at hand.
+            Blocked: they cannot be built, here and now.
+        """
+        what = f"the kernel's own tests of {kernel.spec} {kernel.version}"
+        try:
+            with TIMELINE.span("find the kernel's own tests"):
+                return self._failures.once(what, lambda: build_selftests(kernel, self.cache))
+        except (HostProblem, UsageProblem) as error:
+            raise Blocked(str(error)) from error
 
     def obstacle_to_modules(self, kernel: Kernel) -> str | None:
         """Why modules cannot be built for a kernel, as far as that is known without trying."""

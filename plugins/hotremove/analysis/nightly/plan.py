@@ -89,9 +89,14 @@ def _known(runs: Sequence[FiledRun]) -> set[str]:
         result.kernel_version
         for spec, run in whole.items()
         for result in run.record.results
-        if result.kernel == spec
+        if result.kernel == spec and not _is_built(spec)
     }
     return specs | versions
+
+
+def _is_built(spec: str) -> bool:
+    """Whether it was built from a suite's source, and is not the suite's own of its version."""
+    return spec.startswith("debian-source:")
 
 
 def _before(offer: Offer, runs: Sequence[FiledRun]) -> Iterable[tuple[str, str, FiledRun]]:

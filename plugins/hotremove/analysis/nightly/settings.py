@@ -20,7 +20,7 @@ class Watch:
         versions: of the suite: a pattern (`6.12.*`, `>=6.12.43`).
         branches: of the repository: patterns of names.
         tags: likewise.
-        fragments: of the configuration that commits are built with.
+        fragments: of the configuration that commits, or the suite's sources, are built with.
         newest: only so many of each stable series; 0 is all.
     """
 
@@ -35,8 +35,8 @@ class Watch:
     def __post_init__(self) -> None:
         if bool(self.suite) == bool(self.git):
             raise ValueError("a watch has either `suite` or `git`")
-        if self.suite and (self.branches or self.tags or self.fragments):
-            raise ValueError("`branches`, `tags` and `fragments` go with `git`")
+        if self.suite and (self.branches or self.tags):
+            raise ValueError("`branches` and `tags` go with `git`")
         if self.git and not (self.branches or self.tags):
             raise ValueError("`git` goes with `branches` or `tags`, or both")
         if self.git and self.versions != "*":
@@ -45,7 +45,9 @@ class Watch:
             raise ValueError("`newest` is a number of kernels, 0 for all")
 
     def __str__(self) -> str:
-        return f"debian:{self.suite}/{self.versions}" if self.suite else f"git:{self.git}"
+        behind = "".join(f"+{name}" for name in self.fragments)
+        scheme = "debian-source" if behind else "debian"
+        return f"{scheme}:{self.suite}/{self.versions}{behind}" if self.suite else f"git:{self.git}"
 
 
 @dataclass(frozen=True)

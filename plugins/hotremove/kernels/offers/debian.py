@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from hotremove.cache import Cache
 from hotremove.kernels.distro import patterns
 from hotremove.kernels.distro.archive import Available
 from hotremove.kernels.offers.offer import Offer
 from hotremove.kernels.sources.debian import candidate, list_suite
+from hotremove.kernels.sources.debian_source import SCHEME, list_sources
 
 
 def offered(suite: str, cache: Cache, versions: str = "*") -> tuple[Offer, ...]:
@@ -25,6 +28,28 @@ def offered(suite: str, cache: Cache, versions: str = "*") -> tuple[Offer, ...]:
     wanted = patterns.parse(versions)
     listed = list_suite(suite, cache)
     return tuple(_offer(suite, one) for one in listed if wanted.fits(one.version, one.release))
+
+
+def offered_to_build(
+    suite: str, cache: Cache, versions: str, fragments: Sequence[str]
+) -> tuple[Offer, ...]:
+    """The suite's sources, oldest first, built with fragments of the kernel's configuration.
+
+    Their versions have the fragments behind them: the same version is offered by `offered` too.
+
+    Args:
+        suite: with its updates and its security suite.
+        cache: where its package lists are kept.
+        versions: a pattern, as in `debian:SUITE/PATTERN`.
+        fragments: as behind `+` in `debian-source:SUITE/VERSION+FRAGMENT`.
+
+    Raises:
+        UsageProblem, HostProblem: as `offered`.
+    """
+    wanted = patterns.parse(versions)
+    behind = "".join(f"+{name}" for name in fragments)
+    fitting = (one for one in list_sources(suite, cache) if wanted.fits(one, one))
+    return tuple(Offer(f"{SCHEME}:{suite}/{one}{behind}", f"{one}{behind}") for one in fitting)
 
 
 def _offer(suite: str, one: Available) -> Offer:

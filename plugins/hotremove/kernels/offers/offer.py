@@ -12,7 +12,8 @@ class Offer:
 
     Attributes:
         spec: what `--hotremove-kernel` takes, and what names this one kernel for good.
-        version: as its results will have it, `6.12.118-1`; for a commit what git describes it as.
+        version: as its results will have it, `6.12.118-1`; for a commit what git describes it as;
+            of what is built with fragments, those behind it: `6.12.118-1+all`.
         date: of a commit, ISO 8601; packages lists have none.
         lacks: packages of it that the archive no longer has: it cannot be run.
         modules: whether its headers are there, so that the farm's modules can be built.

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import lzma
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hotremove.cache import Cache, digest
@@ -24,6 +24,7 @@ from hotremove.kernels.kbuild import BuildSpec
 from hotremove.kernels.kernel import Kernel
 from hotremove.kernels.source import Source
 from hotremove.kernels.sources import debian, packages
+from hotremove.kernels.sourcetree import SourceTree
 from hotremove.kernels.variant import Changes, Variant
 from hotremove.progress import say, waiting
 
@@ -88,6 +89,18 @@ def find_source(request: Request, cache: Cache) -> SourceArchive:
         return with_lists(suite, cache, lambda apt: _fetch(apt, request, cache))
 
 
+def list_sources(suite: str, cache: Cache) -> tuple[str, ...]:
+    """Versions of the sources that a suite has, oldest first.
+
+    Raises:
+        UsageProblem: the mirror has no such suite.
+        HostProblem: no mirror is known or reachable, and there are no lists of before.
+    """
+    with cache.lock("apt", suite):
+        stanzas = with_lists(suite, cache, _sources)
+    return tuple(sorted({stanza["Version"] for stanza in stanzas}, key=sort_key))
+
+
 def parse_request(text: str) -> Request:
     """Take a spec apart.
 
@@ -135,8 +148,7 @@ def _fetch(apt: PrivateApt, request: Request, cache: Cache) -> SourceArchive:
 
 def _choose(apt: PrivateApt, wanted: debian.Request) -> Stanza:
     """The source package that the suite's linux-source means, or the newest of a version."""
-    names = [name for name in apt.names("linux-source-") if _SOURCE_PACKAGE.fullmatch(name)]
-    stanzas = [stanza for stanza in apt.show(names) if "SHA256" in stanza]
+    stanzas = _sources(apt)
     if wanted.version is None:
         metas = apt.show(["linux-source"])
         meta = max(metas, key=lambda stanza: sort_key(stanza["Version"]), default={})
@@ -153,6 +165,11 @@ def _choose(apt: PrivateApt, wanted: debian.Request) -> Stanza:
         f"{SCHEME}:{wanted.suite}/{wanted.version}: no such version;"
         f" {wanted.suite} has {', '.join(versions) or 'none'}"
     )
+
+
+def _sources(apt: PrivateApt) -> list[Stanza]:
+    names = [name for name in apt.names("linux-source-") if _SOURCE_PACKAGE.fullmatch(name)]
+    return [stanza for stanza in apt.show(names) if "SHA256" in stanza]
 
 
 def _member(apt: PrivateApt, stanza: Stanza, wanted: re.Pattern[str], cache: Cache) -> Path:
@@ -182,10 +199,8 @@ def _built(
     suite = base_suite(request.wanted.suite)
     root = buildroot.get(suite, kbuild.PACKAGES, "compiling kernels", cache)
     base = lzma.decompress(found.config.read_bytes()).decode() if found.config else None
-    what = f"{spec} ({found.version})"
-    build_spec = BuildSpec(
-        found.archive, base, changes.options, request.suffix, what, patches=changes.patches
-    )
+    tree = SourceTree(found.archive.parent.name, found.archive, suite, f"{spec} ({found.version})")
+    build_spec = BuildSpec(tree, base, changes.options, request.suffix, changes.patches)
     source = changes.kept_as(request.source)
 
     def stage(target: Path) -> store.Provenance:
@@ -193,7 +208,8 @@ def _built(
         return store.Provenance(source, found.version, suite, kbuild.PACKAGES)
 
     content = (found.key, root.compiler(), request.suffix, *changes.key)
-    return store.get(cache, digest(SCHEME, kbuild.LAYOUT, *content), stage, spec)
+    kernel = store.get(cache, digest(SCHEME, kbuild.LAYOUT, *content), stage, spec)
+    return replace(kernel, source=tree)
 
 
 SOURCE = Source("debian-source:SUITE[/VERSION][+FRAGMENT...][+patch:FILE...]", resolve)

@@ -8,7 +8,8 @@ build root of the suite whose compiler is of the kernel's age, or of the one tha
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from hotremove.cache import Cache, digest
@@ -20,6 +21,7 @@ from hotremove.kernels.kernel import Kernel
 from hotremove.kernels.repository.mirror import Mirror, open_mirror
 from hotremove.kernels.repository.origin import Origin, find_origin
 from hotremove.kernels.source import Source
+from hotremove.kernels.sourcetree import SourceTree
 from hotremove.kernels.variant import Changes, Variant
 
 SCHEME = "git"
@@ -204,14 +206,9 @@ def _built(
 ) -> Kernel:
     suite = request.suite or commit.version.suite
     root = buildroot.get(suite, kbuild.PACKAGES, "compiling kernels", cache)
-    build_spec = BuildSpec(
-        source=lambda: mirror.archive(commit.id),
-        base=None,
-        options=changes.options,
-        suffix=request.suffix,
-        what=f"{spec} ({commit.name})",
-        patches=changes.patches,
-    )
+    archive = partial(mirror.archive, commit.id)
+    tree = SourceTree(commit.id, archive, suite, f"{spec} ({commit.name})")
+    build_spec = BuildSpec(tree, None, changes.options, request.suffix, changes.patches)
 
     def stage(target: Path) -> store.Provenance:
         kbuild.build(build_spec, root, cache.directory("ccache"), target)
@@ -219,7 +216,8 @@ def _built(
         return store.Provenance(source, commit.exact, suite, kbuild.PACKAGES, name=commit.name)
 
     content = (commit.id, root.compiler(), request.suffix, *changes.key)
-    return store.get(cache, digest(SCHEME, kbuild.LAYOUT, *content), stage, spec)
+    kernel = store.get(cache, digest(SCHEME, kbuild.LAYOUT, *content), stage, spec)
+    return replace(kernel, source=tree)
 
 
 SOURCE = Source("git:REPO[#REF][+FRAGMENT...][+patch:FILE...]", resolve)
