@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import kernel_samples as samples
 import pytest
 
 pytest_plugins = ["pytester"]
@@ -24,6 +25,14 @@ def test_dax(dax_kmem):
 """
 PLAIN = ["test_memory[V-rdma]", "test_dimm[V]", "test_dax[V]"]
 VIRTIO_MEM = ["test_memory[V-rdma-virtio-mem]", "test_dimm[V]", "test_dax[V]"]
+
+
+@pytest.fixture
+def other_image(tmp_path: Path) -> Path:
+    """A kernel whose memory comes by virtio-mem by default."""
+    path = tmp_path / "Image"
+    path.write_bytes(samples.arm64_image())
+    return path
 
 
 @pytest.fixture
@@ -51,6 +60,24 @@ def test_ids_tell_of_other_memory_where_a_test_does_not_care(collected, pytester
 def test_both_kinds_in_one_run(collected):
     tests = collected("--memory", "dimm", "--memory", "virtio-mem")
     assert sorted(tests) == sorted({*PLAIN, *VIRTIO_MEM})
+
+
+@pytest.mark.parametrize("words", [(), ("--memory", "virtio-mem")])
+def test_what_is_usual_is_a_matter_of_the_kernel(collected, other_image, words: tuple[str, ...]):
+    tests = collected("--kernel", f"image:{other_image}", *words)
+    assert set(tests) >= {one.replace("[V", "[V-arm64") for one in PLAIN}
+    assert len(tests) == 2 * len(PLAIN)
+    assert ("test_memory[V-rdma-virtio-mem]" in tests) == bool(words)
+
+
+def test_each_test_once_however_memory_is_named(collected, other_image):
+    both = collected("--kernel", f"image:{other_image}", "--memory", "dimm", "--memory", "virtio-mem")
+    assert sorted(one for one in both if "test_memory" in one) == [
+        "test_memory[V-arm64-rdma-dimm]",
+        "test_memory[V-arm64-rdma]",
+        "test_memory[V-rdma-virtio-mem]",
+        "test_memory[V-rdma]",
+    ]
 
 
 def test_a_fault_of_ejects_is_proved_with_dimms_only(collected):
