@@ -71,7 +71,9 @@ def test_what_is_usual_is_a_matter_of_the_kernel(collected, other_image, words: 
 
 
 def test_each_test_once_however_memory_is_named(collected, other_image):
-    both = collected("--kernel", f"image:{other_image}", "--memory", "dimm", "--memory", "virtio-mem")
+    both = collected(
+        "--kernel", f"image:{other_image}", "--memory", "dimm", "--memory", "virtio-mem"
+    )
     assert sorted(one for one in both if "test_memory" in one) == [
         "test_memory[V-arm64-rdma-dimm]",
         "test_memory[V-arm64-rdma]",
