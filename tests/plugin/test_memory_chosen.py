@@ -89,11 +89,22 @@ def test_a_fault_of_ejects_is_proved_with_dimms_only(collected):
     assert sorted(collected("--prove", "--memory", "virtio-mem")) == sorted([*VIRTIO_MEM, *proofs])
 
 
+def test_memory_that_takes_a_module_is_left_out_with_modules(run, pytester, kernel_image: Path):
+    pytester.makepyfile(FILE)
+    words = ("--kernel", f"image:{kernel_image}", "--memory", "dimm-by-module", "-k", "test_memory")
+    done = run(*words, "--without", "modules", "-rs")
+    assert "--hotremove-without modules" in done.out
+    assert "1 skipped" in done.out
+
+
 def test_an_unknown_kind_is_told(run, pytester: pytest.Pytester, kernel_image: Path):
     pytester.makepyfile(FILE)
     pytester.makeini("[pytest]\nhotremove_memory = nvdimm")
     done = run("--kernel", f"image:{kernel_image}")
-    assert done.complaint == "ERROR: hotremove_memory = nvdimm: one of dimm, virtio-mem"
+    assert (
+        done.complaint
+        == "ERROR: hotremove_memory = nvdimm: one of dimm, virtio-mem, dimm-by-module"
+    )
 
 
 def test_a_marker_says_how_much(run, pytester: pytest.Pytester, kernel_image: Path):
