@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import kernel_samples as samples
 import pytest
 
 pytest_plugins = ["pytester"]
@@ -24,6 +25,14 @@ def test_dax(dax_kmem):
 """
 PLAIN = ["test_memory[V-rdma]", "test_dimm[V]", "test_dax[V]"]
 VIRTIO_MEM = ["test_memory[V-rdma-virtio-mem]", "test_dimm[V]", "test_dax[V]"]
+
+
+@pytest.fixture
+def other_image(tmp_path: Path) -> Path:
+    """A kernel whose memory comes by virtio-mem by default."""
+    path = tmp_path / "Image"
+    path.write_bytes(samples.arm64_image())
+    return path
 
 
 @pytest.fixture
@@ -53,6 +62,26 @@ def test_both_kinds_in_one_run(collected):
     assert sorted(tests) == sorted({*PLAIN, *VIRTIO_MEM})
 
 
+@pytest.mark.parametrize("words", [(), ("--memory", "virtio-mem")])
+def test_what_is_usual_is_a_matter_of_the_kernel(collected, other_image, words: tuple[str, ...]):
+    tests = collected("--kernel", f"image:{other_image}", *words)
+    assert set(tests) >= {one.replace("[V", "[V-arm64") for one in PLAIN}
+    assert len(tests) == 2 * len(PLAIN)
+    assert ("test_memory[V-rdma-virtio-mem]" in tests) == bool(words)
+
+
+def test_each_test_once_however_memory_is_named(collected, other_image):
+    both = collected(
+        "--kernel", f"image:{other_image}", "--memory", "dimm", "--memory", "virtio-mem"
+    )
+    assert sorted(one for one in both if "test_memory" in one) == [
+        "test_memory[V-arm64-rdma-dimm]",
+        "test_memory[V-arm64-rdma]",
+        "test_memory[V-rdma-virtio-mem]",
+        "test_memory[V-rdma]",
+    ]
+
+
 def test_a_fault_of_ejects_is_proved_with_dimms_only(collected):
     proofs = ["test_memory[V-rdma-no-migration]", "test_memory[V-rdma-eject-early]"]
     assert sorted(collected("--prove")) == sorted([*PLAIN, *proofs])
@@ -60,11 +89,22 @@ def test_a_fault_of_ejects_is_proved_with_dimms_only(collected):
     assert sorted(collected("--prove", "--memory", "virtio-mem")) == sorted([*VIRTIO_MEM, *proofs])
 
 
+def test_memory_that_takes_a_module_is_left_out_with_modules(run, pytester, kernel_image: Path):
+    pytester.makepyfile(FILE)
+    words = ("--kernel", f"image:{kernel_image}", "--memory", "dimm-by-module", "-k", "test_memory")
+    done = run(*words, "--without", "modules", "-rs")
+    assert "--hotremove-without modules" in done.out
+    assert "1 skipped" in done.out
+
+
 def test_an_unknown_kind_is_told(run, pytester: pytest.Pytester, kernel_image: Path):
     pytester.makepyfile(FILE)
     pytester.makeini("[pytest]\nhotremove_memory = nvdimm")
     done = run("--kernel", f"image:{kernel_image}")
-    assert done.complaint == "ERROR: hotremove_memory = nvdimm: one of dimm, virtio-mem"
+    assert (
+        done.complaint
+        == "ERROR: hotremove_memory = nvdimm: one of dimm, virtio-mem, dimm-by-module"
+    )
 
 
 def test_a_marker_says_how_much(run, pytester: pytest.Pytester, kernel_image: Path):

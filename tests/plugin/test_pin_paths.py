@@ -70,7 +70,7 @@ def test_a_wrong_word_is_answered_with_all(run, kernel_image: Path) -> None:
 def test_its_capabilities_are_shown_beside_the_farms() -> None:
     assert {"acme's rings", "acme's engine"} <= {c.name for c in registry.known_capabilities()}
     assert without.fixtures_by_word()["acme_ring"] == {"acme_ring"}
-    modules = {"pin_hold", "ib_umem", "mdev", "iommufd_access"}
+    modules = {"pin_hold", "ib_umem", "mdev", "iommufd_access", "dimm-by-module"}
     assert without.fixtures_by_word()["modules"] == modules
     assert without.fixtures_by_word()["rdma"] == {"rdma", "ib_umem", "siw"}
 

@@ -200,6 +200,12 @@ def _cpio(files: dict[str, bytes], mode: int) -> bytes:
     return archive
 
 
+def _told(file: Path, root: Path) -> str:
+    """A line of a Release file."""
+    data = file.read_bytes()
+    return f" {hashlib.sha256(data).hexdigest()} {len(data)} {file.relative_to(root)}\n"
+
+
 class Mirror:
     """A signed Debian archive in a folder, for apt's file: method."""
 
@@ -215,15 +221,18 @@ class Mirror:
     def uri(self) -> str:
         return f"file://{self.root}"
 
-    def publish(self, suite: str, *debs: Deb, arch: str = "amd64") -> None:
-        """Make `suite` hold these packages, signed, and be there for one architecture."""
+    def publish(self, suite: str, *debs: Deb, arch: str = "amd64", other: str = "") -> None:
+        """Make `suite` hold these packages, signed, for an architecture, and perhaps another."""
         pool = self.root / "pool" / suite
         pool.mkdir(parents=True, exist_ok=True)
-        stanzas = "\n".join(self._stanza(deb, deb.build(pool)) for deb in debs)
-        packages = self.root / "dists" / suite / "main" / f"binary-{arch}" / "Packages"
-        packages.parent.mkdir(parents=True, exist_ok=True)
-        packages.write_text(stanzas)
-        self._release(suite, packages, arch)
+        stanzas = {self._stanza(deb, deb.build(pool)): deb.arch for deb in debs}
+        main = self.root / "dists" / suite / "main"
+        for name, strange in ((arch, other), (other, arch)):
+            if name:
+                packages = main / f"binary-{name}" / "Packages"
+                packages.parent.mkdir(parents=True, exist_ok=True)
+                packages.write_text("\n".join(s for s, of in stanzas.items() if of != strange))
+        self._release(suite, main)
 
     def close(self) -> None:
         """Stop the agent that gpg started, and forget the key."""
@@ -237,13 +246,14 @@ class Mirror:
             f"SHA256: {hashlib.sha256(data).hexdigest()}\n"
         )
 
-    def _release(self, suite: str, packages: Path, arch: str) -> None:
-        data = packages.read_bytes()
-        release = packages.parents[2] / "Release"
+    def _release(self, suite: str, main: Path) -> None:
+        release = main.parent / "Release"
+        lists = sorted(main.glob("binary-*/Packages"))
+        archs = " ".join(path.parent.name.removeprefix("binary-") for path in lists)
         release.write_text(
             f"Origin: Sample\nSuite: {suite}\nCodename: {suite}\nComponents: main\n"
-            f"Architectures: {arch}\nDate: Thu, 01 Jan 2026 00:00:00 UTC\nSHA256:\n"
-            f" {hashlib.sha256(data).hexdigest()} {len(data)} main/binary-{arch}/Packages\n"
+            f"Architectures: {archs}\nDate: Thu, 01 Jan 2026 00:00:00 UTC\nSHA256:\n"
+            + "".join(_told(path, main.parent) for path in lists)
         )
         signed = release.with_name("InRelease")
         self._gpg("--clearsign", "--digest-algo", "SHA256", "-o", str(signed), str(release))

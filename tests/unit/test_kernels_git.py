@@ -14,10 +14,12 @@ import kernel_samples as samples
 import pytest
 from toy_kernel import make_root, need_git, skip_without_namespaces, tree, write_fragments
 
+from hotremove.architecture.arm64 import ARM64
+from hotremove.architecture.x86_64 import X86_64
 from hotremove.cache import Cache
 from hotremove.cli import bisect, main
 from hotremove.errors import HostProblem, UsageProblem
-from hotremove.kernels import kconfig, spec
+from hotremove.kernels import kbuild, kconfig, spec
 from hotremove.kernels.distro import buildroot
 from hotremove.kernels.distro.buildroot import Buildroot
 from hotremove.kernels.kernel import Kernel
@@ -181,6 +183,7 @@ def test_what_is_not_there(repository: Repository, cache: Cache, scheme: str) ->
     told = f"git:{repository.folder}#v6.1.97: there is no such tag, branch or commit"
     assert refusal(f"{place}#v6.1.97", cache).replace(scheme, "") == told
     assert "no such tag" in refusal(f"{place}#--upload-pack=x", cache)
+    assert "#v6.1.98@vax: there is no such tag" in refusal(f"{place}#v6.1.98@vax", cache)
     repository.git("rm", "--quiet", "Makefile")
     repository.git("commit", "--quiet", "-m", "no kernel")
     assert "holds no kernel" in refusal(f"{place}#HEAD", cache)
@@ -258,6 +261,20 @@ def test_a_compiler_of_the_kernels_age_or_the_one_that_is_named(
     assert named.headers.suite == "trixie"
 
 
+def test_a_commit_for_another_processor(repository: Repository, cache: Cache) -> None:
+    text = f"git:{repository.folder}"
+    first = spec.resolve(f"{text}#v6.1.99", cache)
+    kernel = spec.resolve(f"{text}#v6.1.99@arm64", cache)
+    assert (kernel.arch, kernel.label) == (ARM64, "v6.1.99-arm64")
+    assert "GOOD_ARM" in kernel.config
+    assert kernel.image != first.image
+    assert spec.resolve(f"{text}#master~2@aarch64", cache).image == kernel.image
+    assert spec.resolve(f"{text}@arm64", cache).label.startswith("v6.1.99-2-g")
+    assert spec.resolve(f"{text}#master@{{2}}@arm64", cache).image == kernel.image
+    assert kernel.headers is not None
+    assert kernel.headers.packages == (*kbuild.PACKAGES, "gcc-aarch64-linux-gnu")
+
+
 @pytest.mark.parametrize(
     ("version", "suite"),
     [
@@ -316,6 +333,17 @@ def test_specs_are_taken_apart() -> None:
     assert (whole.repository, whole.ref, whole.suite) == ("../linux", None, "trixie")
     assert whole.names == ("hotremove", "lockdep")
     assert whole.source == "git:../linux+patch:a.patch+lockdep+suite:trixie"
+    other = parse_request("git@example.org:linux#v6.12@arm64+lockdep")
+    assert (other.repository, other.ref, other.arch) == ("git@example.org:linux", "v6.12", ARM64)
+    assert other.source == "git:git@example.org:linux@arm64+lockdep"
+    plain = parse_request("git@example.org:linux#HEAD@{1}")
+    assert (plain.repository, plain.ref, plain.arch) == (
+        "git@example.org:linux",
+        "HEAD@{1}",
+        X86_64,
+    )
+    with pytest.raises(UsageProblem, match=r"before the words, @arm64\+lockdep"):
+        parse_request("~/linux#v6.12+lockdep@arm64")
 
 
 def test_ids_of_tests_are_plain() -> None:

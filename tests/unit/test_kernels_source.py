@@ -18,6 +18,8 @@ import pytest
 from kernel_samples import Deb, Mirror
 from toy_kernel import make_root, skip_without_namespaces, tree, write_fragments
 
+from hotremove.architecture.arm64 import ARM64
+from hotremove.bootimage.toolchain import find_toolchain
 from hotremove.cache import Cache
 from hotremove.cli import main
 from hotremove.errors import Blocked, HostProblem, UsageProblem
@@ -52,20 +54,21 @@ def source_deb(version: str = VERSION) -> Deb:
     return Deb("linux-source-6.1", files, version, arch="all")
 
 
-def config_deb(folder: Path) -> Deb:
+def config_deb(folder: Path, arch: str = "amd64") -> Deb:
     (folder / "config").write_text("CONFIG_GOOD=y\nCONFIG_FROM_DEBIAN=y\n")
-    subprocess.run(["xz", "config"], cwd=folder, check=True)
-    name = "usr/src/linux-config-6.1/config.amd64_none_amd64.xz"
+    subprocess.run(["xz", "--force", "config"], cwd=folder, check=True)
+    name = f"usr/src/linux-config-6.1/config.{arch}_none_{arch}.xz"
     files = {name: (folder / "config.xz").read_bytes()}
-    return Deb("linux-config-6.1", files, VERSION, arch="all")
+    return Deb("linux-config-6.1", files, VERSION, arch=arch)
 
 
 @pytest.fixture(scope="module")
 def archive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mirror]:
     mirror = Mirror(tmp_path_factory.mktemp("mirror"))
     meta = Deb("linux-source", {}, VERSION, depends=f"linux-source-6.1 (= {VERSION})", arch="all")
-    config = config_deb(tmp_path_factory.mktemp("config"))
-    mirror.publish("bookworm", meta, source_deb(), config)
+    folder = tmp_path_factory.mktemp("config")
+    configs = (config_deb(folder, arch) for arch in ("amd64", "arm64"))
+    mirror.publish("bookworm", meta, source_deb(), *configs, other="arm64")
     mirror.publish("sid", Deb("other", {}))
     yield mirror
     mirror.close()
@@ -128,6 +131,7 @@ def test_a_kernel_is_built_once_and_kept_without_its_tree(
         "kernel.release",
         "module-common.c",
         "module.h",
+        "told.h",
     ]
     assert spec.resolve("debian-source:bookworm", cache) == kernel
     assert "compiling" not in capsys.readouterr().err
@@ -150,6 +154,47 @@ def test_a_suites_sources_are_offered_with_fragments(cache: Cache) -> None:
     assert not offered_to_build("bookworm", cache, "<6", ["good"])
 
 
+def test_a_kernel_for_another_processor(cache: Cache) -> None:
+    """Another kernel of the same source, by another compiler and with options of its own."""
+    first = spec.resolve("debian-source:bookworm", cache)
+    kernel = spec.resolve("debian-source:bookworm@arm64", cache)
+    assert (kernel.arch, kernel.label) == (ARM64, f"{first.label}-arm64")
+    assert (first.release, first.version) == (kernel.release, kernel.version)
+    assert kernel.config == {**first.config, "GOOD_ARM": "y"}
+    assert kernel.headers is not None
+    assert kernel.headers.packages == (*kbuild.PACKAGES, "gcc-aarch64-linux-gnu")
+    told = (kernel.headers.directory or Path()) / "arch/arm64/include/told.h"
+    assert told.read_text() == "arm64: aarch64-linux-gnu-, ccache aarch64-linux-gnu-gcc\n"
+    assert spec.resolve("debian-source:bookworm@aarch64", cache).image == kernel.image
+    assert spec.resolve("debian-source:bookworm@amd64", cache).image == first.image
+    assert len(left_in(cache)) == 2
+
+
+def test_another_compiler_is_another_kernel(cache: Cache, root: Buildroot) -> None:
+    """Of each architecture its own."""
+    before = [spec.resolve(f"debian-source:bookworm{of}", cache).image for of in ("", "@arm64")]
+    status = root.root / "var/lib/dpkg/status"
+    status.write_text(status.read_text().replace("14cross1", "15cross1"))
+    after = [spec.resolve(f"debian-source:bookworm{of}", cache).image for of in ("", "@arm64")]
+    assert [one == other for one, other in zip(before, after, strict=True)] == [True, False]
+
+
+def test_modules_for_it_are_compiled_by_the_same_compiler(cache: Cache) -> None:
+    kernel = spec.resolve("debian-source:bookworm@arm64", cache)
+    assert find_toolchain(kernel, cache).words == ARM64.make_words
+    assert find_toolchain(spec.resolve("debian-source:bookworm", cache), cache).words == ()
+
+
+def test_without_a_network_the_cache_serves_the_right_architecture(
+    cache: Cache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec.resolve("debian-source:bookworm", cache)
+    monkeypatch.setenv("HOTREMOVE_MIRROR", NOWHERE)
+    shutil.rmtree(cache.root / "apt")
+    with pytest.raises(HostProblem, match="fetching the package lists"):
+        spec.resolve("debian-source:bookworm@arm64", cache)
+
+
 def test_another_version_of_the_text_is_another_kernel(cache: Cache, fragments: Path) -> None:
     first = spec.resolve("debian-source:bookworm", cache)
     (fragments / "hotremove.config").write_text("CONFIG_GOOD=y\n# CONFIG_X is not set\n")
@@ -169,6 +214,7 @@ def test_debians_own_configuration(cache: Cache) -> None:
     kernel = spec.resolve("debian-source:bookworm+debian", cache)
     assert kernel.config["FROM_DEBIAN"] == "y"
     assert kernel.config["LOCALVERSION"] == "-debian"
+    assert spec.resolve("debian-source:bookworm@arm64+debian", cache).arch is ARM64
 
 
 def diff(before: str, after: str, file: str = "Kconfig") -> str:
@@ -273,6 +319,10 @@ def test_patches_that_are_not_there(cache: Cache, tmp_path: Path) -> None:
         ("bookworm+", "is not a suite|names no suite"),
         ("+kasan", "names no suite: write debian-source:bookworm"),
         ("bookworm/+kasan", "names no suite"),
+        ("bookworm@vax", "@vax is no architecture that the farm boots: @amd64, @arm64"),
+        ("bookworm+kasan@arm64", "comes before the words, @arm64\\+kasan"),
+        ("bookworm@arm64+stuck", r"does not take CONFIG_STUCK=y \(stays unset\)"),
+        ("bookworm/5.4@arm64", "no such version; bookworm has 6.1.99-1"),
     ],
 )
 def test_what_cannot_be_built_is_told_and_leaves_nothing(
@@ -371,6 +421,9 @@ def test_specs_are_taken_apart() -> None:
     assert plain.wanted.version == "7.3.4-1~bpo13+1"
     assert plain.names == ("hotremove", "lockdep", "kasan")
     assert plain.source == "debian-source:trixie-backports+lockdep+kasan"
+    other = parse_request("trixie/6.12.118@aarch64+lockdep")
+    assert (other.arch, other.wanted.version) == (ARM64, "6.12.118")
+    assert other.source == "debian-source:trixie@arm64+lockdep"
     assert plain.suffix == "-hotremove-lockdep-kasan"
     assert parse_request("sid+kasan+debian").names == ("debian", "kasan")
     own = parse_request("bookworm/6.1.192-2+deb12u1+~/lab/my.config+./x")
@@ -411,6 +464,23 @@ def test_fragments() -> None:
     )
 
 
+def test_lines_for_one_architecture() -> None:
+    text = (
+        "CONFIG_A=y # on amd64\n"
+        "CONFIG_B=y # on arm64, where known\n"
+        "# CONFIG_C is not set # on arm64\n"
+        'CONFIG_D="x"\n'
+        "# on arm64\n"
+    )
+    rest = KconfigOption("D", '"x"')
+    assert kconfig.parse(text, "x") == (KconfigOption("A", "y"), rest)
+    of_arm64 = (KconfigOption("B", "y", optional=True), KconfigOption("C", "n"), rest)
+    assert kconfig.parse(text, "x", ARM64) == of_arm64
+    for line in ("CONFIG_A=y # on vax", "A=y # on arm64"):
+        with pytest.raises(UsageProblem, match=f"x:1: '{line}' is no line"):
+            kconfig.parse(line, "x")
+
+
 def test_a_patch_that_is_named_twice_is_applied_once(patched: Path) -> None:
     found = patches.read([f"patch:{patched}/20-two.patch", f"patch:{patched}/../{patched.name}"])
     assert [patch.name for patch in found] == ["20-two.patch", "10-one.patch"]
@@ -423,6 +493,10 @@ def test_the_projects_fragments_are_sound() -> None:
     assert {"gup-test", "iommufd", "rdma-siw"} <= set(names)
     for name in names:
         assert kconfig.read(name)
+        assert kconfig.read(name, ARM64)
+    own = {option.name for option in kconfig.read("hotremove", ARM64)}
+    assert {"ACPI_HOTPLUG_MEMORY", "ARM_SMMU_V3", "SERIAL_AMBA_PL011_CONSOLE"} <= own
+    assert not {"PVH", "INTEL_IOMMU"} & own
 
 
 def test_what_runs_in_a_build_root_ends_with_its_caller(root: Buildroot) -> None:

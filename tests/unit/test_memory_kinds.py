@@ -8,8 +8,12 @@ from dataclasses import replace
 import pytest
 
 from hotremove.architecture.arm64 import ARM64
+from hotremove.bootimage.kmods import kmod_names
+from hotremove.errors import CapabilityAbsent, NotApplicable
+from hotremove.kernels import capabilities
 from hotremove.kernels.kernel import Candidate
 from hotremove.memory.asking import Asking
+from hotremove.memory.handled_dimm import require_no_handler
 from hotremove.memory.kinds import DIMM, KINDS, VIRTIO_MEM, choose_kind
 from hotremove.memory.virtio_mem_driver import count_interrupts
 from hotremove.session.options import MEMORIES
@@ -40,6 +44,19 @@ def test_the_default_is_the_machines_own_and_what_is_asked_for_wins():
 def test_the_default_goes_by_the_kernels_architecture():
     kernel = Candidate("x", "6.1", "6.1", arch=ARM64)
     assert (choose_kind("", kernel), choose_kind("dimm", kernel)) == (VIRTIO_MEM, DIMM)
+
+
+def test_a_module_handles_dimms_where_the_kernel_does_not():
+    kind = KINDS["dimm-by-module"]
+    assert kind.kmod in kmod_names()
+    require_no_handler({"ARM64": "y"})
+    require_no_handler({})
+    with pytest.raises(NotApplicable, match="CONFIG_ACPI_HOTPLUG_MEMORY=y"):
+        require_no_handler({"ACPI_HOTPLUG_MEMORY": "y"})
+    options = dict.fromkeys(("ACPI", "MODULES", "KPROBES", "MEMORY_HOTREMOVE", "NUMA"), "y")
+    capabilities.require(options, capabilities.find(kind.capability))
+    with pytest.raises(CapabilityAbsent, match="CONFIG_KPROBES is not set"):
+        capabilities.require(options | {"KPROBES": "n"}, capabilities.find(kind.capability))
 
 
 def test_a_guest_has_the_device_from_the_start_and_a_dimm_when_it_comes():

@@ -14,25 +14,39 @@ import pytest
 
 from hotremove.kernels.distro.buildroot import Buildroot, Command
 
-# Knows CONFIG_GOOD and CONFIG_STUCK, and never takes the latter.
+# Knows CONFIG_GOOD and CONFIG_STUCK, and never takes the latter. A header has what it was told of
+# processors.
 MAKEFILE = """
+ARCH ?= x86
+IMAGE := $(if $(filter arm64,$(ARCH)),Image,bzImage)
 allnoconfig:
 	grep -v STUCK $(KCONFIG_ALLCONFIG) | grep -e GOOD -e LOCALVERSION >.config
 olddefconfig:
 	grep -v STUCK .config >.new; mv .new .config
-modules: bzImage
-bzImage: .config
+modules: $(IMAGE)
+$(IMAGE): .config
 	@echo "  CC      mm/gup.o"
 	@if grep -q BREAK .config; then echo "mm/gup.c:9: error: no luck" >&2; exit 1; fi
 	@if grep -q SLOW .config; then sleep 4711; fi
-	@mkdir -p arch/x86/boot include/config include/linux scripts
-	@cp image arch/x86/boot/bzImage
+	@mkdir -p arch/$(ARCH)/boot arch/$(ARCH)/include include/config include/linux scripts
+	@cp $(IMAGE).sample arch/$(ARCH)/boot/$(IMAGE)
+	@echo "$(ARCH): $(CROSS_COMPILE), $(CC)" >arch/$(ARCH)/include/told.h
 	@echo %s >include/config/kernel.release
 	@touch include/linux/module.h scripts/host.o scripts/host.c scripts/module-common.c
 	@date +%%N >include/linux/built.h
 """
+STATUS = """\
+Package: gcc-12
+Version: 12.2.0-14
+
+Package: gcc-12-aarch64-linux-gnu
+Version: 12.2.0-14cross1
+
+Package: make
+Version: 4.3-4
+"""
 FRAGMENTS = {
-    "hotremove": "CONFIG_GOOD=y\nCONFIG_OLD=y # where known\n",
+    "hotremove": "CONFIG_GOOD=y\nCONFIG_OLD=y # where known\nCONFIG_GOOD_ARM=y # on arm64\n",
     "debian": "# CONFIG_MODULE_SIG is not set\n",
     "stuck": "CONFIG_STUCK=y\n",
     "unknown": "CONFIG_NOVEL=m\n",
@@ -55,7 +69,8 @@ def tree(release: str, head: str = "") -> dict[str, bytes]:
     return {
         "Makefile": (head + MAKEFILE % release).encode(),
         "Kconfig": b"config GOOD\n\tbool\nconfig STUCK\n\tbool\nmenuconfig BREAK\n\tbool\n",
-        "image": samples.image(release, "(a@b) #1 SMP"),
+        "bzImage.sample": samples.image(release, "(a@b) #1 SMP"),
+        "Image.sample": samples.arm64_image(release),
         "Documentation/deep/page": b"not needed",
     }
 
@@ -73,8 +88,7 @@ def make_root(folder: Path) -> Buildroot:
         (folder / name).mkdir(parents=True)
     for name in ("bin", "sbin", "lib", "lib64"):
         (folder / name).symlink_to(f"usr/{name}")
-    status = "Package: gcc-12\nVersion: 12.2.0-14\n\nPackage: make\nVersion: 4.3-4\n"
-    samples.write_tree(folder, {"var/lib/dpkg/status": status.encode()})
+    samples.write_tree(folder, {"var/lib/dpkg/status": STATUS.encode()})
     return Machine(folder)
 
 

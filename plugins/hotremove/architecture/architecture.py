@@ -62,6 +62,11 @@ class Architecture:
         """The triplet as names of Debian packages have it."""
         return self.triplet.replace("_", "-")
 
+    @property
+    def compiler_package(self) -> str:
+        """The Debian package of the compiler for it that runs on any processor."""
+        return f"gcc-{self.package_triplet}"
+
     def tool(self, name: str) -> str:
         """A compiler's or linker's program by its full name, `aarch64-linux-gnu-gcc`."""
         return f"{self.triplet}-{name}"

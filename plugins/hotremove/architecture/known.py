@@ -48,6 +48,11 @@ def is_native(arch: Architecture) -> bool:
     return platform.machine() == arch.uname
 
 
+def make_words(arch: Architecture) -> tuple[str, ...]:
+    """What the kernel's make is told for an architecture; nothing for this machine's own."""
+    return () if is_native(arch) else arch.make_words
+
+
 def supported_names() -> str:
     """The supported architectures for a message, `x86_64 (Debian: amd64)`."""
     return ", ".join(f"{arch.uname} (Debian: {arch.debian})" for arch in SUPPORTED)
@@ -64,13 +69,20 @@ def split(text: str) -> tuple[str, Architecture]:
         >>> rest, arch.uname
         ('trixie/6.12.118', 'aarch64')
     """
+    rest, arch = split_known(text)
+    if rest == text and "@" in text:
+        name = text.rpartition("@")[2]
+        raise UsageProblem(f"{text}: @{name} is no architecture that the farm boots: {_shortly()}")
+    return rest, arch
+
+
+def split_known(text: str) -> tuple[str, Architecture]:
+    """The same where an @ may mean something else: `git@server:linux`, `HEAD@{1}`."""
     rest, mark, name = text.rpartition("@")
-    if not mark:
-        return text, DEFAULT
     for arch in SUPPORTED:
-        if name in (arch.debian, arch.uname):
+        if mark and name in (arch.debian, arch.uname):
             return rest, arch
-    raise UsageProblem(f"{text}: @{name} is no architecture that the farm boots: {_shortly()}")
+    return text, DEFAULT
 
 
 def suffix(arch: Architecture, mark: str = "@") -> str:

@@ -76,8 +76,12 @@ def _needs(arch: Architecture) -> tuple[dict[str, str], str, dict[str, str]]:
     if is_native(arch):
         tools = {"gcc": "gcc", "make": "make", "strip": "binutils"}
         return tools, "gcc", {"libc.a": "libc6-dev", **_LIBRARIES}
-    cc, package = arch.tool("gcc"), f"gcc-{arch.package_triplet}"
-    tools = {cc: package, "make": "make", arch.tool("strip"): f"binutils-{arch.package_triplet}"}
+    cc = arch.tool("gcc")
+    tools = {
+        cc: arch.compiler_package,
+        "make": "make",
+        arch.tool("strip"): f"binutils-{arch.package_triplet}",
+    }
     return tools, cc, {"libc.a": f"libc6-dev-{arch.debian}-cross"}
 
 

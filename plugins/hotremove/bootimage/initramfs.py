@@ -235,8 +235,8 @@ def find_applets(busybox: bytes) -> tuple[str, ...]:
     Raises:
         HostProblem: they don't.
     """
-    start = busybox.find(b"\0[\0[[\0") + 1
-    if not start:
+    start = busybox.find(b"[\0[[\0")  # a zero may be before it, as in Debian 12, or not, as in 13
+    if start < 0:
         raise HostProblem("busybox does not have the names of its applets: is it whole?")
     return tuple(busybox[start : busybox.index(b"\0\0", start)].decode().split("\0"))
 

@@ -27,6 +27,7 @@ _ABSENT = "absent.json"
 _ERROR = re.compile(r"(?:error: |ERROR: |\*\*\* |No such file)")
 # What a kernel has to be built with for a module; the others need no more than modules do.
 _CAPABILITIES = {
+    "dimm_handler": "DIMMs by a module of the farm",
     "pin_rdma": "ib_umem pins",
     "pin_vfio": "mdev pins",
     "fault": "faults by a module",

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from hotremove import processes
-from hotremove.architecture.known import is_native
+from hotremove.architecture.known import is_native, make_words
 from hotremove.bootimage.foreign_headers import find_foreign_headers
 from hotremove.cache import Cache, digest
 from hotremove.errors import Blocked
@@ -117,12 +117,12 @@ def _of_tree(headers: HeadersSource, tree: Path, kernel: Kernel, cache: Cache) -
         raise Blocked(f"{tree} is not a kernel's build tree: it has no Makefile")
     config = tree / "include/generated/autoconf.h"
     parts = (config,) if config.is_file() else ()
+    words = make_words(kernel.arch)
     if headers.suite:
         root = buildroot.get(headers.suite, headers.packages, kernel.release, cache)
         key = digest(root.root.name, str(tree), *parts)
-        return Toolchain(Path(TREE), root, key, {TREE: tree})
+        return Toolchain(Path(TREE), root, key, {TREE: tree}, words)
     tool("make", "make")
-    words = () if is_native(kernel.arch) else kernel.arch.make_words
     return Toolchain(tree, None, digest(str(tree), *parts), words=words)
 
 

@@ -49,6 +49,7 @@ OPTIONS = (
     Option("MEMORY_HOTPLUG", "plugging a DIMM"),
     Option("MEMORY_HOTREMOVE", "taking memory offline and removing it"),
     Option("ACPI_HOTPLUG_MEMORY", "DIMM plug and eject through ACPI"),
+    Option("ACPI", "DIMM plug and eject by a module of the farm"),
     Option("NUMA", "a movable node of its own"),
     Option("MIGRATION", "moving pages out of the movable zone"),
     Option("CMA", "recorded: with CMA isolated pages are not pinned"),
@@ -108,6 +109,10 @@ CAPABILITIES = (
     Capability("boot", ("BLK_DEV_INITRD", "console", "VIRTIO_PCI", "VIRTIO_CONSOLE")),
     Capability("sysfs offline", ("MEMORY_HOTPLUG", "MEMORY_HOTREMOVE", "NUMA", "MIGRATION")),
     Capability("DIMM plug and eject", ("ACPI_HOTPLUG_MEMORY", "MEMORY_HOTREMOVE", "NUMA")),
+    Capability(
+        "DIMMs by a module of the farm",
+        ("MODULES", "KPROBES", "ACPI", "MEMORY_HOTREMOVE", "NUMA"),
+    ),
     Capability("virtio-mem", ("VIRTIO_MEM", "MEMORY_HOTREMOVE"), ("virtio_mem",)),
     Capability(
         "dax/kmem",

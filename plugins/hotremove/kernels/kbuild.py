@@ -15,7 +15,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from hotremove.architecture.x86_64 import X86_64
+from hotremove.architecture.architecture import Architecture
+from hotremove.architecture.known import DEFAULT, is_native, make_words
 from hotremove.errors import UsageProblem
 from hotremove.kernels import config, kconfig, patches
 from hotremove.kernels.complaint import failure
@@ -42,10 +43,7 @@ PACKAGES = (
     "xz-utils",
     "zstd",
 )
-"""What the kernel's build needs, in a build root of its suite."""
-
-ARCH = X86_64
-"""What kernels are compiled for."""
+"""What a kernel's build needs, in a build root of its suite, beside a cross compiler."""
 
 LAYOUT = "2"
 """Of what is kept of a build; kernels that were kept otherwise are built again."""
@@ -55,7 +53,7 @@ CCACHE_SIZE = "2G"
 # Where the build root sees the compiler's cache and the result.
 _CCACHE, _RESULT = "/ccache", "/result"
 _PATCH = ".hotremove.patch"
-# A third of the files, of no use to any build on x86-64.
+# A third of the files, of no use to any build for a machine with ACPI.
 _NOT_NEEDED = tuple(
     f"--exclude={pattern}"
     for pattern in ("*/Documentation/*/*", "*/boot/dts/*", "*/tools/testing/*")
@@ -63,15 +61,10 @@ _NOT_NEEDED = tuple(
 _COMPILED = re.compile(r"^\s+(?:CC|AS|LD|AR|HOSTCC)(?: \[M\])?\s+(\S+)")
 _RELEASE = "include/config/kernel.release"
 # What a module's build reads of a tree, as a package of headers has it.
-_HEADER_FOLDERS = ("include", "scripts", f"{ARCH.folder}/include", "tools/objtool")
+_HEADER_FOLDERS = ("include", "scripts", "tools/objtool")
 _HEADER_FILES = ("Makefile*", "Kconfig*", "Kbuild*", "*.lds", "*.sh", "*.pl")
 # scripts/module-common.c becomes a part of every module (6.13, and stable kernels: 6.12.118).
-_HEADER_EXTRA = (
-    ".config",
-    "Module.symvers",
-    *(f"{ARCH.folder}/{name}" for name in ARCH.headers),
-    "scripts/module-common.c",
-)
+_HEADER_EXTRA = (".config", "Module.symvers", "scripts/module-common.c")
 _LEFTOVERS = (".o", ".cmd", ".c", ".a", ".d")
 
 
@@ -85,6 +78,7 @@ class BuildSpec:
         options: what is put on top.
         suffix: what the release has after the version, `-hotremove-kasan`.
         patches: what is changed in the source, in order.
+        arch: the processor it is for.
     """
 
     source: SourceTree
@@ -92,11 +86,22 @@ class BuildSpec:
     options: tuple[KconfigOption, ...]
     suffix: str
     patches: tuple[Patch, ...] = ()
+    arch: Architecture = DEFAULT
 
     @property
     def what(self) -> str:
         """How messages call it."""
         return self.source.what
+
+
+def packages(arch: Architecture) -> tuple[str, ...]:
+    """What the build of a kernel for an architecture needs, in a build root."""
+    return PACKAGES if is_native(arch) else (*PACKAGES, arch.compiler_package)
+
+
+def compiler(root: Buildroot, arch: Architecture) -> str:
+    """What compiles kernels for an architecture in a build root, with versions."""
+    return root.compiler("" if is_native(arch) else f"-{arch.package_triplet}")
 
 
 def build(build_spec: BuildSpec, root: Buildroot, ccache: Path, target: Path) -> None:
@@ -128,6 +133,10 @@ class _Work:
     folders: dict[str, Path]
     tree: Path
 
+    @property
+    def arch(self) -> Architecture:
+        return self.build_spec.arch
+
     def unpack(self) -> None:
         self.build_spec.source.unpack(self.root, self.tree, _NOT_NEEDED)
 
@@ -151,10 +160,10 @@ class _Work:
         )
         if self.build_spec.base is None:
             (self.tree / "wanted").write_text(kconfig.render(wanted))
-            self._run(["make", "-s", "KCONFIG_ALLCONFIG=wanted", "allnoconfig"])
+            self._run(self._make("-s", "KCONFIG_ALLCONFIG=wanted", "allnoconfig"))
         else:
             (self.tree / ".config").write_text(self.build_spec.base + kconfig.render(wanted))
-            self._run(["make", "-s", "olddefconfig"])
+            self._run(self._make("-s", "olddefconfig"))
         options = config.read(self.tree / ".config")
         if lost := kconfig.unmet(wanted, options):
             self._complain(lost, options)
@@ -170,7 +179,7 @@ class _Work:
     def compile(self) -> None:
         """Compile, and show how many files it is through with."""
         jobs = f"-j{os.cpu_count() or 1}"
-        words = ["make", jobs, *_WITH_CCACHE, ARCH.image, "modules"]
+        words = self._make(jobs, *_with_ccache(self.arch), self.arch.image, "modules")
         lines: list[str] = []
         with (
             counting(f"compiling {self.build_spec.what}", "files") as counter,
@@ -185,14 +194,17 @@ class _Work:
 
     def lay_out(self, target: Path) -> None:
         release = (self.tree / _RELEASE).read_text().strip()
-        shutil.copyfile(self.tree / ARCH.image_file, target / f"vmlinuz-{release}")
+        shutil.copyfile(self.tree / self.arch.image_file, target / f"vmlinuz-{release}")
         shutil.copyfile(self.tree / ".config", target / f"config-{release}")
         settings = [f"INSTALL_MOD_PATH={_RESULT}", "INSTALL_MOD_STRIP=1", "DEPMOD=true"]
         if config.has_modules(config.read(self.tree / ".config")):
-            self._run(["make", "-s", *settings, "modules_install"])
+            self._run(self._make("-s", *settings, "modules_install"))
         for link in (target / "lib/modules" / release / name for name in ("build", "source")):
             link.unlink(missing_ok=True)
-        copy_headers(self.tree, target / "headers" / release)
+        copy_headers(self.tree, self.arch, target / "headers" / release)
+
+    def _make(self, *words: str) -> list[str]:
+        return ["make", *make_words(self.arch), *words]
 
     def _run(self, words: list[str]) -> None:
         done = self.root.run(self._command(words))
@@ -204,7 +216,6 @@ class _Work:
         return Command(in_tree, self.folders, _SETTINGS)
 
 
-_WITH_CCACHE = ("CC=ccache gcc", "HOSTCC=ccache gcc")
 # Equal sources and options give equal images.
 _SETTINGS = {
     "CCACHE_DIR": _CCACHE,
@@ -216,21 +227,27 @@ _SETTINGS = {
 }
 
 
-def copy_headers(tree: Path, target: Path) -> None:
-    """Copy what a module's build reads of a built tree."""
-    for path in _header_files(tree):
+def _with_ccache(arch: Architecture) -> tuple[str, str]:
+    cc = "gcc" if is_native(arch) else arch.tool("gcc")
+    return f"CC=ccache {cc}", "HOSTCC=ccache gcc"
+
+
+def copy_headers(tree: Path, arch: Architecture, target: Path) -> None:
+    """Copy what a module's build reads of a tree that was built for an architecture."""
+    for path in _header_files(tree, arch):
         copy = target / path.relative_to(tree)
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(path, copy, follow_symlinks=False)
 
 
-def _header_files(tree: Path) -> Iterator[Path]:
+def _header_files(tree: Path, arch: Architecture) -> Iterator[Path]:
     """Files and links, each once; sources and objects of the host's programs are left out."""
     found: dict[Path, None] = {}
-    for folder in _HEADER_FOLDERS:
+    for folder in (*_HEADER_FOLDERS, f"{arch.folder}/include"):
         inside = (tree / folder).rglob("*")
         found |= dict.fromkeys(path for path in inside if path.suffix not in _LEFTOVERS)
     for pattern in _HEADER_FILES:
-        found |= dict.fromkeys((*tree.glob(pattern), *(tree / ARCH.folder).rglob(pattern)))
-    found |= dict.fromkeys(tree / name for name in _HEADER_EXTRA)
+        found |= dict.fromkeys((*tree.glob(pattern), *(tree / arch.folder).rglob(pattern)))
+    extra = (*_HEADER_EXTRA, *(f"{arch.folder}/{name}" for name in arch.headers))
+    found |= dict.fromkeys(tree / name for name in extra)
     yield from (path for path in found if path.is_symlink() or path.is_file())

@@ -2,7 +2,8 @@
 """Fragments of a kernel configuration, and whether a kernel took what they ask for.
 
 A fragment is a part of a .config. A line that ends in `# where known` may be in vain; of any other
-the kernel's own make has to accept the value.
+the kernel's own make has to accept the value. `# on arm64` and `# on arm64, where known` are for
+kernels of that architecture alone, by its name in Debian.
 """
 
 from __future__ import annotations
@@ -12,10 +13,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from hotremove.architecture.architecture import Architecture
+from hotremove.architecture.known import DEFAULT, by_debian
 from hotremove.errors import UsageProblem
 from hotremove.resources import source_folder
 
-_OPTIONAL = "# where known"
+_REMARK = re.compile(r"# (?:on (?P<arch>\w+))?(?:, )?(?P<optional>where known)?\s*$")
 _SET = re.compile(r"CONFIG_(\w+)=(\S.*)")
 _NOT_SET = re.compile(r"# CONFIG_(\w+) is not set")
 _SUFFIX = ".config"
@@ -48,8 +51,8 @@ def known() -> tuple[str, ...]:
     return tuple(sorted(path.stem for path in folder.glob(f"*{_SUFFIX}")))
 
 
-def read(name: str) -> tuple[KconfigOption, ...]:
-    """The fragment of a name, or in the file of a path.
+def read(name: str, arch: Architecture = DEFAULT) -> tuple[KconfigOption, ...]:
+    """What the fragment of a name, or the one in the file of a path, asks of an architecture.
 
     Raises:
         UsageProblem: there is none, or it has a line that a .config could not have.
@@ -65,7 +68,7 @@ def read(name: str) -> tuple[KconfigOption, ...]:
         )
     if not path.is_file():
         raise UsageProblem(f"there is no file {path} with a fragment of a kernel configuration")
-    return parse(path.read_text(errors="replace"), path.name)
+    return parse(path.read_text(errors="replace"), path.name, arch)
 
 
 def is_path(name: str) -> bool:
@@ -73,7 +76,7 @@ def is_path(name: str) -> bool:
     return name.startswith(("/", ".", "~"))
 
 
-def parse(text: str, source: str) -> tuple[KconfigOption, ...]:
+def parse(text: str, source: str, arch: Architecture = DEFAULT) -> tuple[KconfigOption, ...]:
     r"""The options that a fragment asks for; `source` is how the message calls it.
 
     Raises:
@@ -83,17 +86,23 @@ def parse(text: str, source: str) -> tuple[KconfigOption, ...]:
         >>> parse("# CONFIG_CMA is not set # where known", "x")
         (KconfigOption(name='CMA', value='n', optional=True),)
     """
-    wanted = []
-    for number, raw in enumerate(text.splitlines(), 1):
-        line, mark, _ = raw.strip().partition(_OPTIONAL)
-        optional = bool(mark)
-        if found := _SET.fullmatch(line.strip()):
-            wanted.append(KconfigOption(found[1], found[2], optional))
-        elif found := _NOT_SET.fullmatch(line.strip()):
-            wanted.append(KconfigOption(found[1], "n", optional))
-        elif line and not line.startswith("#"):
-            raise UsageProblem(f"{source}:{number}: {raw.strip()!r} is no line of a .config")
-    return tuple(wanted)
+    lines = enumerate((line.strip() for line in text.splitlines()), 1)
+    read = (_read_line(line, f"{source}:{number}") for number, line in lines)
+    return tuple(option for option, of in filter(None, read) if of in (None, arch))
+
+
+def _read_line(line: str, place: str) -> tuple[KconfigOption, Architecture | None] | None:
+    """The option of a line, and the architecture if it is for one alone; None for a comment."""
+    remark = _REMARK.search(line)
+    setting = line[: remark.start()].rstrip() if remark else line
+    optional, name = bool(remark and remark["optional"]), remark and remark["arch"]
+    arch = by_debian(name) if name else None
+    found = _SET.fullmatch(setting) or _NOT_SET.fullmatch(setting)
+    if found and (arch or not name):
+        return KconfigOption(found[1], found[2] if found.re is _SET else "n", optional), arch
+    if found or not (line.startswith("#") or not line):
+        raise UsageProblem(f"{place}: {line!r} is no line of a .config")
+    return None
 
 
 def merged(fragments: Iterable[Sequence[KconfigOption]]) -> tuple[KconfigOption, ...]:

@@ -4,10 +4,13 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from hotremove.architecture.architecture import Architecture
+from hotremove.architecture.known import DEFAULT, split_known
 from hotremove.cache import digest
+from hotremove.errors import UsageProblem
 from hotremove.kernels import kconfig, patches
 from hotremove.kernels.kconfig import KconfigOption
 from hotremove.kernels.patches import Patch
@@ -16,6 +19,7 @@ SMALL, FULL = "hotremove", "debian"
 """What a configuration starts from: next to nothing, or Debian's own."""
 
 _WORDS = re.compile(r"(.*?)((?:\+(?:[a-z][a-z-]*|[./~][^+]*|(?:patch|suite):[^+]*))*)")
+_NAME = re.compile(r"[a-z][a-z-]*")
 # Linux has 64 bytes for the whole release (UTS_RELEASE); the version takes a dozen.
 _SUFFIX_LIMIT = 44
 
@@ -23,21 +27,34 @@ _SUFFIX_LIMIT = 44
 def split(text: str) -> tuple[str, tuple[str, ...]]:
     """What a spec says of the source, and the words that follow, each once.
 
+    Raises:
+        UsageProblem: an architecture is behind the words.
+
     Example:
         >>> split("bookworm/6.1.192-2+deb12u1+kasan")
         ('bookworm/6.1.192-2+deb12u1', ('kasan',))
     """
+    _refuse_late_architecture(text)
     found = _WORDS.fullmatch(text)
     base, tail = found.groups() if found else (text, "")
     words = dict.fromkeys(tail.split("+")[1:])
     return base, tuple(word for word in words if word != SMALL)
 
 
+def _refuse_late_architecture(text: str) -> None:
+    source, _, last = text.rpartition("+")
+    word, arch = split_known(last)
+    if source and word != last and _NAME.fullmatch(word):
+        told = f"an architecture comes before the words, @{arch.debian}+{word}"
+        raise UsageProblem(f"{text}: {told}")
+
+
 @dataclass(frozen=True)
 class Variant:
-    """Fragments and patches by their words, in the order of the spec."""
+    """Fragments and patches by their words, in the order of the spec, and what processor for."""
 
     words: tuple[str, ...]
+    arch: Architecture = field(default=DEFAULT, kw_only=True)
 
     @property
     def fragments(self) -> tuple[str, ...]:
@@ -76,7 +93,7 @@ class Variant:
         Raises:
             UsageProblem: there is no such fragment or patch.
         """
-        options = kconfig.merged(kconfig.read(name) for name in self.names)
+        options = kconfig.merged(kconfig.read(name, self.arch) for name in self.names)
         return Changes(options, patches.read(self.patches))
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How removable memory can come to a guest: by DIMMs, by virtio-mem."""
+"""How removable memory can come to a guest: by DIMMs, by virtio-mem, by DIMMs of a module's."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from hotremove.kernels.kernel import Candidate
 from hotremove.memory.auto_movable import AutoMovable
 from hotremove.memory.dimm import Dimm
+from hotremove.memory.handled_dimm import KMOD, HandledDimm
 from hotremove.memory.memory_device import MemoryDevice
 from hotremove.memory.normal_memory import NormalMemory
 from hotremove.memory.virtio_mem import VirtioMem
@@ -29,6 +30,14 @@ class AutoMovableDimm(AutoMovable, Dimm):
 
 class AutoMovableVirtioMem(AutoMovable, VirtioMem):
     """virtio-mem that the kernel itself puts in ZONE_MOVABLE."""
+
+
+class NormalHandledDimm(NormalMemory, HandledDimm):
+    """A DIMM that a module handles, in ZONE_NORMAL."""
+
+
+class AutoMovableHandledDimm(AutoMovable, HandledDimm):
+    """A DIMM that a module handles, and the kernel itself puts in ZONE_MOVABLE."""
 
 
 def _with_virtio_mem(topology: Topology, mib: int) -> Topology:
@@ -52,6 +61,7 @@ class MemoryKind:
         normal: memory in ZONE_NORMAL.
         auto_movable: memory that the kernel puts in ZONE_MOVABLE by its own policy.
         equip: a topology with what has to be there when a guest starts, for so many MiB.
+        kmod: the module of the farm that the guest's kernel needs for it, or empty.
     """
 
     name: str
@@ -59,6 +69,7 @@ class MemoryKind:
     normal: type[NormalMemory]
     auto_movable: type[AutoMovable]
     equip: Callable[[Topology, int], Topology]
+    kmod: str = ""
 
     @property
     def capability(self) -> str:
@@ -70,7 +81,10 @@ DIMM = MemoryKind("dimm", Dimm, NormalDimm, AutoMovableDimm, _as_it_is)
 VIRTIO_MEM = MemoryKind(
     "virtio-mem", VirtioMem, NormalVirtioMem, AutoMovableVirtioMem, _with_virtio_mem
 )
-KINDS = {kind.name: kind for kind in (DIMM, VIRTIO_MEM)}
+HANDLED_DIMM = MemoryKind(
+    "dimm-by-module", HandledDimm, NormalHandledDimm, AutoMovableHandledDimm, _as_it_is, KMOD
+)
+KINDS = {kind.name: kind for kind in (DIMM, VIRTIO_MEM, HANDLED_DIMM)}
 """All there are, by name."""
 
 

@@ -87,6 +87,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         return
     try:
         parametrize.check_markers(items, farm_of(config).options.allow_files)
+        items[:] = filter(parametrize.has_memory_asked_for, items)
         items[:] = filter(parametrize.proves_something, items)
         parametrize.widen(items)
     except HotremoveError as error:

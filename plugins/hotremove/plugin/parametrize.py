@@ -23,9 +23,6 @@ if TYPE_CHECKING:
 # The fixtures that carry what a test is run over: no other plugin or project has these names.
 KERNEL, FAULT, PINNER = "_hotremove_kernel", "_hotremove_fault", "_hotremove_pinner"
 
-# Not told in ids of tests: it was the only kind there was.
-_USUAL = "dimm"
-
 PROBLEM: pytest.StashKey[HotremoveError] = pytest.StashKey()
 """On the config: what went wrong while collecting, to be told when pytest can end the run."""
 
@@ -96,6 +93,7 @@ def parametrize(metafunc: pytest.Metafunc) -> None:
         return
     needed = fixtures_needed(metafunc)
     config = metafunc.config
+    kernels: tuple[Candidate, ...] = ()
     try:
         if KERNEL in needed:
             kernels = () if PROBLEM in config.stash else farm_of(config).kernels
@@ -104,8 +102,8 @@ def parametrize(metafunc: pytest.Metafunc) -> None:
         if PINNER in needed:
             metafunc.parametrize(PINNER, _pin_paths(metafunc.definition), indirect=True)
         if MEMORY in needed:
-            memory = farm_of(config).options.memory or ("",)
-            words = [pytest.HIDDEN_PARAM if one in ("", _USUAL) else one for one in memory]
+            memory = _memory(farm_of(config).options.memory, kernels)
+            words = [one or pytest.HIDDEN_PARAM for one in memory]
             metafunc.parametrize(MEMORY, memory, ids=words, indirect=True)
         if FAULT in needed:
             faults = _faults(metafunc.definition)
@@ -115,6 +113,27 @@ def parametrize(metafunc: pytest.Metafunc) -> None:
         config.stash[PROBLEM] = error
         if KERNEL in needed:
             metafunc.parametrize(KERNEL, (), indirect=True, scope="session")
+
+
+def _memory(asked: Sequence[str], kernels: Iterable[Candidate]) -> tuple[str, ...]:
+    """How memory comes to tests on some of the kernels; empty: as it does by default to each.
+
+    What is usual has no word in an id, so it is not the same as the word: on kernels of two
+    architectures it is DIMMs here and virtio-mem there. `has_memory_asked_for` tells
+    which tests are meant.
+    """
+    from hotremove.memory.kinds import default_kind
+
+    usual = {default_kind(kernel).name for kernel in kernels}
+    by_default = [""] if not asked or usual & {*asked} else []
+    return *by_default, *(one for one in asked if usual - {one})
+
+
+def has_memory_asked_for(item: pytest.Item) -> bool:
+    """Whether a test's memory comes in a way that was asked for, and is told where unusual."""
+    asked = farm_of(item.config).options.memory if memory_of(item) else ()
+    told = _parameter(item, MEMORY, "")
+    return not asked or (memory_of(item) in asked and told == unusual_memory_of(item))
 
 
 def _faults(item: pytest.Item) -> tuple[str, ...]:

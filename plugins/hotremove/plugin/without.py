@@ -26,12 +26,14 @@ def fixtures_by_word() -> Mapping[str, frozenset[str]]:
     Raises:
         UsageProblem: what another package registered is no pin path.
     """
+    from hotremove.memory.kinds import KINDS
     from hotremove.pins.registry import pin_paths, waiving_words
 
     found: dict[str, frozenset[str]] = {}
     for name in pin_paths():
         for word in waiving_words(name):
             found[word] = found.get(word, frozenset()) | {name}
+    found["modules"] |= {kind.name for kind in KINDS.values() if kind.kmod}
     return {**found, **OTHERS}
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hotremove import processes, shapes
+from hotremove.architecture.known import DEFAULT
 from hotremove.cache import Cache, digest
 from hotremove.errors import Blocked, CapabilityAbsent
 from hotremove.kernels import kbuild
@@ -27,7 +28,7 @@ PACKAGES = (*kbuild.PACKAGES, "libcap-dev", "liburing-dev")
 
 # Of a tree, what its headers for programs are made from, and the tests.
 _PARTS = (
-    *("Makefile", "Kbuild", "Kconfig", "include", f"{kbuild.ARCH.folder}", "scripts", "usr"),
+    *("Makefile", "Kbuild", "Kconfig", "include", DEFAULT.folder, "scripts", "usr"),
     *("tools/arch", "tools/build", "tools/include", "tools/scripts", "tools/testing/selftests"),
     "mm/gup_test.h",
 )
@@ -66,13 +67,15 @@ def build_selftests(kernel: Kernel, cache: Cache) -> Built:
 
     Raises:
         CapabilityAbsent: the kernel was not compiled from a source that is at hand.
-        Blocked: there is no build root.
+        Blocked: there is no build root, or the kernel is for another processor.
         HostProblem, UsageProblem: no disk space; the source is damaged.
     """
     source = kernel.source
     if source is None:
         told = "not built from source, with which they come"
         raise CapabilityAbsent(f"no tests of the kernel's own: {kernel.spec} is {told}")
+    if kernel.arch is not DEFAULT:
+        raise Blocked(f"the kernel's own tests are compiled for {DEFAULT.debian} alone so far")
     root = buildroot.get(source.suite, PACKAGES, "the kernel's own tests", cache)
     names = [program.name for program in programs()]
 

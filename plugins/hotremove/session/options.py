@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 ACCELERATORS = ("auto", "kvm", "tcg")
 """What may be asked for; `auto` takes KVM where a probe shows that it works."""
-MEMORIES = ("dimm", "virtio-mem")
+MEMORIES = ("dimm", "virtio-mem", "dimm-by-module")
 """How removable memory may come; `memory.kinds` has what each is."""
 
 

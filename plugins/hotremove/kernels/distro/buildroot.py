@@ -35,7 +35,7 @@ kernel is given so long for each file."""
 _LEFT_OUT = ("doc", "man", "locale", "info", "lintian")
 # trixie's gcc-14-x86-64-linux-gnu, which backported headers ask for, calls plain `as`.
 _TOOLS = ("make", "binutils")
-_COMPILER = re.compile(r"(?:gcc-\d+|binutils)")
+_COMPILER = r"(?:gcc-\d+|binutils)"
 # What mmdebstrap says itself: which step failed, by its whole command, where apt has said why.
 _ITS_OWN = re.compile(r"I: |E: (?:setup failed|mmdebstrap)|W: Download is performed unsandboxed")
 _UNMET = re.compile(r"^ (\S+ : Depends: .*)", re.MULTILINE)
@@ -104,11 +104,15 @@ class Buildroot:
         with processes.started(self._enter(command), _said(command), LIMIT, **how) as child:
             yield child
 
-    def compiler(self) -> str:
-        """Names and versions of the compiler's packages, `binutils 2.40-2, gcc-12 12.2.0-14`."""
+    def compiler(self, suffix: str = "") -> str:
+        """Names and versions of the compiler's packages, `binutils 2.40-2, gcc-12 12.2.0-14`.
+
+        Those of a cross compiler have a suffix, `-aarch64-linux-gnu`.
+        """
+        named = re.compile(_COMPILER + re.escape(suffix))
         status = (self.root / "var/lib/dpkg/status").read_text(errors="replace")
         stanzas = apt.parse_stanzas(status)
-        found = {s["Package"]: s["Version"] for s in stanzas if _COMPILER.fullmatch(s["Package"])}
+        found = {s["Package"]: s["Version"] for s in stanzas if named.fullmatch(s["Package"])}
         return ", ".join(f"{name} {version}" for name, version in sorted(found.items()))
 
     def _enter(self, command: Command) -> list[str]:

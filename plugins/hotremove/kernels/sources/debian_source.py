@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Kernels built from Debian's sources: `debian-source:SUITE[/VERSION][+FRAGMENT...]`.
+"""Kernels of Debian's sources: `debian-source:SUITE[/VERSION][@ARCHITECTURE][+FRAGMENT...]`.
 
 The suite's linux-source package, fetched as `debian:` kernels are, is patched by `+patch:FILE`,
 configured from fragments and compiled in a build root of the suite. `+debian` starts from Debian's
@@ -11,8 +11,10 @@ from __future__ import annotations
 import lzma
 import re
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
+from hotremove.architecture.known import suffix
 from hotremove.cache import Cache, digest
 from hotremove.errors import Blocked, HostProblem, UsageProblem
 from hotremove.kernels import kbuild, store, variant
@@ -32,8 +34,7 @@ SCHEME = "debian-source"
 _SOURCE_PACKAGE = re.compile(r"linux-source-\d[\d.]*")
 _DEPENDS = re.compile(r"(linux-source-\d[\d.]*) \(= (\S+)\)")
 _ARCHIVE = re.compile(r"(?:\./)?usr/src/linux-source-[^/]+\.tar\.(\w+)")
-_FLAVOUR = kbuild.ARCH.debian
-_CONFIG = re.compile(rf"(?:\./)?usr/src/linux-config-[^/]+/config\.{_FLAVOUR}_none_{_FLAVOUR}\.xz")
+_CONFIG = r"(?:\./)?usr/src/linux-config-[^/]+/config\.{0}_none_{0}\.xz"
 _KIND = "sources"
 
 
@@ -46,7 +47,7 @@ class Request(Variant):
     @property
     def source(self) -> str:
         """The spec without a version."""
-        return "+".join((f"{SCHEME}:{self.wanted.suite}", *self.words))
+        return "+".join((f"{SCHEME}:{self.wanted.lists}", *self.words))
 
 
 def resolve(text: str, cache: Cache) -> Kernel:
@@ -84,9 +85,9 @@ def find_source(request: Request, cache: Cache) -> SourceArchive:
         NotOnMirror: the suite has no such version.
         Unreachable: the mirror cannot be reached.
     """
-    suite = request.wanted.suite
-    with cache.lock("apt", suite):
-        return with_lists(suite, cache, lambda apt: _fetch(apt, request, cache))
+    take = partial(_fetch, request=request, cache=cache)
+    with cache.lock("apt", request.wanted.lists):
+        return with_lists(request.wanted.suite, cache, take, request.arch)
 
 
 def list_sources(suite: str, cache: Cache) -> tuple[str, ...]:
@@ -113,9 +114,7 @@ def parse_request(text: str) -> Request:
     """
     base, words = variant.split(text)
     wanted = debian.parse_request(base, SCHEME)
-    if wanted.arch is not kbuild.ARCH:
-        raise UsageProblem(f"{SCHEME}:{text}: kernels are compiled for {kbuild.ARCH} alone")
-    return Request(words, wanted)
+    return Request(words, wanted, arch=wanted.arch)
 
 
 @dataclass(frozen=True)
@@ -142,7 +141,8 @@ def _fetch(apt: PrivateApt, request: Request, cache: Cache) -> SourceArchive:
         found = [s for s in apt.show([name]) if s["Version"] == version]
         if not found:
             raise NotOnMirror(f"{request.source}: the suite has no {name} of version {version}")
-        config = _member(apt, found[0], _CONFIG, cache)
+        wanted = re.compile(_CONFIG.format(request.arch.debian))
+        config = _member(apt, found[0], wanted, cache)
     return SourceArchive(_member(apt, stanza, _ARCHIVE, cache), config, version)
 
 
@@ -196,20 +196,23 @@ def _member(apt: PrivateApt, stanza: Stanza, wanted: re.Pattern[str], cache: Cac
 def _built(
     found: SourceArchive, request: Request, changes: Changes, spec: str, cache: Cache
 ) -> Kernel:
-    suite = base_suite(request.wanted.suite)
-    root = buildroot.get(suite, kbuild.PACKAGES, "compiling kernels", cache)
+    suite, arch = base_suite(request.wanted.suite), request.arch
+    needed = kbuild.packages(arch)
+    root = buildroot.get(suite, needed, "compiling kernels", cache)
     base = lzma.decompress(found.config.read_bytes()).decode() if found.config else None
     tree = SourceTree(found.archive.parent.name, found.archive, suite, f"{spec} ({found.version})")
-    build_spec = BuildSpec(tree, base, changes.options, request.suffix, changes.patches)
+    build_spec = BuildSpec(tree, base, changes.options, request.suffix, changes.patches, arch)
     source = changes.kept_as(request.source)
 
     def stage(target: Path) -> store.Provenance:
         kbuild.build(build_spec, root, cache.directory("ccache"), target)
-        return store.Provenance(source, found.version, suite, kbuild.PACKAGES)
+        return store.Provenance(source, found.version, suite, needed)
 
-    content = (found.key, root.compiler(), request.suffix, *changes.key)
-    kernel = store.get(cache, digest(SCHEME, kbuild.LAYOUT, *content), stage, spec)
-    return replace(kernel, source=tree)
+    content = (found.key, kbuild.compiler(root, arch), request.suffix, *changes.key)
+    key = digest(SCHEME + suffix(arch), kbuild.LAYOUT, *content)
+    return replace(store.get(cache, key, stage, spec), source=tree)
 
 
-SOURCE = Source("debian-source:SUITE[/VERSION][+FRAGMENT...][+patch:FILE...]", resolve)
+SOURCE = Source(
+    "debian-source:SUITE[/VERSION][@ARCHITECTURE][+FRAGMENT...][+patch:FILE...]", resolve
+)

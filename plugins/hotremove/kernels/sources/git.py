@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Kernels built from commits: `git:REPO[#REF][+FRAGMENT...][+patch:FILE...][+suite:SUITE]`.
+"""Kernels of commits: `git:REPO[#REF][@ARCHITECTURE][+FRAGMENT...][+patch:FILE...][+suite:SUITE]`.
 
 The commit is fetched into a mirror in the cache and compiled as `debian-source:` kernels are, in a
 build root of the suite whose compiler is of the kernel's age, or of the one that is named.
@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+from hotremove.architecture.known import split_known, suffix
 from hotremove.cache import Cache, digest
 from hotremove.errors import Blocked, HostProblem, UsageProblem
 from hotremove.kernels import kbuild, store, variant
@@ -51,7 +52,8 @@ class Request(Variant):
     def source(self) -> str:
         """The spec without a ref."""
         suite = [f"{_SUITE}{self.suite}"] if self.suite else []
-        return "+".join((f"{SCHEME}:{self.repository}", *self.words, *suite))
+        repository = f"{self.repository}{suffix(self.arch)}"
+        return "+".join((f"{SCHEME}:{repository}", *self.words, *suite))
 
 
 @dataclass(frozen=True)
@@ -145,7 +147,9 @@ def check(text: str) -> None:
 
 
 def parse_request(text: str) -> Request:
-    """Take a spec apart: all before `#` is the repository.
+    """Take a spec apart: all before `#` is the repository, what follows an `@` the architecture.
+
+    Where no architecture has that name, the `@` belongs to the repository or the ref.
 
     Raises:
         UsageProblem: a part is missing, or is for other sources.
@@ -156,7 +160,8 @@ def parse_request(text: str) -> Request:
         ('~/linux', 'origin/linux-6.12.y', ('kasan',), 'bookworm')
     """
     before, mark, after = text.partition("#")
-    told, words = variant.split(after if mark else before)
+    named, words = variant.split(after if mark else before)
+    told, arch = split_known(named)
     repository, ref = (before, told) if mark else (told, None)
     if not repository or ref == "":
         raise UsageProblem(f"{SCHEME}:{text} is not whole: write {SOURCE.spelling}")
@@ -167,7 +172,7 @@ def parse_request(text: str) -> Request:
             f"{SCHEME}:{text}: Debian's configuration comes with its sources: write"
             f" debian-source:SUITE+{variant.FULL}"
         )
-    return Request(rest, repository, ref, suites[-1] if suites else None)
+    return Request(rest, repository, ref, suites[-1] if suites else None, arch=arch)
 
 
 def read_version(makefile: str) -> Version | None:
@@ -204,20 +209,21 @@ def find_commit(origin: Origin, request: Request, mirror: Mirror) -> Commit:
 def _built(
     commit: Commit, request: Request, changes: Changes, mirror: Mirror, spec: str, cache: Cache
 ) -> Kernel:
-    suite = request.suite or commit.version.suite
-    root = buildroot.get(suite, kbuild.PACKAGES, "compiling kernels", cache)
+    suite, arch = request.suite or commit.version.suite, request.arch
+    needed = kbuild.packages(arch)
+    root = buildroot.get(suite, needed, "compiling kernels", cache)
     archive = partial(mirror.archive, commit.id)
     tree = SourceTree(commit.id, archive, suite, f"{spec} ({commit.name})")
-    build_spec = BuildSpec(tree, None, changes.options, request.suffix, changes.patches)
+    build_spec = BuildSpec(tree, None, changes.options, request.suffix, changes.patches, arch)
 
     def stage(target: Path) -> store.Provenance:
         kbuild.build(build_spec, root, cache.directory("ccache"), target)
         source = changes.kept_as(request.source)
-        return store.Provenance(source, commit.exact, suite, kbuild.PACKAGES, name=commit.name)
+        return store.Provenance(source, commit.exact, suite, needed, name=commit.name)
 
-    content = (commit.id, root.compiler(), request.suffix, *changes.key)
-    kernel = store.get(cache, digest(SCHEME, kbuild.LAYOUT, *content), stage, spec)
-    return replace(kernel, source=tree)
+    content = (commit.id, kbuild.compiler(root, arch), request.suffix, *changes.key)
+    key = digest(SCHEME + suffix(arch), kbuild.LAYOUT, *content)
+    return replace(store.get(cache, key, stage, spec), source=tree)
 
 
-SOURCE = Source("git:REPO[#REF][+FRAGMENT...][+patch:FILE...]", resolve)
+SOURCE = Source("git:REPO[#REF][@ARCHITECTURE][+FRAGMENT...][+patch:FILE...]", resolve)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from hotremove import processes
 from hotremove.architecture.architecture import Architecture
-from hotremove.architecture.known import is_native, of_config
+from hotremove.architecture.known import make_words, of_config
 from hotremove.cache import Cache, digest
 from hotremove.errors import UsageProblem
 from hotremove.hosttools import tool
@@ -65,14 +65,9 @@ def _configured(tree: Path) -> tuple[Mapping[str, str], Architecture]:
 def _image(tree: Path, arch: Architecture) -> Path:
     image = tree / arch.image_file
     if not image.is_file():
-        words = " ".join(("make", "-C", str(tree), *_for(arch), arch.image, "modules"))
+        words = " ".join(("make", "-C", str(tree), *make_words(arch), arch.image, "modules"))
         raise UsageProblem(f"{tree} is not built: run {words}")
     return image
-
-
-def _for(arch: Architecture) -> tuple[str, ...]:
-    """What the kernel's make is told, where the tree is not for this machine's processor."""
-    return () if is_native(arch) else arch.make_words
 
 
 def _modules(tree: Path) -> list[Path]:
@@ -87,7 +82,7 @@ def _install_modules(tree: Path, arch: Architecture, root: Path) -> None:
     """Run modules_install; the debug information, most of the bytes, is left out."""
     command = [tool("make", "make"), "-s", "-C", str(tree), "modules_install"]
     # depmod runs later, where it is found: /sbin is often not on a user's PATH.
-    settings = [*_for(arch), f"INSTALL_MOD_PATH={root}", "INSTALL_MOD_STRIP=1", "DEPMOD=true"]
+    settings = [*make_words(arch), f"INSTALL_MOD_PATH={root}", "INSTALL_MOD_STRIP=1", "DEPMOD=true"]
     with waiting(f"installing the modules of {tree}"):
         what = f"installing the modules of {tree}"
         done = processes.run([*command, *settings], what, _INSTALLING)
