@@ -117,3 +117,9 @@ def test_applets_are_found_in_the_program(cache: Cache) -> None:
     assert sorted(find_applets(busybox.read_bytes())) == sorted(listed.stdout.split())
     with pytest.raises(HostProblem, match="names of its applets"):
         find_applets(b"nothing")
+
+
+@pytest.mark.parametrize("before", [b"\0", b"\xae "], ids=["debian12", "debian13"])
+def test_names_of_applets_whatever_stands_before_them(before: bytes) -> None:
+    program = b"code" + before + b"[\0[[\0acpid\0zcat\0\0more"
+    assert find_applets(program) == ("[", "[[", "acpid", "zcat")
