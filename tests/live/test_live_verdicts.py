@@ -19,6 +19,7 @@ import pytest
 
 from hotremove.errors import CapabilityAbsent, NotApplicable
 from hotremove.scenario import MIB, REMOVED
+from hotremove.virt.polling import wait_until
 
 
 @pytest.fixture
@@ -63,6 +64,7 @@ def test_stuck_then_death(movable_dimm, rdma, guest):
     rdma.pin(movable_dimm.map(32 * MIB))
     removal = movable_dimm.eject(deadline=8)
     guest.control.run("echo c >/proc/sysrq-trigger &")
+    assert wait_until(lambda: guest.ended, 30, lambda: None)
     removal.expect(REMOVED)
 
 

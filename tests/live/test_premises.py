@@ -114,7 +114,7 @@ def test_a_pin_that_no_signal_reaches_fails_the_kernel(map_on_node, rdma, ext4, 
     buffer = map_on_node(0, 16 * PAGE, kind="file", file=ext4.path("data"), read_only=True)
     buffer.read_only = False
     buffer.guest.control.check("sync; fsfreeze --freeze /run/files")
-    monkeypatch.setattr(holders, "DEADLINE", 3.0)
+    monkeypatch.setattr(buffer.holder, "_deadline", 3.0)
     with pytest.raises(HolderStuck, match=r"`pin rdma .* is in state D after 3 s in "):
         take_pin(buffer, "rdma", "region", device=rdma.device, write=1)
 

@@ -171,7 +171,8 @@ def test_each_second_of_a_test_is_in_its_timeline_under_a_name(runs: Runs) -> No
         for row, test in tests.items():
             assert 0.95 * took[row] < test.seconds < took[row] + 1
             phases = [one.seconds for one in test.spans if one.name in PHASES]
-            assert sum(phases) < test.seconds / 4, test.spans
+            # A quarter, or what pytest itself takes on a busy machine for a test of half a second.
+            assert sum(phases) < max(test.seconds / 4, 0.25), test.spans
         first = f"{len(tests)} tests"
         assert runs.hotremove("time", suite).splitlines()[0].endswith(first)
 

@@ -89,7 +89,11 @@ def test_a_fault_of_ejects_is_proved_with_dimms_only(collected):
     assert sorted(collected("--prove", "--memory", "virtio-mem")) == sorted([*VIRTIO_MEM, *proofs])
 
 
-def test_memory_that_takes_a_module_is_left_out_with_modules(run, pytester, kernel_image: Path):
+def test_memory_that_takes_a_module_is_left_out_with_modules(
+    run, pytester, kernel_image: Path, monkeypatch
+):
+    monkeypatch.setattr("hotremove.session.farm.Farm.prepare", lambda farm: None)
+    monkeypatch.setattr("hotremove.plugin.reporting.header", lambda farm: [])
     pytester.makepyfile(FILE)
     words = ("--kernel", f"image:{kernel_image}", "--memory", "dimm-by-module", "-k", "test_memory")
     done = run(*words, "--without", "modules", "-rs")
