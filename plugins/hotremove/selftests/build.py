@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hotremove import processes, shapes
-from hotremove.architecture.known import DEFAULT
+from hotremove.architecture.architecture import Architecture
+from hotremove.architecture.known import is_native
 from hotremove.cache import Cache, digest
 from hotremove.errors import Blocked, CapabilityAbsent
 from hotremove.kernels import kbuild
@@ -28,13 +29,18 @@ PACKAGES = (*kbuild.PACKAGES, "libcap-dev", "liburing-dev")
 
 # Of a tree, what its headers for programs are made from, and the tests.
 _PARTS = (
-    *("Makefile", "Kbuild", "Kconfig", "include", DEFAULT.folder, "scripts", "usr"),
+    *("Makefile", "Kbuild", "Kconfig", "include", "scripts", "usr"),
     *("tools/arch", "tools/build", "tools/include", "tools/scripts", "tools/testing/selftests"),
     "mm/gup_test.h",
 )
-_CHOICE = ("--wildcards", "--no-wildcards-match-slash", *(f"*/{part}" for part in _PARTS))
 _TESTS = "tools/testing/selftests"
 _ABSENT = "absent.json"
+
+
+def _choice(arch: Architecture) -> tuple[str, ...]:
+    """What tar is told to unpack of a source."""
+    parts = (*_PARTS, arch.folder)
+    return ("--wildcards", "--no-wildcards-match-slash", *(f"*/{part}" for part in parts))
 
 
 @dataclass(frozen=True)
@@ -74,21 +80,23 @@ def build_selftests(kernel: Kernel, cache: Cache) -> Built:
     if source is None:
         told = "not built from source, with which they come"
         raise CapabilityAbsent(f"no tests of the kernel's own: {kernel.spec} is {told}")
-    if kernel.arch is not DEFAULT:
-        raise Blocked(f"the kernel's own tests are compiled for {DEFAULT.debian} alone so far")
+    if not is_native(kernel.arch):
+        told = "are compiled for this machine's processor alone so far"
+        raise Blocked(f"the kernel's own tests {told}")
+    choice = _choice(kernel.arch)
     root = buildroot.get(source.suite, PACKAGES, "the kernel's own tests", cache)
     names = [program.name for program in programs()]
 
     def build(target: Path) -> None:
         tree = target / "tree"
         tree.mkdir()
-        source.unpack(root, tree, _CHOICE)
+        source.unpack(root, tree, choice)
         with waiting(f"compiling the tests of {source.what}"):
             failed = _Work(source, root, tree, target).compile()
         shutil.rmtree(tree)
         (target / _ABSENT).write_text(json.dumps(failed))
 
-    entry = cache.get("selftests", digest(source.key, root.root.name, *_CHOICE, *names), build)
+    entry = cache.get("selftests", digest(source.key, root.root.name, *choice, *names), build)
     files = tuple(sorted(path for path in entry.iterdir() if path.name != _ABSENT))
     return Built(files, shapes.read_json(entry / _ABSENT, dict[str, str]), source.what)
 
