@@ -10,6 +10,7 @@ from lxml import html
 from report_samples import EVIL, make_result
 
 from hotremove.analysis.atlas.atlas import Atlas, chart
+from hotremove.analysis.atlas.patched import patched_turns
 from hotremove.analysis.atlas.shown import showings
 from hotremove.analysis.atlas.sight import sights
 from hotremove.analysis.history import FiledRun, History
@@ -352,6 +353,39 @@ def test_a_kernel_for_another_processor_is_another_one():
     other = result("6.12.118-1", kernel="debian:trixie@arm64/6.12.118-1")
     seen = sights([run(1, result("6.12.118-1"), other)])
     assert seen.kernels == ("6.12.118-1", "6.12.118-1 (debian:trixie@arm64/6.12.118-1)")
+
+
+PATCHED = "debian-source:trixie+patch:tests/lineage/94efde1d1539.patch"
+ROW_25 = "25 no memory outside ZONE_MOVABLE"
+
+
+def shown_by_patch(*results: Result, commit: str = "94efde1d1539") -> list[tuple[str, str]]:
+    runs = [run(1, *results)]
+    told = showings(chart(sights(runs, ["debian"])), patched_turns(runs))
+    return [turn.kernels for one in told if one.change.hash == commit for turn in one.turns]
+
+
+def test_a_patch_shows_an_entry_that_no_two_releases_show():
+    plain = result("6.12.118-1", ROW_25)
+    patched = result("6.12.118-1", ROW_25, kernel=PATCHED, verdict="fail", message="an oops")
+    assert shown_by_patch(plain, patched) == [("6.12.118-1", f"6.12.118-1 ({PATCHED})")]
+    assert PATCHED in render_table(chart(sights([run(1, plain)])), ORIGIN, [run(1, plain, patched)])
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {},
+        {"verdict": "blocked"},
+        {"verdict": "fail", "scenario": ROW_22},
+        {"verdict": "fail", "kernel": f"{PATCHED}+patch:more.patch"},
+        {"verdict": "fail", "kernel": "debian-source:trixie+patch:tests/faults/6.12"},
+        {"verdict": "fail", "version": "6.12.117-1"},
+    ],
+)
+def test_a_patched_kernel_that_shows_nothing_of_an_entry(changed: dict):
+    facts = {"version": "6.12.118-1", "scenario": ROW_25, "kernel": PATCHED, **changed}
+    assert not shown_by_patch(result("6.12.118-1", ROW_25), result(**facts))
 
 
 def test_rows_that_change_alike_share_a_line():

@@ -265,8 +265,8 @@ def test_a_repository_offers_commits_by_its_branches_and_tags(tmp_path: Path):
     subprocess.run(["git", "-C", str(repository), "branch", "linux-6.1.y"], check=True)
     found = git.offered(str(repository), ["linux-6.12.*"], ["v6.12.*"], ["page-owner"])
     assert {one.spec: one.version for one in found} == {
-        f"git:{repository}#{first}+page-owner": "6.12.50",
-        f"git:{repository}#{second}+page-owner": f"6.12.50-1-g{second[:12]}",
+        f"git:{repository}#{first}+page-owner": "6.12.50+page-owner",
+        f"git:{repository}#{second}+page-owner": f"6.12.50-1-g{second[:12]}+page-owner",
     }
     assert all(one.date for one in found)
     assert {one.source for one in found} == {f"git:{repository}"}

@@ -183,6 +183,12 @@ def test_what_is_built_from_a_suites_source_is_another_kernel():
     assert fresh([own, built], [night(1, *whole_run(**facts))]) == [own]
 
 
+@pytest.mark.parametrize("kernel", ["deb:mine.deb", "debian:trixie@arm64", "git:/linux#v6.12.118"])
+def test_what_only_has_a_suites_version_is_another_kernel(kernel: str):
+    filed = night(1, *whole_run(kernel=kernel, kernel_version="6.12.118-1"))
+    assert fresh([offer("6.12.118-1")], [filed]) == [offer("6.12.118-1")]
+
+
 def test_a_suite_with_fragments_is_its_source():
     assert str(Watch(suite="trixie", fragments=("all",))) == "debian-source:trixie/*+all"
     assert str(Watch(suite="trixie")) == "debian:trixie/*"

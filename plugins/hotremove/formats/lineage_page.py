@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from hotremove.analysis.atlas.atlas import Atlas, Turn
+from hotremove.analysis.atlas.patched import patched_turns
 from hotremove.analysis.atlas.shown import Showing, showings
 from hotremove.analysis.history import FiledRun
 from hotremove.formats.atlas_page import Origin
@@ -29,10 +30,13 @@ def _lines(atlas: Atlas, origin: Origin, runs: Sequence[FiledRun]) -> Iterator[s
     yield "Upstream changes that decide how rows of [scenarios.md](scenarios.md) end, and kernels"
     yield "on both sides of them. What a release has follows from its number alone: the first point"
     yield "release of its series that took the change, else mainline's.\n"
+    yield "Where the archive has no kernel of one side, one is made by a patch of `tests/lineage/`."
+    yield "It gives a kernel the bug of one entry, or takes it away. `--expect lineage` goes by the"
+    yield "release, and does not expect that.\n"
     yield f"{origin}\n"
     yield "## Kernels on each side\n"
     by_number = {run.number: run for run in runs}
-    yield from rows_of([_HEAD, *_merged(showings(atlas), by_number)])
+    yield from rows_of([_HEAD, *_merged(showings(atlas, patched_turns(runs)), by_number)])
     yield "\n## The entries\n"
     yield from rows_of([["entry", "in", "does", "read in"], *map(_entry, changes())])
 

@@ -78,3 +78,13 @@ def in_words(chosen: Collection[str], order: Sequence[str]) -> str:
     if places[-1] - places[0] == len(places) - 1:
         return f"{names[0]} to {names[-1]} ({len(names)} kernels)"
     return f"{names[0]}, {names[1]} and {len(names) - 2} more"
+
+
+def is_told_by_version(spec: str) -> bool:
+    """Whether a kernel's version alone says which it is: as a suite has it, and for x86-64.
+
+    Example:
+        >>> is_told_by_version("debian:trixie"), is_told_by_version("debian-source:trixie+all")
+        (True, False)
+    """
+    return spec.startswith("debian:") and "@" not in spec

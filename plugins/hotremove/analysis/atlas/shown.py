@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from hotremove.analysis.atlas.atlas import Atlas, Turn
@@ -33,11 +33,14 @@ class Showing:
     reason: str = ""
 
 
-def showings(atlas: Atlas) -> Iterator[Showing]:
-    """Each entry of the lineage with each row that it decides, in the lineage's order."""
+def showings(atlas: Atlas, patched: Sequence[Turn] = ()) -> Iterator[Showing]:
+    """Each entry of the lineage with each row that it decides, in the lineage's order.
+
+    `patched`: rows that a patch has end otherwise, which count where no two releases show it.
+    """
     for change in changes():
         for row in sorted({*change.mends, *change.breaks, *change.shows}):
-            turns = tuple(_turns(atlas, change, row))
+            turns = tuple(_turns(atlas, change, row)) or tuple(_patched(patched, change, row))
             reason = "" if turns else _reason(atlas, change, row)
             yield Showing(change, row, turns, reason)
         if change.anywhere:
@@ -49,6 +52,11 @@ def _turns(atlas: Atlas, change: Change, row: int) -> Iterator[Turn]:
     for one in atlas.rows:
         if row_order(one.row)[0] == row:
             yield from (turn for turn in one.turns if _tells(turn, change))
+
+
+def _patched(turns: Iterable[Turn], change: Change, row: int) -> Iterator[Turn]:
+    of_row = (turn for turn in turns if row_order(turn.row)[0] == row)
+    return (turn for turn in of_row if change in turn.why.changes)
 
 
 def _tells(turn: Turn, change: Change) -> bool:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from hotremove.analysis.history import FiledRun
 from hotremove.lineage import release
 from hotremove.lineage.changes import Change, Lineage
-from hotremove.results.naming import title
+from hotremove.results.naming import is_told_by_version, title
 from hotremove.results.record import Result
 from hotremove.verdict.verdict import LOOKED, NOT_ALLOWED, Verdict
 
@@ -98,8 +98,8 @@ def kernel_name(result: Result) -> str:
 
     For another processor it is another kernel, too.
     """
-    plain = _scheme(result) == "debian" and "@" not in result.kernel
-    return result.kernel_version if plain else f"{result.kernel_version} ({result.kernel})"
+    version = result.kernel_version
+    return version if is_told_by_version(result.kernel) else f"{version} ({result.kernel})"
 
 
 def _take(row: dict[str, Sight], result: Result, run: int) -> None:

@@ -11,6 +11,7 @@ from hotremove.analysis.history import FiledRun
 from hotremove.analysis.nightly.state import WHOLE, Ran, State
 from hotremove.kernels.offers.offer import Offer
 from hotremove.lineage import release
+from hotremove.results.naming import is_told_by_version
 
 # Nights in which a kernel could not be run, before nobody tries any more.
 _MOST_TRIES = 3
@@ -89,14 +90,9 @@ def _known(runs: Sequence[FiledRun]) -> set[str]:
         result.kernel_version
         for spec, run in whole.items()
         for result in run.record.results
-        if result.kernel == spec and not _is_built(spec)
+        if result.kernel == spec and is_told_by_version(spec)
     }
     return specs | versions
-
-
-def _is_built(spec: str) -> bool:
-    """Whether it was built from a suite's source, and is not the suite's own of its version."""
-    return spec.startswith("debian-source:")
 
 
 def _before(offer: Offer, runs: Sequence[FiledRun]) -> Iterable[tuple[str, str, FiledRun]]:

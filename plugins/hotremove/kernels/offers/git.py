@@ -56,10 +56,7 @@ def offered(
     ]
     named = {ref.commit: ref for ref in sorted(fitting, key=lambda ref: ref.kind)}
     behind = "".join(f"+{name}" for name in fragments)
-    return tuple(
-        Offer(f"git:{repository}#{ref.commit}{behind}", *_described(repository, ref))
-        for ref in named.values()
-    )
+    return tuple(_offer(repository, ref, behind) for ref in named.values())
 
 
 def parse_refs(text: str) -> Iterator[Ref]:
@@ -68,6 +65,12 @@ def parse_refs(text: str) -> Iterator[Ref]:
     for (kind, name), commit in found.items():
         if not name.endswith(_PEELED):
             yield Ref(kind, name, found.get((kind, name + _PEELED), commit))
+
+
+def _offer(repository: str, ref: Ref, behind: str) -> Offer:
+    """A commit; its version has the fragments behind it, which make another kernel of it."""
+    version, date = _described(repository, ref)
+    return Offer(f"git:{repository}#{ref.commit}{behind}", f"{version}{behind}", date)
 
 
 def _listed(repository: str) -> str:
