@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "answers.h"
+#include "patience.h"
 
 #define VENDOR_AND_DEVICE 0x11e81234u
 
@@ -21,9 +22,6 @@
 #define DMA_START 1ull
 #define DMA_TO_MEMORY 2ull
 #define BUFFER_ADDRESS 0x40000ull
-
-/* A transfer takes 0.1 s; one that takes longer than this many seconds is lost. */
-#define PATIENCE 20
 
 struct edu {
 	int device;

@@ -14,12 +14,11 @@
 #include <unistd.h>
 
 #include "answers.h"
+#include "patience.h"
 #include "pins.h"
 #include "vdpa_link.h"
 
 #define MANAGER "vdpasim_net"
-/* As long as a driver takes to be bound, seconds. */
-#define PATIENCE 10
 
 struct iotlb {
 	char name[32]; /* of the device, or "" */

@@ -7,11 +7,10 @@
 #include <string.h>
 
 #include "answers.h"
+#include "patience.h"
 
 #define PORT 1
 #define GIDS 16
-/* A request that takes longer than this many seconds is lost. */
-#define PATIENCE 20
 
 struct rdma_loop {
 	struct ibv_cq *completions;

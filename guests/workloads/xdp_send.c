@@ -16,6 +16,7 @@
 
 #include "answers.h"
 #include "memory.h"
+#include "patience.h"
 #include "veth.h"
 
 #ifndef SOL_XDP
@@ -27,7 +28,6 @@
 /* What follows the addresses may look like a VLAN tag to the receiver, which takes it out. */
 #define ADDRESSES (2 * ETH_ALEN)
 #define TAG 4
-#define PATIENCE 10000 /* ms that a packet may take */
 
 struct ring {
 	char *map;
@@ -160,7 +160,7 @@ static bool receive(struct xdp_send *send, char *frame)
 {
 	struct pollfd arrived = {.fd = send->receiver, .events = POLLIN};
 
-	while (poll(&arrived, 1, PATIENCE) > 0) {
+	while (poll(&arrived, 1, 1000 * PATIENCE) > 0) {
 		ssize_t length = recv(send->receiver, frame, FRAME, MSG_TRUNC);
 
 		if (length == FRAME || length == FRAME - TAG)
