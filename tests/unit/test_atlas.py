@@ -355,6 +355,26 @@ def test_a_kernel_for_another_processor_is_another_one():
     assert seen.kernels == ("6.12.118-1", "6.12.118-1 (debian:trixie@arm64/6.12.118-1)")
 
 
+def test_a_proof_does_not_tell_of_one_run():
+    why = (
+        "the kernel moved all pages: removed: node 1 gave its memory back in {} s: pid {}, a region"
+    )
+    stuck = {"verdict": "pass", "outcome": "stuck"}
+    found = atlas(
+        *(
+            one
+            for row, facts in (("5 a", (0.26, 129)), ("5 b", (0.16, 31)))
+            for one in (
+                result("5.10.262-1", row, **stuck),
+                result("6.1.192-2", row, verdict="not-applicable", message=why.format(*facts)),
+            )
+        )
+    )
+    told = {str(turn.why) for row in found.turning for turn in row.turns}
+    assert len(told) == 1
+    assert "gave its memory back: a region" in told.pop()
+
+
 PATCHED = "debian-source:trixie+patch:tests/lineage/94efde1d1539.patch"
 ROW_25 = "25 no memory outside ZONE_MOVABLE"
 

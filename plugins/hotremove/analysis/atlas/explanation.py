@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from hotremove.analysis.atlas.sight import Sight
@@ -13,6 +14,8 @@ from hotremove.verdict.verdict import NOT_ALLOWED, Verdict
 
 UNEXPLAINED = "unexplained: a finding"
 _CONTROL = "control: "
+# The time that something took, and the process that it was.
+_OF_ONE_RUN = re.compile(r" in \d+\.\d+ s\b|\bpid \d+, ")
 # What a run by the lineage's expectations said where the kernel did otherwise than they foretell.
 _CONTRADICTIONS = ("not as the known bug shows", "the known bug did not show")
 
@@ -120,5 +123,10 @@ def _proof(seen: tuple[Sight, Sight]) -> str:
     """
     if any(one.verdict is Verdict.FAIL for one in seen):
         return ""
-    told = (f"{one.verdict}: {one.message}" for one in seen if one.verdict in NOT_ALLOWED)
+    told = (f"{one.verdict}: {_lasting(one)}" for one in seen if one.verdict in NOT_ALLOWED)
     return "; ".join(dict.fromkeys(told))
+
+
+def _lasting(sight: Sight) -> str:
+    """Its message without what is another in each run, so that rows alike share a line."""
+    return _OF_ONE_RUN.sub("", sight.message)
