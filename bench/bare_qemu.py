@@ -153,7 +153,7 @@ class Bare:
 
 
 def hot_remove(guest: Bare) -> None:
-    """What the scenario does: plug, pin 128 MiB through rxe, eject, wait for the device to go."""
+    """What the scenario does: plug, pin 32 MiB through rxe, eject, wait for the device to go."""
     guest.qmp("object-add", **{"qom-type": "memory-backend-ram", "id": "mem", "size": 512 * MIB})
     guest.qmp("device_add", driver="pc-dimm", id="dimm", memdev="mem", node=1)
     online = "while test $(cat /sys/devices/system/node/node1/memory3[2-5]/state | grep -c online) "
@@ -162,7 +162,7 @@ def hot_remove(guest: Bare) -> None:
         "ip link add rdma0 type dummy; ip addr add 192.0.2.1/24 dev rdma0; "
         "ip link set rdma0 up; rdma_link rxe0 rxe rdma0"
     )
-    holder = guest.start(f"exec holder --bytes {128 * MIB} --node 1 --faulted")
+    holder = guest.start(f"exec holder --bytes {32 * MIB} --node 1 --faulted")
     guest.ask(holder, "")
     pinned = guest.ask(holder, "pin rdma device=rxe0")
     if pinned["event"] != "pinned":

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a run of the suite costs, against its floor: the same number of guests by hand.
 
-    PYTHONPATH=plugins python bench/suite.py [--kernel SPEC] [-n WORKERS] [-k EXPRESSION]
+    PYTHONPATH=plugins python bench/suite.py [--kernel SPEC] [-n WORKERS] [-k EXPRESSION] [FILE...]
 
 The run: one pytest process with its workers; its seconds, and the processor seconds of all that it
 starts, guests included. The floor: for each test that had a guest, bare QEMU with `-incoming` of a
-saved machine, 512 MiB plugged and brought online, 128 MiB pinned, the DIMM ejected, all by QMP; the
+saved machine, 512 MiB plugged and brought online, 32 MiB pinned, the DIMM ejected, all by QMP; the
 mean of ten guests, of which five come before the run and five after it. Before it, the cache is
 warmed by one test. Ends with what the tests' time went into.
 """
@@ -103,7 +103,7 @@ def compare(plan: GuestPlan, folder: Path, *words: str) -> None:
         tests, spans = by_test(source.cases), by_span(source.cases)
     one = mean(hands)
     print(f"suite: {whole}, {len(tests)} tests with a guest")
-    print(f"by hand: {one} for one guest, {one.processor * len(tests):.0f} for as many")
+    print(f"by hand: {one} for one guest, {one.processor * len(tests):.1f} for as many")
     ratio = whole.processor / one.processor / len(tests)
     print(f"the suite's processor seconds are {ratio:.2f} times those by hand")
     for span in spans[:12]:
@@ -116,9 +116,11 @@ def main() -> int:
     parser.add_argument("--kernel", default="debian:bookworm")
     parser.add_argument("-n", "--workers", default="auto")
     parser.add_argument("-k", dest="only", default="")
+    parser.add_argument("files", nargs="*", metavar="FILE", help="of the suite; by default all")
     options = parser.parse_args()
     words = ["--hotremove-kernel", options.kernel, "-n", options.workers]
     words += ["-k", options.only] if options.only else []
+    words += options.files
     with tempfile.TemporaryDirectory(prefix="suite-") as folder:
         compare(make_plan(options.kernel), Path(folder), *words)
     return 0

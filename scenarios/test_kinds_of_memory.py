@@ -12,9 +12,9 @@ from hotremove.scenario import GIB, MIB, PINNED, REMOVED, errno_name
 @pytest.mark.notices("no-migration", whole="thp", part="tail-pages", rdma="large-folio-release")
 @pytest.mark.scenario(14, "transparent huge pages, all of them or a part")
 @pytest.mark.pins("rdma", "vfio")
-@pytest.mark.parametrize("part", [{}, {"offset": MIB, "size": 61 * MIB}], ids=["whole", "part"])
+@pytest.mark.parametrize("part", [{}, {"offset": MIB, "size": 13 * MIB}], ids=["whole", "part"])
 def test_transparent_huge_pages_leave(movable_memory, pinner, part):
-    buffer = movable_memory.map(64 * MIB, kind="thp")
+    buffer = movable_memory.map(16 * MIB, kind="thp")
     pin = pinner.pin(buffer, **part)
     movable_memory.unplug().expect(REMOVED)
     assert pin.migrated >= pin.pages
@@ -26,7 +26,7 @@ def test_transparent_huge_pages_leave(movable_memory, pinner, part):
 @pytest.mark.pins("rdma", "vfio", "uring")
 @pytest.mark.parametrize("kind", ["shmem", "memfd"])
 def test_shared_memory_leaves(movable_memory, pinner, kind):
-    pin = pinner.pin(movable_memory.map(64 * MIB, kind=kind))
+    pin = pinner.pin(movable_memory.map(16 * MIB, kind=kind))
     movable_memory.unplug().expect(REMOVED)
     pin.expect_migrated_from(movable_memory.frames)
 

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.hotremove
 @pytest.mark.scenario(35, "dax/kmem instead of a DIMM")
 @pytest.mark.pins("rdma", "vfio")
 def test_dax_memory_leaves_under_a_pin(dax_kmem, pinner):
-    pin = pinner.pin(dax_kmem.map(64 * MIB))
+    pin = pinner.pin(dax_kmem.map(16 * MIB))
     dax_kmem.unbind().expect(REMOVED)
     pin.expect_migrated_from(dax_kmem.frames)
 
@@ -21,7 +21,7 @@ def test_dax_memory_leaves_under_a_pin(dax_kmem, pinner):
 @pytest.mark.topology("dax")
 @pytest.mark.scenario(35, "dax/kmem, nothing pinned", control=True)
 def test_dax_memory_leaves_under_memory_that_nobody_pins(dax_kmem):
-    dax_kmem.map(64 * MIB)
+    dax_kmem.map(16 * MIB)
     dax_kmem.unbind().expect(REMOVED)
 
 
@@ -30,7 +30,7 @@ def test_dax_memory_leaves_under_memory_that_nobody_pins(dax_kmem):
 @pytest.mark.scenario(32, "a node that is movable from boot")
 @pytest.mark.pins("rdma", "vfio")
 def test_boot_memory_leaves_under_a_pin(boot_node, pinner):
-    pin = pinner.pin(boot_node.map(64 * MIB))
+    pin = pinner.pin(boot_node.map(16 * MIB))
     boot_node.offline().expect(REMOVED)
     pin.expect_migrated_from(boot_node.frames)
 
@@ -38,7 +38,7 @@ def test_boot_memory_leaves_under_a_pin(boot_node, pinner):
 @pytest.mark.topology("movable-boot")
 @pytest.mark.scenario(32, "nothing pinned", control=True)
 def test_boot_memory_leaves_under_memory_that_nobody_pins(boot_node):
-    boot_node.map(64 * MIB)
+    boot_node.map(16 * MIB)
     boot_node.offline().expect(REMOVED)
 
 
@@ -104,7 +104,7 @@ def test_an_unpinned_dimm_with_its_own_struct_pages_leaves(movable_dimm):
 @pytest.mark.scenario(81, "a node whose only memory leaves")
 @pytest.mark.pins("rdma", "vfio")
 def test_a_node_leaves_with_its_memory(dax_kmem, pinner):
-    pin = pinner.pin(dax_kmem.map(64 * MIB))
+    pin = pinner.pin(dax_kmem.map(16 * MIB))
     dax_kmem.unbind().expect(REMOVED)
     pin.expect_migrated_from(dax_kmem.frames)
     dax_kmem.expect_node_gone()
@@ -113,6 +113,6 @@ def test_a_node_leaves_with_its_memory(dax_kmem, pinner):
 @pytest.mark.topology("dax-node")
 @pytest.mark.scenario(81, "a node whose only memory leaves, nothing pinned", control=True)
 def test_an_unpinned_node_leaves_with_its_memory(dax_kmem):
-    dax_kmem.map(64 * MIB)
+    dax_kmem.map(16 * MIB)
     dax_kmem.unbind().expect(REMOVED)
     dax_kmem.expect_node_gone()

@@ -11,7 +11,7 @@ pytestmark = pytest.mark.hotremove
 @pytest.mark.notices("no-migration", "caller-uring")
 @pytest.mark.scenario(3, "io_uring registered buffers held")
 def test_memory_leaves_under_registered_buffers(movable_memory, uring):
-    buffers = uring.pin(movable_memory.map(64 * MIB))
+    buffers = uring.pin(movable_memory.map(16 * MIB))
     movable_memory.unplug().expect(REMOVED)
     buffers.expect_migrated_from(movable_memory.frames)
 
@@ -48,13 +48,13 @@ def test_memory_leaves_by_whatever_entry_it_is_pinned(movable_memory, pin_hold, 
 @pytest.mark.scenario(35, "sysfs offline instead of eject")
 @pytest.mark.pins("rdma", "vfio")
 def test_blocks_go_offline_under_a_pin(movable_memory, pinner):
-    pinner.pin(movable_memory.map(64 * MIB))
+    pinner.pin(movable_memory.map(16 * MIB))
     movable_memory.offline().expect(REMOVED)
 
 
 @pytest.mark.scenario(35, "sysfs offline, nothing pinned", control=True)
 def test_blocks_go_offline_under_memory_that_nobody_pins(movable_memory):
-    movable_memory.map(64 * MIB)
+    movable_memory.map(16 * MIB)
     movable_memory.offline().expect(REMOVED)
 
 
@@ -63,7 +63,7 @@ def test_blocks_go_offline_under_memory_that_nobody_pins(movable_memory):
 @pytest.mark.scenario(31, "virtio-mem instead of a DIMM")
 @pytest.mark.pins("rdma", "vfio")
 def test_virtio_mem_shrinks_under_a_pin(virtio_mem, pinner):
-    pin = pinner.pin(virtio_mem.map(64 * MIB))
+    pin = pinner.pin(virtio_mem.map(16 * MIB))
     virtio_mem.shrink().expect(REMOVED)
     pin.expect_migrated_from(virtio_mem.frames)
 
@@ -71,5 +71,5 @@ def test_virtio_mem_shrinks_under_a_pin(virtio_mem, pinner):
 @pytest.mark.topology("virtio-mem")
 @pytest.mark.scenario(31, "virtio-mem, nothing pinned", control=True)
 def test_virtio_mem_shrinks_under_memory_that_nobody_pins(virtio_mem):
-    virtio_mem.map(64 * MIB)
+    virtio_mem.map(16 * MIB)
     virtio_mem.shrink().expect(REMOVED)

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.hotremove
 @pytest.mark.scenario(5, "unpinned after it got stuck")
 @pytest.mark.pins("rdma", "vfio", "vmsplice")
 def test_stuck_removal_ends_when_the_pin_goes(movable_memory, pinner):
-    buffer = movable_memory.map(128 * MIB)
+    buffer = movable_memory.map(32 * MIB)
     pinner.pin(buffer)
     movable_memory.unplug(deadline=10).expect_held_up()
     buffer.unpin()
@@ -24,7 +24,7 @@ def test_stuck_removal_ends_when_the_pin_goes(movable_memory, pinner):
 
 @pytest.mark.scenario(6, "vmsplice held: stuck by design")
 def test_vmsplice_holds_up_the_removal(movable_memory, vmsplice):
-    vmsplice.pin(movable_memory.map(128 * MIB))
+    vmsplice.pin(movable_memory.map(32 * MIB))
     movable_memory.unplug(deadline=10).expect(STUCK)
 
 
