@@ -78,6 +78,32 @@ def test_everything_with_the_faults_that_were_asked_for(collected):
     )
 
 
+def without_variants(tests):
+    return sorted(test.partition("[")[0] for test in tests)
+
+
+def test_one_variant_with_each_fault_of_those_that_name_it(collected):
+    found = collected("--prove", "--one-variant")
+    assert [test for test in found if test in PLAIN] == PLAIN
+    proofs = {test for test in found if test not in PLAIN}
+    assert proofs < set(PROOFS)
+    assert len([test for test in proofs if "no-migration" in test]) == 1
+    assert {test for test in PROOFS if "no-migration" not in test} < proofs
+
+
+def test_one_variant_is_another_with_another_seed_and_the_same_with_the_same(collected):
+    words = ("--prove", "--one-variant", "--faults", "no-migration")
+    runs = [tuple(collected(*words, "--seed", str(seed))) for seed in (*range(8), *range(8))]
+    assert runs[:8] == runs[8:]
+    assert len({*runs}) == 2
+
+
+def test_one_variant_of_each_scenario_and_control_with_what_it_does_not_name(collected):
+    found = collected("--faults", "anon,file", "--one-variant")
+    assert without_variants(found) == sorted(2 * ["test_pins", "test_entry", "test_control"])
+    assert "test_pins[V-vfio-anon]" in found
+
+
 @pytest.mark.parametrize("marker", ["'anom'", "rdma='anom'", "rdma=('anon', 'anom')"])
 def test_a_fault_that_there_is_not_is_told(run, pytester, kernel_image, marker: str):
     pytester.makepyfile(f"import pytest\n@pytest.mark.notices({marker})\ndef test_x(guest): pass")
