@@ -14,8 +14,8 @@ from scenarios.test_races import test_two_pin_the_same_memory_at_once as two_pin
 
 from hotremove.errors import NotApplicable
 from hotremove.guest.memory_blocks import count_pins, read_counters
+from hotremove.guest.patience import Patience
 from hotremove.memory.notifier import NotifierVeto
-from hotremove.pins import holder
 from hotremove.pins.holder import PinHangs
 from hotremove.pins.ib_umem import IbUmem
 from hotremove.pins.pin import PinnedInMovable
@@ -420,9 +420,9 @@ def test_a_scan_is_quadratic(switch, pin_hold, movable_dimm):
 
 
 @pytest.fixture
-def endless(switch, monkeypatch):
+def endless(switch, guest):
     """Require that a pin by pin_hold goes on in the kernel for as long as a fault is on."""
-    monkeypatch.setattr(holder, "DEADLINE", ENDLESS)
+    guest.patience = Patience(holder=ENDLESS)
 
     def endless(name, buffer, ends=lambda: None):
         with switch(name):
@@ -430,7 +430,6 @@ def endless(switch, monkeypatch):
             with pytest.raises(PinHangs, match="in the kernel all the time"):
                 buffer.holder.answer("pin kmod")
             ends()
-        monkeypatch.undo()
         with contextlib.suppress(PinRefused):
             buffer.holder.answer("pin kmod")
 
