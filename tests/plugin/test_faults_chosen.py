@@ -25,12 +25,20 @@ def test_entry(guest, entry):
 def test_control(guest):
     pass
 """
+LONG = """
+import pytest
+
+@pytest.mark.long
+@pytest.mark.notices("anon")
+def test_long(guest):
+    pass
+"""
 
 
 @pytest.fixture
 def collected(run, pytester: pytest.Pytester, kernel_image: Path):
-    def collected(*words: str) -> list[str]:
-        pytester.makepyfile(FILE)
+    def collected(*words: str, file: str = FILE) -> list[str]:
+        pytester.makepyfile(file)
         done = run("--collect-only", "-q", "--kernel", f"image:{kernel_image}", *words)
         assert done.code == 0, done.err + done.out
         return [test.replace("6.1.99", "V") for test in done.tests]
@@ -102,6 +110,12 @@ def test_one_variant_of_each_scenario_and_control_with_what_it_does_not_name(col
     found = collected("--faults", "anon,file", "--one-variant")
     assert without_variants(found) == sorted(2 * ["test_pins", "test_entry", "test_control"])
     assert "test_pins[V-vfio-anon]" in found
+
+
+def test_what_takes_long_runs_with_what_it_names_alone(collected):
+    words = ("--faults", "anon,file")
+    assert len(collected(*words, file=LONG)) == 2
+    assert collected(*words, "--one-variant", file=LONG) == ["test_long[V-anon]"]
 
 
 @pytest.mark.parametrize("marker", ["'anom'", "rdma='anom'", "rdma=('anon', 'anom')"])

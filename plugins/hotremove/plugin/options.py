@@ -43,6 +43,7 @@ MARKERS = (
     "pins(*paths): run once for each of these pin paths, through the fixture `pinner`",
     "open_books(reason): leaves something pinned or in motion; its guest's books are not closed",
     "nightly: takes long; not in -m hotremove",
+    "long: takes 10 s and more; with --hotremove-one-variant no fault that it does not notice",
 )
 
 

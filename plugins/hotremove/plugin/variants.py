@@ -17,15 +17,22 @@ def choose_variants(items: list[pytest.Item]) -> list[pytest.Item]:
     """The tests without those that are one variant too many, if one was asked for.
 
     Of each scenario, kernel and fault one stays: chance, and so the run's seed, chooses among those
-    whose marker names the fault, or among all where none does. What has no fault stays.
+    whose marker names the fault, or among all where none does; a scenario that is marked as `long`
+    runs with those faults alone. What has no fault stays.
     """
     if not items or not farm_of(items[0].config).options.one_variant:
         return items
     variants: dict[tuple[str, str, str], list[pytest.Item]] = {}
-    for item in filter(fault_of, items):
+    for item in filter(_counts, items):
         variants.setdefault(_row(item), []).append(item)
     chosen = {_choose(row, several) for row, several in variants.items()}
     return [item for item in items if not fault_of(item) or item in chosen]
+
+
+def _counts(item: pytest.Item) -> bool:
+    """Whether a test with a fault is worth its time."""
+    is_named = fault_of(item) in noticed_by(item)
+    return bool(fault_of(item)) and (is_named or not item.get_closest_marker("long"))
 
 
 def _row(item: pytest.Item) -> tuple[str, str, str]:
