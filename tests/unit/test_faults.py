@@ -56,6 +56,13 @@ def test_what_is_waited_for_less_long():
     assert not {"bytes-lost", "kept-pin", "quadratic-scan", "offline-lies"} & {*stuck}
 
 
+def test_a_control_may_notice_what_every_test_looks_at():
+    may = {fault.name for fault in catalogue().values() if not fault.spares_controls}
+    # Any call whose pages are not all isolated at once finds some of them moved, and keeps pins.
+    assert {"mixed-zones", "kept-pin", "bytes-lost", "livelock"} < may
+    assert not {"no-migration", "anon", "unfaulted"} & may
+
+
 def test_the_catalogue():
     faults = catalogue().values()
     assert len(faults) >= 40
