@@ -125,12 +125,16 @@ def put(page: str) -> str:
 
 
 def keep(name: str, runs: list[Path]) -> None:
-    """Keep the runs with faults of one kernel: of a test that is in several, the last one."""
-    last: dict[str, Result] = {}
-    for run in runs:
-        with opened(run) as source:
-            last |= {one.test: _slim(one) for one in source.record.results if one.fault}
+    """Keep runs with faults of one series, of a kernel's test that is in several the last one.
+
+    What is kept of it already comes first, so that later runs may be of a few rows.
+    """
     folder = KEPT / name
+    last: dict[tuple[str, str], Result] = {}
+    for run in [folder, *runs] if (folder / FILE).exists() else runs:
+        with opened(run) as source:
+            faulty = (one for one in source.record.results if one.fault)
+            last |= {(one.kernel, one.test): _slim(one) for one in faulty}
     folder.mkdir(parents=True, exist_ok=True)
     file = write_record(folder, Record(tuple(last.values())))
     file.write_text(_line_by_line(json.loads(file.read_text())))

@@ -28,6 +28,7 @@ def test_memory_leaves_after_io(movable_memory, short_io, how):
 
 
 @pytest.mark.notices("no-migration", "pinned-moved")
+@pytest.mark.long
 @pytest.mark.scenario(71, "compaction, balancing, khugepaged, KSM, reclaim and forks go on")
 @pytest.mark.pins("rdma", "vfio")
 def test_memory_leaves_a_busy_machine(movable_memory, pinner, churn, rounds):
@@ -42,6 +43,7 @@ def test_memory_leaves_a_busy_machine(movable_memory, pinner, churn, rounds):
         movable_memory.online()
 
 
+@pytest.mark.long
 @pytest.mark.scenario(71, "the same, nothing pinned", control=True)
 def test_unpinned_memory_leaves_a_busy_machine(movable_memory, churn, rounds):
     other = movable_memory.map(48 * MIB)

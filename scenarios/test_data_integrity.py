@@ -35,6 +35,7 @@ def hold(movable_memory, vmsplice):
 
 
 @pytest.mark.notices("no-migration", "bytes-lost")
+@pytest.mark.long
 @pytest.mark.scenario(33, "data moved by a device before, during and after")
 def test_data_stays_whole(movable_memory, pinner, traffic, hold):
     data = traffic(pinner, movable_memory.map(4 * MIB))
@@ -42,6 +43,7 @@ def test_data_stays_whole(movable_memory, pinner, traffic, hold):
     remove_while_data_moves(movable_memory, data, hold)
 
 
+@pytest.mark.long
 @pytest.mark.scenario(33, "the data is on node 0", control=True)
 def test_data_elsewhere_stays_whole(movable_memory, pinner, traffic, hold, map_on_node):
     data = traffic(pinner, map_on_node(0, 4 * MIB))

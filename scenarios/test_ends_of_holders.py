@@ -36,8 +36,8 @@ def test_a_pin_lives_on_in_another_process(movable_memory, rdma, leak_check, pin
 @pytest.mark.scenario(60, "the holder is frozen")
 def test_memory_of_a_frozen_holder_leaves(movable_memory, rdma, cgroup):
     pinned = movable_memory.map(4 * MIB)
-    rdma.pin(pinned, size=2 * MIB)
     pinned.fill(1)
+    rdma.pin(pinned, size=2 * MIB)
     cgroup.add(pinned)
     cgroup.freeze()
     movable_memory.unplug().expect(REMOVED)

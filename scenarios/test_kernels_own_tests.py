@@ -5,7 +5,7 @@ import pytest
 
 from hotremove.scenario import PAGE, REMOVED
 
-pytestmark = pytest.mark.hotremove
+pytestmark = [pytest.mark.hotremove, pytest.mark.long]
 
 
 @pytest.mark.scenario(82, "the kernel's own tests pass, and their memory leaves")

@@ -60,6 +60,7 @@ def test_hugetlb_pages_without_a_pool_elsewhere(movable_memory, pinner, huge_pag
 @pytest.mark.hotremove
 @pytest.mark.topology("large")
 @pytest.mark.memory(2048)
+@pytest.mark.long
 @pytest.mark.scenario(13, "hugetlb (1 GiB): removed or -ENOMEM")
 def test_a_gigantic_page_leaves_or_is_refused(movable_memory, rdma, gigantic_pages, record):
     gigantic_pages(0, 1)
@@ -74,6 +75,7 @@ def test_a_gigantic_page_leaves_or_is_refused(movable_memory, rdma, gigantic_pag
 @pytest.mark.hotremove
 @pytest.mark.topology("large")
 @pytest.mark.memory(2048)
+@pytest.mark.long
 @pytest.mark.scenario(13, "hugetlb (1 GiB), not pinned", control=True)
 def test_a_gigantic_page_that_nobody_pins_leaves(movable_memory, gigantic_pages):
     gigantic_pages(0, 1)

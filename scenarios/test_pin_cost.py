@@ -46,6 +46,7 @@ HUGETLB_GRID = tuple(
 
 @pytest.mark.hotremove
 @pytest.mark.notices("quadratic-scan", "drain-each-page")
+@pytest.mark.long
 @pytest.mark.scenario(9, "cost of a pin, by its size")
 def test_cost_of_a_pin_grows_in_step_with_its_size(pin_cost):
     costs = pin_cost.measure(GRID).of(path="rdma", zone=MOVABLE, batch=0)
@@ -54,6 +55,7 @@ def test_cost_of_a_pin_grows_in_step_with_its_size(pin_cost):
 
 
 @pytest.mark.hotremove
+@pytest.mark.long
 @pytest.mark.scenario(9, "moving pages is what costs")
 @pytest.mark.parametrize("path", ["rdma", "vfio"])
 def test_pages_that_move_cost_more_and_others_do_not(pin_cost, path):
@@ -66,6 +68,7 @@ def test_pages_that_move_cost_more_and_others_do_not(pin_cost, path):
 
 
 @pytest.mark.hotremove
+@pytest.mark.long
 @pytest.mark.scenario(10, "page by page, or all at once")
 def test_pinning_page_by_page_moves_as_many_pages(pin_cost):
     costs = pin_cost.measure(GRID).of(path="rdma", zone=MOVABLE, mib=4)
@@ -76,6 +79,7 @@ def test_pinning_page_by_page_moves_as_many_pages(pin_cost):
 
 
 @pytest.mark.hotremove
+@pytest.mark.long
 @pytest.mark.scenario(9, "measured twice, to the instruction")
 def test_cost_is_the_same_each_time(pin_cost):
     pin_cost.measure_afresh(GRID).expect_same_as(pin_cost.measure(GRID))

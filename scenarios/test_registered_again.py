@@ -12,7 +12,8 @@ pytestmark = pytest.mark.hotremove
 @pytest.mark.scenario(41, "a buffer from within a huge page to within one, registered twice")
 def test_part_of_huge_pages_is_registered_again_after_a_fork(movable_memory, uring):
     buffer = movable_memory.map(16 * MIB, "thp")
-    uring.pin(buffer, offset=MIB, size=14 * MIB)
+    first = uring.pin(buffer, offset=MIB, size=14 * MIB)
+    first.expect_outside(movable_memory.frames)
     movable_memory.renew(buffer)
     child = buffer.fork()
     buffer.fill(1, offset=5 * MIB, size=6 * MIB)

@@ -54,6 +54,7 @@ def test_a_pin_with_room_elsewhere_is_made(movable_memory, rdma):
 
 
 @pytest.mark.topology("large")
+@pytest.mark.long
 @pytest.mark.scenario(26, "more than 2 GiB by one pin_user_pages()")
 def test_more_than_two_gib_in_one_call(movable_memory, pin_hold):
     buffer = movable_memory.map(2 * GIB + 4 * MIB, kind="thp", spill=True)
@@ -64,6 +65,7 @@ def test_more_than_two_gib_in_one_call(movable_memory, pin_hold):
 
 
 @pytest.mark.topology("large")
+@pytest.mark.long
 @pytest.mark.scenario(26, "more than 2 GiB by two pin_user_pages()", control=True)
 def test_more_than_two_gib_in_two_calls(movable_memory, pin_hold):
     buffer = movable_memory.map(2 * GIB + 4 * MIB, kind="thp", spill=True)

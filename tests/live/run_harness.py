@@ -119,7 +119,8 @@ class Laboratory:
 
     @property
     def environment(self) -> dict[str, str]:
-        paths = f"{CHECKOUT / 'plugins'}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"
+        own_paths = (str(CHECKOUT / "plugins"), str(CHECKOUT))  # some take steps of scenarios
+        paths = os.pathsep.join((*own_paths, os.environ.get("PYTHONPATH", "")))
         own = {"TMPDIR": str(self.temporary), "HOTREMOVE_CACHE": str(self.cache)}
         if self.user is not None:
             own["HOME"] = str(self.folder / "home")

@@ -142,7 +142,7 @@ def test_what_is_whole_is_not_run_again(tmp_path: Path, monkeypatch, capsys):
         fault = Path(folder).name
         folders.append(fault)
         assert [word for word in command if "faults=" in word] == [f"--hotremove-faults={fault}"]
-        assert command[-2:] == ["-n", "2"]
+        assert command[-3:] == ["--hotremove-one-variant", "-n", "2"]
         Path(folder).mkdir(parents=True)
         write_record(Path(folder), Record((seen(fault, "1 a row", message="noticed: x"),)))
         return 0
@@ -165,6 +165,14 @@ def test_a_run_that_was_broken_off_or_is_of_another_kernel_is_not_whole(tmp_path
     assert not is_whole(tmp_path, ["debian:bookworm", "debian:trixie"])
     write_record(tmp_path, Record((seen("anon", "1 a row"), seen("anon", "2 b", "not-run"))))
     assert not is_whole(tmp_path, kernels)
+
+
+def test_a_run_over_one_variant_of_each_scenario_is_no_whole_run_over_all(tmp_path: Path):
+    environment = {"command": "pytest --hotremove-faults=anon --hotremove-one-variant -n 2"}
+    for command in (environment, {}):
+        write_record(tmp_path, Record((seen("anon", "1 a row"),), environment=command))
+        assert is_whole(tmp_path, ["debian:bookworm"])
+        assert is_whole(tmp_path, ["debian:bookworm"], every_variant=True) is not bool(command)
 
 
 def test_a_fault_whose_rows_a_kernel_does_not_allow_is_not_missed():

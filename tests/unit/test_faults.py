@@ -46,6 +46,23 @@ def test_what_makes_no_sense_is_told_with_its_place(old, new, told):
         parse("faults.toml", GOOD.replace(old, new))
 
 
+def test_what_is_waited_for_less_long():
+    def named(which):
+        return [fault.name for fault in catalogue().values() if which(fault)]
+
+    assert named(lambda fault: fault.is_endless) == ["livelock", "wait-under-pressure"]
+    stuck = named(lambda fault: fault.gets_stuck)
+    assert {"no-migration", "hugetlb", "swap-cache", "poisoned"} < {*stuck}
+    assert not {"bytes-lost", "kept-pin", "quadratic-scan", "offline-lies"} & {*stuck}
+
+
+def test_a_control_may_notice_what_every_test_looks_at():
+    may = {fault.name for fault in catalogue().values() if not fault.spares_controls}
+    # Any call whose pages are not all isolated at once finds some of them moved, and keeps pins.
+    assert {"mixed-zones", "kept-pin", "bytes-lost", "livelock"} < may
+    assert not {"no-migration", "anon", "unfaulted"} & may
+
+
 def test_the_catalogue():
     faults = catalogue().values()
     assert len(faults) >= 40

@@ -5,6 +5,9 @@ import importlib.util
 from pathlib import Path
 
 import pytest
+from report_samples import make_result
+
+from hotremove.results.record import FILE, Record, read_whole, write_record
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 
@@ -19,6 +22,29 @@ def page():
 
 def test_the_page_has_what_is_kept(page):
     assert page.main(["--check"]) == 0, "run: ./lab run python docs/list_noticed.py"
+
+
+def test_a_later_run_takes_the_place_of_the_same_test_on_the_same_kernel(
+    page, tmp_path, monkeypatch
+):
+    def run(name, kernel, *messages):
+        results = (
+            make_result(kernel=kernel, test=f"t[{number}]", fault="anon", message=message)
+            for number, message in enumerate(messages)
+        )
+        (tmp_path / name).mkdir()
+        write_record(tmp_path / name, Record((make_result(kernel=kernel), *results)))
+        return tmp_path / name
+
+    monkeypatch.setattr(page, "KEPT", tmp_path / "kept")
+    page.keep("7.3", [run("a", "stock", "1", "2"), run("b", "faulty", "3")])
+    page.keep("7.3", [run("c", "stock", "4")])
+    kept = read_whole(tmp_path / "kept/7.3" / FILE).results
+    assert [(one.kernel, one.message) for one in kept] == [
+        ("stock", "4"),
+        ("stock", "2"),
+        ("faulty", "3"),
+    ]
 
 
 def test_each_row_has_a_fault_of_its_own_or_a_reason(page):

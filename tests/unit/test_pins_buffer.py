@@ -5,9 +5,10 @@ import pytest
 
 from hotremove.errors import DeadlineExceeded, GuestLost, HotremoveError, NotApplicable
 from hotremove.guest.control import Completed
+from hotremove.guest.patience import Patience
 from hotremove.observe.timeline import Timeline
 from hotremove.pins.buffer import Buffer
-from hotremove.pins.holder import DEADLINE, HolderStuck, PinHangs, PinRefused
+from hotremove.pins.holder import HolderStuck, PinHangs, PinRefused
 from hotremove.pins.take import take_pin
 from hotremove.verdict.judge import judge
 from hotremove.verdict.verdict import Verdict
@@ -26,6 +27,7 @@ class Silent:
 
     running = True
     node = None
+    patience = Patience()
 
     def __init__(self, stime=0, letter="R", log=""):
         self.control = self
@@ -58,10 +60,17 @@ class Silent:
 
 
 def test_a_pin_that_burns_the_cpu_in_the_kernel_is_the_kernels_failure():
-    buffer = Buffer(Silent(stime=int(DEADLINE * 90)), 4096)
+    buffer = Buffer(Silent(stime=int(Patience().holder * 90)), 4096)
     with pytest.raises(PinHangs, match="`pin rdma` goes on after 120 s, in the kernel") as told:
         take_pin(buffer, "rdma", "rxe memory region")
     assert judge(told.value) is Verdict.FAIL
+
+
+def test_a_pin_is_given_less_time_where_it_is_expected_to_be_endless():
+    guest = Silent(stime=1100)
+    guest.patience = Patience(holder=20)
+    with pytest.raises(PinHangs, match="`pin rdma` goes on after 20 s, in the kernel all the"):
+        take_pin(Buffer(guest, 4096), "rdma", "rxe memory region")
 
 
 def test_a_pin_that_does_nothing_says_nothing_of_the_kernel():
@@ -71,7 +80,7 @@ def test_a_pin_that_does_nothing_says_nothing_of_the_kernel():
 
 
 def test_only_pins_are_expected_to_end():
-    buffer = Buffer(Silent(stime=int(DEADLINE * 90)), 4096)
+    buffer = Buffer(Silent(stime=int(Patience().holder * 90)), 4096)
     with pytest.raises(DeadlineExceeded):
         buffer.fill(1)
 

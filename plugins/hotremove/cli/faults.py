@@ -26,6 +26,8 @@ from hotremove.verdict.verdict import Verdict
 if TYPE_CHECKING:
     from argparse import _SubParsersAction
 
+ONE_VARIANT = "--hotremove-one-variant"
+"""What has one variant of each scenario run with each fault."""
 # What pytest ends with when it has run every test.
 _WHOLE = (0, 1)
 
@@ -50,6 +52,12 @@ def register(subparsers: _SubParsersAction[ArgumentParser]) -> None:
         help="run the suite on this kernel; what is whole below RUN is not run again; repeatable",
     )
     make.add_argument("--faults", default=ALL, metavar="NAME[,NAME]", help="default: all")
+    make.add_argument(
+        "--every-variant",
+        action="store_true",
+        help="run each variant of a scenario with each fault; default: one, which chance chooses"
+        " among those that name the fault",
+    )
     make.add_argument("--pytest", default="", metavar="WORDS", help="more for pytest: '-n 2'")
     parser.set_defaults(func=run)
 
@@ -77,11 +85,12 @@ def _make(options: Namespace) -> list[Path]:
     """
     if len(options.runs) > 1:
         raise UsageProblem("--kernel: give one RUN, the folder that the runs are to be in")
-    words = split_words(options.pytest)
+    words = [] if options.every_variant else [ONE_VARIANT]
+    words += split_words(options.pytest)
     faults = find_faults(options.faults.split(","), "--faults")
     folders = [options.runs[0].absolute() / fault.name for fault in faults]
     for folder in folders:
-        if not is_whole(folder, options.kernel):
+        if not is_whole(folder, options.kernel, options.every_variant):
             command = suite_command(folder, options.kernel, f"--hotremove-faults={folder.name}")
             ended = run_suite([*command, *words])
             if ended not in _WHOLE:
@@ -90,14 +99,19 @@ def _make(options: Namespace) -> list[Path]:
     return [folder for folder in folders if (folder / FILE).exists()]
 
 
-def is_whole(folder: Path, kernels: Sequence[str]) -> bool:
-    """Whether a run on these kernels is in a folder, and was not broken off."""
+def is_whole(folder: Path, kernels: Sequence[str], every_variant: bool = False) -> bool:
+    """Whether a run on these kernels is in a folder, and was not broken off.
+
+    With `every_variant`, one of a variant of each scenario is not.
+    """
     try:
-        results = read_whole(folder / FILE).results
+        record = read_whole(folder / FILE)
     except DataProblem:
         return False
-    ran = {one.kernel for one in results if one.verdict != Verdict.NOT_RUN}
-    return ran >= {*kernels} and all(one.verdict != Verdict.NOT_RUN for one in results)
+    if every_variant and ONE_VARIANT in record.environment.get("command", "").split():
+        return False
+    ran = {one.kernel for one in record.results if one.verdict != Verdict.NOT_RUN}
+    return ran >= {*kernels} and all(one.verdict != Verdict.NOT_RUN for one in record.results)
 
 
 def _show(matrix: Matrix) -> None:

@@ -19,6 +19,9 @@ NO_MIGRATION = "no-migration"
 """The fault that stands for all: nothing is migrated."""
 STAYS = "pin-stays"
 """The sign of pins that stay in ZONE_MOVABLE; a removal's own account of its pins shows it too."""
+# By what it shows that memory does not leave, and that a call does not come back.
+_STUCK = (STAYS, "in-swap-cache", "poison")
+_ENDLESS = "endless"
 ALL = "all"
 """What stands for every fault of the catalogue."""
 
@@ -52,7 +55,12 @@ class Fault:
     @property
     def gets_stuck(self) -> bool:
         """Whether the likeliest sign is that memory does not leave."""
-        return self.signs[0] == STAYS
+        return self.signs[0] in _STUCK
+
+    @property
+    def is_endless(self) -> bool:
+        """Whether the likeliest sign is that a call never comes back."""
+        return self.signs[0] == _ENDLESS
 
     @property
     def pins_stay(self) -> bool:

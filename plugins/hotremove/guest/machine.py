@@ -14,6 +14,7 @@ from typing import Any, Protocol, TypeVar
 from hotremove.errors import EmulatorFault, GuestDied, GuestLost, HotremoveError
 from hotremove.guest.console import GuestLog
 from hotremove.guest.control import Control
+from hotremove.guest.patience import Patience
 from hotremove.guest.plan import BootTask, GuestPlan
 from hotremove.observe.kernellog.breakpoint import is_stale_breakpoint
 from hotremove.observe.kernellog.dmesg import find_reports
@@ -95,6 +96,7 @@ class Guest:
         timeline: what was done to it, and when.
         holders: processes that have memory of it mapped for a test, and may have it pinned.
         fetch_final_console: completes the logs of a guest on another machine that has ended.
+        patience: how long is waited for what its kernel may never do.
     """
 
     def __init__(
@@ -116,6 +118,7 @@ class Guest:
         self._marks = count(1)
         self.holders: list[MemoryHolder] = []
         self.fetch_final_console: Callable[[], None] | None = None
+        self.patience = Patience()
 
     def adopt(self, domain: Any, pid_file: Path | None) -> None:
         """Take over a started domain; `pid_file` is QEMU's, where it is on this machine.

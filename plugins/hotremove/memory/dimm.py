@@ -15,10 +15,13 @@ from hotremove.memory.removal import Removal
 from hotremove.observe.counters import find_zone
 from hotremove.observe.pagemap import PAGE_BYTES
 from hotremove.units import MIB
+from hotremove.virt.clock import CLOCK
+from hotremove.virt.hypervisor import DeviceEvent
 
 _ACPI = re.compile(r"acpi \S+: (.*)|memory memory\d+: (.*)")
 _MEMMAP = "/sys/module/memory_hotplug/parameters/memmap_on_memory"
 _STRUCT_PAGE = 64  # bytes, on 64-bit kernels
+_GLANCE = 0.3  # seconds from one look at the log to the next
 
 
 class Dimm(MemoryDevice):
@@ -78,7 +81,7 @@ class Dimm(MemoryDevice):
             self.guest.request_removal(self.alias)
         self._asked = True
         self._do_meanwhile(meanwhile, deadline)
-        event = self.guest.wait_for_removal(self.alias, deadline)
+        event = self._await_answer(deadline)
         if event is None:
             self._require_attempt()
             return End(Outcome.STUCK)
@@ -88,6 +91,17 @@ class Dimm(MemoryDevice):
         if left := self._blocks_left():
             return End(Outcome.REFUSED, f"DEVICE_REMOVED came, but blocks {left} exist")
         return End(Outcome.REMOVED)
+
+    def _await_answer(self, deadline: float) -> DeviceEvent | None:
+        """The guest's answer; None after `deadline` seconds, or once there will be none."""
+        if not self.guest.patience.ends_on_sight:
+            return self.guest.wait_for_removal(self.alias, deadline)
+        end = CLOCK.now() + deadline
+        while (left := end - CLOCK.now()) > 0:
+            event = self.guest.wait_for_removal(self.alias, min(left, _GLANCE))
+            if event or self._is_held_for_good():
+                return event
+        return None
 
     def _has_ended(self) -> bool:
         return bool(self.guest.wait_for_removal(self.alias, 0))

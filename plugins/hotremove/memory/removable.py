@@ -339,6 +339,15 @@ class Removable:
         self.removals.append(removal)
         return removal
 
+    def _is_held_for_good(self) -> bool:
+        """Whether the kernel has named a page of a long-term pin, which stays until it is let go.
+
+        Nothing is asked of the guest: what has come out of its log is enough to look again.
+        """
+        held = PfnRuns.of(run for pin in self.pins if pin.long_term for run in pin.frames.runs)
+        named = self._named(self.guest.evidence.text(self._dmesg_start))
+        return any(frames_of_dump(dump) & held for dump in named)
+
     def _await_dump(self, end: End) -> None:
         """Give a kernel that is stuck time to print the page; a pinned one, if any is inside."""
         if end.outcome is not Outcome.STUCK or not self.pins:
@@ -399,10 +408,12 @@ class Removable:
             return before
 
     def _dumps(self) -> tuple[PageDump, ...]:
-        lines = self.guest.dmesg(self._dmesg_start).splitlines()
-        return tuple(
-            dump for dump in parse_dumps(lines) if dump.pfn is not None and dump.pfn in self.frames
-        )
+        return self._named(self.guest.dmesg(self._dmesg_start))
+
+    def _named(self, log: str) -> tuple[PageDump, ...]:
+        """The dumps in some of the kernel's messages that are of its own pages."""
+        dumps = parse_dumps(log.splitlines())
+        return tuple(dump for dump in dumps if dump.pfn is not None and dump.pfn in self.frames)
 
     def _reasons(self) -> tuple[str, ...]:
         return parse_reasons(self.guest.dmesg(self._dmesg_start))

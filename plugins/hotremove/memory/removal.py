@@ -34,8 +34,8 @@ class Removal:
     Attributes:
         mechanism: `ACPI eject`, `virtio-mem shrink` or `sysfs offline`.
         outcome: how it ended.
-        seconds: how long it took, on the host's clock; at most the deadline.
-        deadline: how long it was given, seconds.
+        seconds: how long it took, on the host's clock; where it got stuck how long was waited.
+        deadline: how long it was given at most, seconds.
         node: the movable node.
         frames: the page frames that were to go.
         pins: the pins held meanwhile.
@@ -173,8 +173,9 @@ class Removal:
     def _why_stuck(self) -> str:
         blocking, pin = self.blocking, self._holder
         said = f": {self.remark}" if self.remark else ""
+        waited = round(min(self.seconds, self.deadline), 1)
         return explain_stuck(
-            f"{self.mechanism} did not end in {self.deadline:g} s{said}",
+            f"{self.mechanism} did not end in {waited:g} s{said}",
             self._place,
             blocking,
             pin,

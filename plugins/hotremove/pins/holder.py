@@ -15,8 +15,7 @@ from hotremove.guest.stuck import process_state, sleeps_for_good, where_in_kerne
 from hotremove.observe.kernellog.oom import is_killed_for_memory
 from hotremove.units import GIB
 
-# Seconds. Faulting or pinning 1 GiB takes some seconds under TCG; this is far beyond both.
-DEADLINE = 120.0
+# Seconds that each GiB adds to what its guest's kernel is given for a command.
 _FOR_A_GIB = 60.0
 
 
@@ -51,7 +50,7 @@ class Holder:
         self.guest = guest
         self.pid = 0
         self.holds = holds
-        self._deadline = DEADLINE + _FOR_A_GIB * (size // GIB)
+        self._deadline = guest.patience.holder + _FOR_A_GIB * (size // GIB)
         self._job = guest.control.start(" ".join(["exec holder", *words]))
         mapped = self.answer("map")
         self.pid, self.address = int(mapped["pid"]), int(mapped["address"])

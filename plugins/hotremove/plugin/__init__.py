@@ -24,6 +24,7 @@ from hotremove.plugin import (
     parametrize,
     rounds,
     timing,
+    variants,
 )
 from hotremove.plugin.debugging import KEPT
 from hotremove.plugin.farm import FARM
@@ -89,6 +90,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         parametrize.check_markers(items, farm_of(config).options.allow_files)
         items[:] = filter(parametrize.has_memory_asked_for, items)
         items[:] = filter(parametrize.proves_something, items)
+        items[:] = variants.choose_variants(items)
         parametrize.widen(items)
     except HotremoveError as error:
         config.stash[PROBLEM] = error

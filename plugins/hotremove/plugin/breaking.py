@@ -10,9 +10,14 @@ from hotremove.errors import NotApplicable, Waived
 
 if TYPE_CHECKING:
     from hotremove.guest.machine import Guest
+    from hotremove.guest.patience import Patience
     from hotremove.guest.plan import GuestPlan
     from hotremove.kernels.kernel import Kernel
     from hotremove.session.farm import Farm
+
+# Seconds until a call counts as endless with a fault by which it is; without one the same call
+# takes less than a second under TCG.
+ENDLESS_DEADLINE = 20.0
 
 
 def require_fault(farm: Farm, kernel: Kernel, fault: str) -> None:
@@ -44,6 +49,16 @@ def require_broken(guest: Guest, fault: str) -> None:
         require_broken_from_boot(guest, fault)
 
 
+def _patience_with(fault: str) -> Patience:
+    """How long is waited for what a kernel with a fault may never do."""
+    from hotremove.faults.fault import catalogue
+    from hotremove.guest.patience import Patience
+
+    about = catalogue()[fault]
+    holder = ENDLESS_DEADLINE if about.is_endless else Patience().holder
+    return Patience(holder, ends_on_sight=about.gets_stuck)
+
+
 def break_kernel(farm: Farm, guest: Guest, fault: str) -> None:
     """Put a fault in force; without a name, none.
 
@@ -63,6 +78,7 @@ def break_kernel(farm: Farm, guest: Guest, fault: str) -> None:
             raise Waived("--hotremove-without modules")
         return farm.kmods(kernel).find(MODULE)
 
+    guest.patience = _patience_with(fault)
     try:
         put_in_force(guest, fault, module)
     except (NotApplicable, Waived) as why:

@@ -43,6 +43,7 @@ MARKERS = (
     "pins(*paths): run once for each of these pin paths, through the fixture `pinner`",
     "open_books(reason): leaves something pinned or in motion; its guest's books are not closed",
     "nightly: takes long; not in -m hotremove",
+    "long: takes 10 s and more; with --hotremove-one-variant no fault that it does not notice",
 )
 
 
@@ -172,6 +173,11 @@ OPTIONS: dict[str, dict[str, Any]] = {
         "help": "run all scenarios and controls with each of these faults, and only so; `all` for "
         "all there are; with --hotremove-prove, prove with no others. Repeatable",
     },
+    "--hotremove-one-variant": {
+        "action": "store_true",
+        "help": "run one variant of each scenario with each fault, which chance chooses among "
+        "those that name it: another one with another seed",
+    },
     "--hotremove-seed": {
         "type": int,
         "metavar": "NUMBER",
@@ -295,6 +301,7 @@ def read_options(config: pytest.Config) -> Options:
         without=check_words(option(config, "without")),
         prove=bool(option(config, "prove")),
         faults=_faults(config),
+        one_variant=bool(option(config, "one_variant")),
         seed=run_seed(config),
         rounds=_rounds(config),
         hosts=_hosts(config),

@@ -46,6 +46,7 @@ class Options:
         without: capabilities that somebody asked to do without.
         prove: run scenarios again with each fault that they say they notice.
         faults: run with these faults; to prove, with no others.
+        one_variant: run one variant of each scenario with each fault.
         seed: what decides in scenarios with chance.
         rounds: how often a scenario tries what depends on chance.
         hosts: machines that guests run on; none means this one.
@@ -71,6 +72,7 @@ class Options:
     without: tuple[str, ...] = ()
     prove: bool = False
     faults: tuple[str, ...] = ()
+    one_variant: bool = False
     seed: int = 0
     rounds: int = 1
     hosts: tuple[Host, ...] = ()

@@ -14,8 +14,8 @@ from scenarios.test_races import test_two_pin_the_same_memory_at_once as two_pin
 
 from hotremove.errors import NotApplicable
 from hotremove.guest.memory_blocks import count_pins, read_counters
+from hotremove.guest.patience import Patience
 from hotremove.memory.notifier import NotifierVeto
-from hotremove.pins import holder
 from hotremove.pins.holder import PinHangs
 from hotremove.pins.ib_umem import IbUmem
 from hotremove.pins.pin import PinnedInMovable
@@ -349,8 +349,11 @@ def test_accounts_keep_what_was_unpinned(switch, pin_paths, movable_dimm, name, 
     buffer = movable_dimm.map(4 * MIB)
     with switch(name):
         pin_paths.set_up(path).pin(buffer)
+        if path is Uring and not buffer.status()[size]:  # as of 7.3
+            raise NotApplicable("io_uring accounts nothing of a registered buffer here")
         buffer.unpin()
-    assert buffer.status()[size] == 4 * MIB
+    # A memory region's data go through a queue pair of its own, whose queues are pinned as well.
+    assert 4 * MIB <= buffer.status()[size] < 5 * MIB
 
 
 def test_bytes_are_lost(switch, pin_hold, movable_dimm):
@@ -413,16 +416,20 @@ def test_every_page_drains(drains):
 
 
 def test_a_scan_is_quadratic(switch, pin_hold, movable_dimm):
-    whole = pin_hold.pin(movable_dimm.map(64 * MIB)).seconds
+    def seconds():
+        """The shortest of three: others use the host's processors too."""
+        buffers = (movable_dimm.map(64 * MIB) for _ in range(3))
+        return min(pin_hold.pin(buffer).seconds for buffer in buffers)
+
+    whole = seconds()
     with switch("quadratic-scan"):
-        slow = pin_hold.pin(movable_dimm.map(64 * MIB)).seconds
-    assert slow > 1.5 * whole
+        assert seconds() > 1.5 * whole
 
 
 @pytest.fixture
-def endless(switch, monkeypatch):
+def endless(switch, guest):
     """Require that a pin by pin_hold goes on in the kernel for as long as a fault is on."""
-    monkeypatch.setattr(holder, "DEADLINE", ENDLESS)
+    guest.patience = Patience(holder=ENDLESS)
 
     def endless(name, buffer, ends=lambda: None):
         with switch(name):
@@ -430,7 +437,6 @@ def endless(switch, monkeypatch):
             with pytest.raises(PinHangs, match="in the kernel all the time"):
                 buffer.holder.answer("pin kmod")
             ends()
-        monkeypatch.undo()
         with contextlib.suppress(PinRefused):
             buffer.holder.answer("pin kmod")
 
