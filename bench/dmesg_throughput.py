@@ -2,12 +2,15 @@
 """How long `hotremove dmesg` takes for a log of 100 MB, and whether the time grows linearly.
 
     PYTHONPATH=plugins python bench/dmesg_throughput.py [--megabytes 100] [--splats 0.02]
-                                                        [--form plain] [--flood warn] [--json]
+                                                        [--form plain] [--only kasan] [--varied]
+                                                        [--flood warn] [--json]
 
 The log mixes ordinary boot and driver lines with splats of the golden files; `--splats` is their
-share of the lines (1.0: nothing else), `--form` what they are wrapped in. With `--flood` it is one
-line, again and again with other numbers. Each size is measured as a command is run: from a file to
-what is printed.
+share of the lines (1.0: nothing else), `--form` what they are wrapped in, `--only` takes those of
+golden files with such a name. Golden files come again and again; with `--varied` each number in
+them is another each time, as no machine's are, so that nothing helps that was read before. With
+`--flood` it is one line, again and again with other numbers, or none. Each size is measured as a
+command is run: from a file to what is printed.
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ from __future__ import annotations
 import argparse
 import json
 import random
+import re
 import subprocess
 import sys
 import tempfile
@@ -64,7 +68,10 @@ FLOODS: dict[str, Callable[[int], str]] = {
     ),
     "pfn": lambda number: f"migrating pfn {number * 7919 % 0xFFFFFF:x} failed ret:1",
     "dump": lambda number: f"page:{number:016x} refcount:2 mapcount:1 index:0x0 pfn:{number:#x}",
+    "blank": lambda _: "",
+    "long": lambda number: f"audit: {number:08x} " * 1000,
 }
+_NUMBER = re.compile(r"(?<![\w+])(?:0x)?(?=[0-9a-f]*\d)([0-9a-f]{2,16})\b|(?<=[/+]0x)([0-9a-f]+)")
 
 
 def make_flood(
@@ -79,10 +86,17 @@ def make_flood(
     return b"\n".join(parts)[:size]
 
 
-def make_log(size: int, share: float, form: Callable[[float, str], str]) -> bytes:
+def make_log(
+    size: int,
+    share: float,
+    form: Callable[[float, str], str],
+    *,
+    only: str = "",
+    varied: bool = False,
+) -> bytes:
     """A log of `size` bytes, in which a share of the messages belongs to splats."""
     rng = random.Random(1)  # noqa: S311 - the same log every time
-    splats = [_messages(log) for log in sorted(GOLDEN.glob("*.log"))]
+    splats = [_messages(log) for log in sorted(GOLDEN.glob(f"*{only}*.log" if only else "*.log"))]
     mean = sum(map(len, splats)) / len(splats)
     quiet = round(mean / share - mean) if share else 10_000
     parts: list[bytes] = []
@@ -92,9 +106,20 @@ def make_log(size: int, share: float, form: Callable[[float, str], str]) -> byte
         said += rng.choice(splats) if share else []
         for seconds, text in said:
             clock = clock + 0.0001 if seconds is None else seconds
-            parts.append(form(clock, text).encode())
+            parts.append(form(clock, _varied(text, rng) if varied else text).encode())
             written += len(parts[-1]) + 1
     return b"\n".join(parts)[:size]
+
+
+def _varied(text: str, rng: random.Random) -> str:
+    """The message with other numbers, as long as they were."""
+    return _NUMBER.sub(lambda found: _another(found, rng), text)
+
+
+def _another(found: re.Match[str], rng: random.Random) -> str:
+    number = found[1] or found[2]
+    digits = "0123456789" if number.isdecimal() else "0123456789abcdef"
+    return found[0].removesuffix(number) + "".join(rng.choices(digits, k=len(number)))
 
 
 def _messages(log: Path) -> list[tuple[float | None, str]]:
@@ -120,6 +145,8 @@ def main() -> None:
     parser.add_argument("--megabytes", type=int, default=100)
     parser.add_argument("--splats", type=float, default=0.02, help="share of the lines, 0 to 1")
     parser.add_argument("--form", choices=FORMS, default="plain")
+    parser.add_argument("--only", default="", metavar="NAME", help="golden files to take")
+    parser.add_argument("--varied", action="store_true", help="other numbers each time")
     parser.add_argument("--flood", choices=FLOODS, help="one line, in place of the mix")
     parser.add_argument("--json", action="store_true", help="JSON in place of a table")
     options = parser.parse_args()
@@ -127,7 +154,7 @@ def main() -> None:
     if options.flood:
         whole = make_flood(size, FLOODS[options.flood], form)
     else:
-        whole = make_log(size, options.splats, form)
+        whole = make_log(size, options.splats, form, only=options.only, varied=options.varied)
     for divisor in (4, 2, 1):
         log = whole[: len(whole) // divisor]
         seconds, busy = measure(log, ["--json"] if options.json else [])
