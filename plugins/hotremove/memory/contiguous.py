@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import re
+
 from hotremove.errors import Blocked, HotremoveError
 from hotremove.guest.capability import require
 from hotremove.guest.machine import Guest
@@ -16,6 +18,8 @@ from hotremove.virt.polling import wait_until
 _NODE = 0
 # mm/hugetlb.c, later mm/hugetlb_cma.c, hugetlb_cma_reserve().
 _RESERVED = f"hugetlb_cma: reserved 1024 MiB on node {_NODE}"
+# mm/cma.c, until 6.14; cma_declare_contiguous_multi() tells of no place.
+_PLACE = re.compile(r"cma: Reserved 1024 MiB at (0x[0-9a-f]+)")
 # Seconds. A page that somebody holds for a moment makes an allocation fail.
 _DEADLINE = 20.0
 
@@ -23,8 +27,7 @@ _DEADLINE = 20.0
 class ContiguousArea:
     """An area of 1 GiB on node 0, reserved at boot for huge pages (hugetlb_cma=).
 
-    Such an area begins at a multiple of its size, and the kernel itself lies below the first: the
-    topology has room for one.
+    It is where the kernel says, or as low as it can be beyond 4 GiB, where the topology has room.
 
     Attributes:
         frames: its page frames.
@@ -42,10 +45,12 @@ class ContiguousArea:
         """
         require(guest, find("contiguous memory"))
         self.guest = guest
-        if not guest.control.run(f"dmesg | grep -q '{_RESERVED}'").ok:
+        said = guest.control.run("dmesg | grep 'cma: '").text
+        if _RESERVED not in said:
             given = f"topology {guest.plan.topology.name} gives none of 1 GiB"
             raise Blocked(f"{given} for contiguous memory: choose one that has hugetlb_cma=")
-        self.frames = PfnRuns.of_bytes(GIB, GIB)
+        place = _PLACE.search(said)
+        self.frames = PfnRuns.of_bytes(int(place[1], 16) if place else 4 * GIB, GIB)
 
     def map(self, size: int) -> Buffer:
         """Map and fault memory on node 0, which the kernel takes from the area first.
