@@ -25,6 +25,8 @@ class Architecture:
         machine: what its guests run on.
         memory: the removable memory that a guest has unless told otherwise: `dimm`, `virtio-mem`.
         options: the configuration option of what is a matter of the architecture, by what it is.
+        direct_map_bytes: what the page tables of the kernel's own map take for each page of memory
+            that comes later, and no account of the kernel has.
         keeps_boot_memory: why no kernel lets memory go that was there at boot; empty where it may.
         headers: files of a built tree that modules are compiled against, beside those that every
             architecture has.
@@ -41,6 +43,7 @@ class Architecture:
     machine: Machine = field(hash=False)
     memory: str
     options: Mapping[str, str] = field(hash=False)
+    direct_map_bytes: int = 0
     keeps_boot_memory: str = ""
     headers: tuple[str, ...] = ()
 

@@ -37,6 +37,8 @@ _MACHINE = Machine(
     soft_reserve="",
 )
 
+# direct_map_bytes: an entry for each page, as protections change by page: arch_add_memory() in
+# arch/arm64/mm/mmu.c, where can_set_direct_map() (rodata=full, the default).
 # Debian's kernels have ACPI_HOTPLUG_MEMORY off, so that DIMMs come and go with nobody to see it.
 ARM64 = Architecture(
     uname="aarch64",
@@ -49,6 +51,7 @@ ARM64 = Architecture(
     triplet="aarch64-linux-gnu",
     machine=_MACHINE,
     memory="virtio-mem",
+    direct_map_bytes=8,
     keeps_boot_memory="prevent_bootmem_remove_notifier() in arch/arm64/mm/mmu.c, since 5.7",
     options={"console": "SERIAL_AMBA_PL011_CONSOLE", "iommu": "ARM_SMMU_V3"},
 )

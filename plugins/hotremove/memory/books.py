@@ -123,12 +123,13 @@ class GuestBooks:
     def _settle(self, deadline: float) -> list[str]:
         """What does not add up, once all does or after `deadline` seconds."""
         errors: list[str] = []
+        mapped = self.guest.plan.arch.direct_map_bytes
 
         def adds_up() -> bool:
             now = read_books(self.guest)
             partial = bool(self.guest.plan.topology.virtio_mem_mib)
             moving = [f"memory{b.index}: {b.state} with nothing held" for b in now.in_motion]
-            errors[:] = moving or find_errors(self.opened, now, partial)
+            errors[:] = moving or find_errors(self.opened, now, partial, mapped)
             return not errors
 
         wait_until(adds_up, deadline, self.guest.check)

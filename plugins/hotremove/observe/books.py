@@ -63,17 +63,18 @@ class Books:
         return tuple(block for block in self.blocks if block.state not in ("online", "offline"))
 
 
-def find_errors(before: Books, after: Books, partial: bool = False) -> list[str]:
+def find_errors(before: Books, after: Books, partial: bool = False, mapped: int = 0) -> list[str]:
     """What does not add up, a line each, naming the counter, where, the expected and the seen.
 
     `partial`: memory comes and goes in parts of a block (virtio-mem), so that an online block's
     pages need not all be given to the page allocator.
+    `mapped`: bytes of page tables beside the struct page that each page of new memory takes.
     """
     return [
         *_pin_errors(before, after),
         *_isolation_errors(before, after),
         *_zone_errors(before, after, partial),
-        *_memory_errors(before, after),
+        *_memory_errors(before, after, _STRUCT_PAGE + mapped),
     ]
 
 
@@ -167,11 +168,12 @@ def _differs(name: ZoneName, field_name: str, expected: int, seen: int) -> Itera
         yield f"{_place(name)}: {field_name} {seen:,} pages (/proc/zoneinfo), expected {expected:,}"
 
 
-def _memory_errors(before: Books, after: Books) -> Iterator[str]:
+def _memory_errors(before: Books, after: Books, each: int) -> Iterator[str]:
+    """`each`: what a page of new memory takes, bytes, that no account has."""
     known = {block.index for block in before.blocks}
     added = _pages(block.frames for block in after.blocks if block.index not in known)
     added += _span_of_devices(after) - _span_of_devices(before)
-    lost = after.unaccounted - before.unaccounted - added * _STRUCT_PAGE
+    lost = after.unaccounted - before.unaccounted - added * each
     if lost > TOLERANCE:
         yield (
             f"the machine: {lost / MIB:.1f} MiB are neither free nor in any account of "
