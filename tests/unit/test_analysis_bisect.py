@@ -200,14 +200,23 @@ def test_what_is_no_fault_of_the_commit_ends_the_bisection(
     assert step(f"--kernel=image:{tmp_path}/bzImage", "-k", "x")[0] == 128
 
 
-def test_the_trees_own_build_is_make(tmp_path: Path, monkeypatch):
-    (tmp_path / "config").write_text("CONFIG_X86=y\n")
-    (tmp_path / "Makefile").write_text("olddefconfig bzImage modules:\n\techo $@ >> made\n")
+@pytest.mark.parametrize(
+    ("config", "made", "arch"),
+    [
+        ("CONFIG_X86_64=y\n", ["bzImage", "modules", "olddefconfig"], []),
+        ("CONFIG_ARM64=y\n", ["Image", "modules", "olddefconfig"], ["arm64"]),
+    ],
+)
+def test_the_trees_own_build_is_make(tmp_path: Path, monkeypatch, config, made, arch):
+    monkeypatch.setattr("platform.machine", lambda: "x86_64")
+    (tmp_path / "config").write_text(config)
+    targets = "olddefconfig bzImage Image modules"
+    (tmp_path / "Makefile").write_text(f"{targets}:\n\techo $@ >> made; echo $(ARCH) > arch\n")
     options = {"tree": tmp_path, "config": tmp_path / "config", "build": None}
     bisect._build(Namespace(**options, build_deadline=60))
-    made = (tmp_path / "made").read_text().split()
-    assert sorted(made) == ["bzImage", "modules", "olddefconfig"]
-    assert (tmp_path / ".config").read_text() == "CONFIG_X86=y\n"
+    assert sorted((tmp_path / "made").read_text().split()) == made
+    assert (tmp_path / "arch").read_text().split() == arch
+    assert (tmp_path / ".config").read_text() == config
 
 
 def is_running(pid: int) -> bool:

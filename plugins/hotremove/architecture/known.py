@@ -53,6 +53,11 @@ def make_words(arch: Architecture) -> tuple[str, ...]:
     return () if is_native(arch) else arch.make_words
 
 
+def build_words(arch: Architecture) -> tuple[str, ...]:
+    """What the kernel's make is told for all that guests boot."""
+    return (*make_words(arch), arch.image, "modules")
+
+
 def supported_names() -> str:
     """The supported architectures for a message, `x86_64 (Debian: amd64)`."""
     return ", ".join(f"{arch.uname} (Debian: {arch.debian})" for arch in SUPPORTED)

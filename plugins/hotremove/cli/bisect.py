@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING
 
 from hotremove import processes
 from hotremove.analysis.bisect import Answer, Step, judge_run
+from hotremove.architecture.known import build_words, of_config
 from hotremove.bootimage.initramfs import build_image
 from hotremove.cache import Cache
 from hotremove.cli.builds import BuildFailed, CannotBuild, run_build
 from hotremove.cli.suite import run_suite, split_words, suite_command
 from hotremove.errors import HotremoveError, UsageProblem
-from hotremove.kernels import spec
+from hotremove.kernels import config, spec
 from hotremove.kernels.sources import git
 from hotremove.progress import say
 from hotremove.results.record import FILE
@@ -57,8 +58,9 @@ def register(subparsers: _SubParsersAction[ArgumentParser]) -> None:
     parser.add_argument(
         "--build",
         metavar="COMMAND",
-        help="for the shell, in the tree (default with --tree: make -jN olddefconfig bzImage"
-        " modules, or nothing for a checkout without .config; without --tree: nothing)",
+        help="for the shell, in the tree (default with --tree: make -jN olddefconfig, the"
+        " image and modules, for the architecture of the .config; nothing for a checkout without"
+        " .config, and without --tree)",
     )
     _add_limits(parser)
     parser.add_argument("--scenarios", type=Path, metavar="PATH", help="default: the suite")
@@ -176,12 +178,22 @@ def _build(options: Namespace) -> None:
         shutil.copyfile(options.config, tree / ".config")
     command = options.build
     if command is None and options.tree and not _is_checkout(options):
-        if not (tree / ".config").is_file():
-            raise CannotBuild(f"{tree} has no .config: give --config FILE")
-        jobs = len(os.sched_getaffinity(0))
-        command = f"make -j{jobs} olddefconfig bzImage modules"
+        command = _default_build(tree)
     if command:
         run_build(command, tree, options.build_deadline)
+
+
+def _default_build(tree: Path) -> str:
+    """The kernel's own make, for the architecture that the tree is configured for.
+
+    Raises:
+        CannotBuild: it is not configured.
+    """
+    if not (tree / ".config").is_file():
+        raise CannotBuild(f"{tree} has no .config: give --config FILE")
+    jobs = len(os.sched_getaffinity(0))
+    words = build_words(of_config(config.read(tree / ".config")))
+    return f"make -j{jobs} olddefconfig {' '.join(words)}"
 
 
 def _prepare(kernel: str) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from hotremove import processes
 from hotremove.architecture.architecture import Architecture
-from hotremove.architecture.known import make_words, of_config
+from hotremove.architecture.known import build_words, make_words, of_config
 from hotremove.cache import Cache, digest
 from hotremove.errors import UsageProblem
 from hotremove.hosttools import tool
@@ -65,7 +65,7 @@ def _configured(tree: Path) -> tuple[Mapping[str, str], Architecture]:
 def _image(tree: Path, arch: Architecture) -> Path:
     image = tree / arch.image_file
     if not image.is_file():
-        words = " ".join(("make", "-C", str(tree), *make_words(arch), arch.image, "modules"))
+        words = " ".join(("make", "-C", str(tree), *build_words(arch)))
         raise UsageProblem(f"{tree} is not built: run {words}")
     return image
 
