@@ -23,7 +23,7 @@ pytestmark = [
     pytest.mark.skipif(os.geteuid() != 0, reason="this account may not chroot"),
 ]
 BASE, LAB = "localhost/hotremove-test-base", "localhost/hotremove-test-lab"
-NAME = "test_dimm_leaves_under_an_rdma_memory_region"
+NAME = "test_memory_leaves_under_an_rdma_memory_region"
 # What boots guests, and what compiles in a build root.
 ROW = ("hotremove", "-n", "0", "--kernel", "debian:bookworm", "-k", NAME)
 MODULES = ("run", "python", ".ci/kmods.py", "debian:bookworm")
