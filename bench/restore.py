@@ -21,13 +21,14 @@ import resource
 import statistics
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import astuple, dataclass
 from pathlib import Path
 
 from bare_qemu import Bare
 
 from hotremove.guest.local import LocalGuests
+from hotremove.guest.machine import Guest
 from hotremove.guest.plan import GuestPlan
 from hotremove.session.farm import Farm
 from hotremove.session.options import Options
@@ -90,8 +91,13 @@ def plan_words(plan: GuestPlan) -> tuple[str, str, str]:
 
 def farm_restore(guests: LocalGuests, plan: GuestPlan) -> Cost:
     """A guest of the farm."""
+    return cost_of(guests, lambda: guests.fresh(plan))
+
+
+def cost_of(guests: LocalGuests, make: Callable[[], Guest]) -> Cost:
+    """A guest that is made and ended."""
     start, used = time.perf_counter(), processor_seconds()
-    guest = guests.fresh(plan)
+    guest = make()
     seconds = time.perf_counter() - start
     memory = private(guest.process.pid) if guest.process else 0.0
     guests.release(guest)
