@@ -331,6 +331,17 @@ def test_another_qemu_makes_another_key(tmp_path):
     assert make_plan(tmp_path).key != before
 
 
+def test_another_firmware_makes_another_key_and_is_not_read(tmp_path):
+    firmware = tmp_path / "firmware"
+    boot = Boot(Path("/c/v1/vmlinux"), Path("/c/initramfs"), "quiet", firmware)
+    keys = [make_plan(tmp_path).key]
+    for tib in (1, 2):  # more than anybody could read
+        with firmware.open("wb") as file:
+            file.truncate(tib << 40)
+        keys.append(make_plan(tmp_path, boot=boot).key)
+    assert len(set(keys)) == 3
+
+
 def test_a_guest_with_a_boot_task_is_another_guest(tmp_path):
     plan = make_plan(tmp_path)
     sent = plan.with_boot_task(BootTask("hotremove.cost=rdma:anon:1:1:8:0", "done", 5))

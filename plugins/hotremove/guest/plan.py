@@ -81,12 +81,12 @@ class GuestPlan:
             self.boot.kernel.parent.name,
             self.boot.initramfs.parent.name,
             self.boot.cmdline,
-            *([self.boot.firmware] if self.boot.firmware else []),
+            *([str(self.boot.firmware), _which(self.boot.firmware)] if self.boot.firmware else []),
             self.topology.fingerprint,
             repr(self.arch.machine),
             self.accelerator,
             self.emulator,
-            _binary(Path(self.emulator)),
+            _which(Path(self.emulator)),
             _host_processor() if self.accelerator == "kvm" else "",
         )
 
@@ -166,12 +166,15 @@ def has_device(emulator: str, name: str) -> bool:
     return f'name "{name}"' in listed.stdout
 
 
-def _binary(emulator: Path) -> str:
-    """Which QEMU it is; on another machine the path has to do."""
-    if not emulator.is_file():
+def _which(path: Path) -> str:
+    """Which file of its name it is, unread: a firmware has 64 MiB, and each test asks.
+
+    On another machine the name has to do.
+    """
+    if not path.is_file():
         return ""
-    binary = emulator.stat()
-    return f"{binary.st_size} {binary.st_mtime_ns}"
+    found = path.stat()
+    return f"{found.st_size} {found.st_mtime_ns}"
 
 
 def soft_reserve(topology: Topology, machine: Machine) -> list[str]:
