@@ -16,6 +16,8 @@ KERNEL = "debian:trixie"
 SCENARIOS = """
 import pytest
 
+from hotremove.errors import HotremoveError
+from hotremove.memory.cxl import CxlMemory
 from hotremove.memory.cxl_region import BUS
 from hotremove.scenario import MIB, REMOVED, STUCK
 
@@ -23,10 +25,11 @@ pytestmark = pytest.mark.topology("cxl")
 
 
 def test_a_region_whose_memory_is_held_is_not_destroyed(cxl_memory, vmsplice, guest):
-    pin = vmsplice.pin(cxl_memory.map(MIB))
+    buffer = cxl_memory.map(MIB)
+    vmsplice.pin(buffer)
     cxl_memory.unplug(deadline=8).expect(STUCK)
     assert "region0" in guest.control.check(f"ls {BUS}")
-    pin.unpin()
+    buffer.unpin()
     cxl_memory.unplug().expect(REMOVED)
     cxl_memory.expect_gone()
 
@@ -35,6 +38,12 @@ def test_what_is_left_is_told(cxl_memory):
     cxl_memory.unbind().expect(REMOVED)
     with pytest.raises(AssertionError, match="there are: dax_region0, mem0, region0"):
         cxl_memory.expect_gone()
+
+
+def test_memory_in_another_zone_is_no_premise(guest):
+    guest.control.write("/sys/devices/system/memory/auto_online_blocks", "online_kernel")
+    with pytest.raises(HotremoveError, match="not online in node 1's zone Movable: .* Normal"):
+        CxlMemory(guest)
 """
 
 
@@ -43,5 +52,5 @@ def test_cxl_memory_leaves_in_order_or_qemu_has_none(tmp_path):
     results = read_record(tmp_path / "artifacts" / "results.json")
     has = has_property(find_emulator(), "cxl-type3", "volatile-memdev")
     assert {one.verdict for one in results} == {"pass" if has else "waived"}, done.stdout
-    assert len(results) == 2
+    assert len(results) == 3
     assert has or all("emulates no volatile CXL memory: QEMU 8.1" in one.message for one in results)
