@@ -88,6 +88,8 @@ def test_the_node_of_cxl_memory_is_none_at_boot():
     for wrong in ({"movable_node": 1}, {"movable_node": 2, "cxl_mib": 256}):
         with pytest.raises(UsageProblem, match="is none of its 1 nodes"):
             parse_topology("t", {**TABLE, **wrong})
+    with pytest.raises(UsageProblem, match="cxl_mib = 128 is no multiple of 256"):
+        parse_topology("t", {**TABLE, "cxl_mib": 128})
 
 
 def test_devices_that_qemu_was_built_with():

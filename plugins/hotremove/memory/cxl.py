@@ -24,7 +24,7 @@ _FIND_AGAIN = (
     "cd /sys/bus/pci && for d in $(grep -ls 0x7075 devices/*/device); "
     "do echo 1 >${d%/device}/remove; done; echo 1 >rescan"
 )
-_LOAD = "modprobe -a cxl_acpi cxl_pci cxl_mem cxl_port device_dax dax_cxl kmem"
+_LOAD = f"modprobe -a {' '.join(_CAPABILITY.modules)}"
 _DAX = "/sys/bus/dax/devices/dax0.0"
 # Seconds until drivers that probe in the background are done; they take less than one.
 _PROBED = 20.0
@@ -55,7 +55,7 @@ class CxlMemory(KmemMemory):
 
     def unplug(self, deadline: float | None = None) -> Removal:
         """Offline its blocks, unbind kmem, destroy the region, and remove the device from PCI."""
-        return self._observe("CXL region destroyed", deadline, self._unplug)
+        return self._observe("CXL region destruction", deadline, self._unplug)
 
     def expect_gone(self) -> None:
         """Require that nothing is left of it: no memory device, no region, no node.

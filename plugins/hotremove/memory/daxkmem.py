@@ -13,7 +13,7 @@ from hotremove.memory.removal import Removal
 
 _CAPABILITY = find("dax/kmem")
 # dax_hmem makes a device of memory that the firmware calls Soft Reserved.
-_LOAD = "modprobe -a device_dax dax_hmem kmem"
+_LOAD = f"modprobe -a {' '.join(_CAPABILITY.modules)}"
 
 
 class DaxKmem(KmemMemory):

@@ -13,6 +13,9 @@ from hotremove import shapes
 from hotremove.errors import UsageProblem
 from hotremove.resources import source_folder
 
+CXL_MIB = 256
+"""A CXL device and a window have so many MiB, or a multiple (QEMU's CXL_CAPACITY_MULTIPLIER)."""
+
 
 @dataclass(frozen=True)
 class Node:
@@ -79,6 +82,8 @@ class Topology:
 
     def __post_init__(self) -> None:
         _refuse_negative(self)
+        if self.cxl_mib % CXL_MIB:
+            raise ValueError(f"cxl_mib = {self.cxl_mib} is no multiple of {CXL_MIB}")
         if self.movable_node >= len(self.nodes) + bool(self.cxl_mib):
             raise ValueError(
                 f"movable_node {self.movable_node} is none of its {len(self.nodes)} nodes"
