@@ -116,3 +116,22 @@ def test_an_unpinned_node_leaves_with_its_memory(dax_kmem):
     dax_kmem.map(16 * MIB)
     dax_kmem.unbind().expect(REMOVED)
     dax_kmem.expect_node_gone()
+
+
+@pytest.mark.notices("no-migration", "node-left")
+@pytest.mark.topology("cxl")
+@pytest.mark.scenario(67, "CXL memory: its region is destroyed, its device removed")
+@pytest.mark.pins("rdma", "vfio")
+def test_cxl_memory_leaves_under_a_pin(cxl_memory, pinner):
+    pin = pinner.pin(cxl_memory.map(8 * MIB))
+    cxl_memory.unplug().expect(REMOVED)
+    pin.expect_migrated_from(cxl_memory.frames)
+    cxl_memory.expect_gone()
+
+
+@pytest.mark.topology("cxl")
+@pytest.mark.scenario(67, "CXL memory, nothing pinned", control=True)
+def test_unpinned_cxl_memory_leaves(cxl_memory):
+    cxl_memory.map(8 * MIB)
+    cxl_memory.unplug().expect(REMOVED)
+    cxl_memory.expect_gone()

@@ -48,7 +48,11 @@ class Blocked(NotLookedAt):
 
 
 class Waived(NotLookedAt):
-    """Somebody asked to do without it: verdict `waived`, repeated in the summary."""
+    """Somebody asked to do without it: verdict `waived`, repeated in the summary.
+
+    A topology does so on a host whose QEMU is too old for it: nothing is wrong with such a host,
+    and nothing is said of the kernel.
+    """
 
 
 class GuestLost(HotremoveError):

@@ -37,6 +37,7 @@ SCENARIOS = {
     "`CapabilityAbsent`": "raise CapabilityAbsent('CONFIG_RDMA_RXE is not set')",
     "`NotApplicable`": "raise NotApplicable('the kernel removed the memory')",
     "`--without`": ("", "pass", "pinner"),
+    "`Waived`": "raise Waived('QEMU emulates no volatile CXL memory')",
     "`pytest.skip`, `mark.skip`": "pytest.skip('not today')",
     "`Blocked`": "raise Blocked('no headers')",
     "`GuestLost`": "raise GuestLost('QEMU was killed')",

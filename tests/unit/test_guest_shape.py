@@ -71,6 +71,27 @@ def test_an_edu_device_is_given_to_qemu_itself():
     assert values == ["-device", "edu,bus=pcie.0,addr=0x10", "-gdb", "tcp:127.0.0.1:1234"]
 
 
+@pytest.mark.parametrize("kind", ["tcg", "kvm"])
+def test_cxl_memory_is_given_to_qemu_itself(kind):
+    xml = make_xml(kind, topology="cxl")
+    values = re.findall(r'value="([^"]*)"', xml.partition("<qemu:commandline")[2])
+    words = dict(zip(values[1::2], values[::2], strict=True))
+    assert words["cxl=on,cxl-fmw.0.targets.0=cxl-bridge,cxl-fmw.0.size=256M"] == "-machine"
+    assert words["memory-backend-ram,id=cxl-ram,size=256M"] == "-object"
+    assert words["cxl-type3,id=cxl-memory,bus=cxl-port,volatile-memdev=cxl-ram"] == "-device"
+    assert '<feature policy="disable" name="hypervisor"/>' in xml
+    assert "hypervisor" not in make_xml(kind)
+
+
+def test_the_node_of_cxl_memory_is_none_at_boot():
+    assert parse_topology("t", {**TABLE, "movable_node": 1, "cxl_mib": 256}).movable_node == 1
+    for wrong in ({"movable_node": 1}, {"movable_node": 2, "cxl_mib": 256}):
+        with pytest.raises(UsageProblem, match="is none of its 1 nodes"):
+            parse_topology("t", {**TABLE, **wrong})
+    with pytest.raises(UsageProblem, match="cxl_mib = 128 is no multiple of 256"):
+        parse_topology("t", {**TABLE, "cxl_mib": 128})
+
+
 def test_devices_that_qemu_was_built_with():
     assert has_device(find_emulator(), "virtio-mem-pci")
     assert not has_device(find_emulator(), "flux-capacitor")

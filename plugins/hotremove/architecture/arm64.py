@@ -34,6 +34,7 @@ _MACHINE = Machine(
     counting=Counting(words=(), cmdline="lpj=4000000"),
     memory_start=1 << 30,
     has_apics=False,
+    cxl_hides=None,
     soft_reserve="",
 )
 

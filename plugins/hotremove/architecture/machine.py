@@ -79,6 +79,8 @@ class Machine:
         counting: what a clock that counts instructions needs.
         memory_start: where its memory begins, bytes.
         has_apics: whether ACPI tells its processors by local APICs; else by the GIC.
+        cxl_hides: features of the processor with which kernels use no CXL memory; None where no
+            guest can have any.
         soft_reserve: the kernel parameter that has memory soft-reserved, with fields `mib` and
             `start`, in MiB; empty where the kernel has none.
     """
@@ -99,4 +101,5 @@ class Machine:
     counting: Counting
     memory_start: int
     has_apics: bool
+    cxl_hides: tuple[str, ...] | None
     soft_reserve: str

@@ -24,6 +24,8 @@ _COUNTING = Counting(
 # no_timer_check: an early check of the timer's interrupt measures the host: a vCPU that waits for a
 #   busy one panics with "timer doesn't work through Interrupt-remapped IO-APIC". KVM's guests skip
 #   it by themselves.
+# cxl_hides: a region is refused where the kernel cannot flush all caches, as it takes it that it
+#   cannot below a hypervisor (arch/x86/mm/pat/set_memory.c, cpu_cache_has_invalidate_memregion()).
 # memmap=SIZE%START-OLD+NEW turns memory (1) into soft-reserved memory (asm/e820/types.h).
 _MACHINE = Machine(
     emulator="qemu-system-x86_64",
@@ -42,6 +44,7 @@ _MACHINE = Machine(
     counting=_COUNTING,
     memory_start=0,
     has_apics=True,
+    cxl_hides=("hypervisor",),
     soft_reserve="memmap={mib}M%{start}M-1+0xefffffff",
 )
 

@@ -37,6 +37,7 @@ _FIXTURES = {
     "normal_memory": ("sysfs offline",),
     "virtio_mem": ("virtio-mem",),
     "dax_kmem": ("dax/kmem", "sysfs offline"),
+    "cxl_memory": ("CXL memory", "sysfs offline"),
     "boot_node": ("sysfs offline", "movable boot memory"),
     "notifier_veto": ("notifier failures",),
     "huge_pages": ("hugetlb pins",),

@@ -16,8 +16,9 @@ from hotremove.bootimage.firmware import find_firmware
 from hotremove.bootimage.initramfs import BootImage
 from hotremove.bootimage.vmlinux import boot_file
 from hotremove.cache import Cache, digest
-from hotremove.errors import Blocked, NotApplicable
+from hotremove.errors import Blocked, NotApplicable, Waived
 from hotremove.hosttools import tool
+from hotremove.kernels import capabilities
 from hotremove.units import MIB
 from hotremove.virt import domain, firmware
 from hotremove.virt.domain import Boot, Channels, domain_xml
@@ -127,6 +128,8 @@ def make_plan(
     Raises:
         HostProblem: there is no QEMU.
         Blocked: QEMU was built without a device that the topology has.
+        CapabilityAbsent: the topology has CXL memory, and the kernel no use for it.
+        Waived: it has, and QEMU cannot give any.
     """
     machine = image.kernel.arch.machine
     is_here = emulator is None  # another machine's tells when a guest is started
@@ -134,6 +137,9 @@ def make_plan(
     if topology.edu and is_here and not has_device(emulator, "edu"):
         wanted = "install one that was built with it"
         raise Blocked(f"topology {topology.name}: {emulator} has no edu device: {wanted}")
+    if topology.cxl_mib:
+        image.require(capabilities.find("CXL memory"))
+        require_cxl(topology.name, machine, emulator if is_here else None)
     initramfs = image.initramfs
     if any(node.hotpluggable for node in topology.nodes):
         initramfs = with_early_file(image, firmware.PATH, firmware.srat(topology, machine), cache)
@@ -144,6 +150,19 @@ def make_plan(
         find_firmware(machine, cache),
     )
     return GuestPlan(image, boot, topology, accelerator, emulator)
+
+
+def require_cxl(name: str, machine: Machine, emulator: str | None) -> None:
+    """Make sure that QEMU, where it is here, can give a guest volatile CXL memory.
+
+    Raises:
+        Waived: it cannot, which says nothing of the kernel.
+    """
+    if machine.cxl_hides is None:
+        raise Waived(f"topology {name}: guests on {machine.type} have no CXL memory")
+    if emulator and not has_property(emulator, "cxl-type3", "volatile-memdev"):
+        wanted = "QEMU 8.1 or later does, as of Debian 13"
+        raise Waived(f"topology {name}: {emulator} emulates no volatile CXL memory: {wanted}")
 
 
 def _cmdline(topology: Topology, machine: Machine) -> str:
@@ -164,6 +183,13 @@ def has_device(emulator: str, name: str) -> bool:
     """Whether a QEMU was built with a device."""
     listed = processes.run([emulator, "-device", "help"], "asking QEMU for its devices")
     return f'name "{name}"' in listed.stdout
+
+
+@cache
+def has_property(emulator: str, device: str, name: str) -> bool:
+    """Whether a QEMU has a device, and the device a property."""
+    told = processes.run([emulator, "-device", f"{device},help"], "asking QEMU for a device")
+    return any(line.strip().startswith(f"{name}=") for line in told.stdout.splitlines())
 
 
 def _which(path: Path) -> str:

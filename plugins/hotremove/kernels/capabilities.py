@@ -82,6 +82,12 @@ OPTIONS = (
     Option("DEV_DAX", "removal through dax/kmem"),
     Option("DEV_DAX_HMEM", "soft-reserved memory as a DAX device"),
     Option("DEV_DAX_KMEM", "removal through dax/kmem"),
+    Option("CXL_ACPI", "the windows of CXL memory"),
+    Option("CXL_PCI", "CXL memory devices"),
+    Option("CXL_MEM", "CXL memory devices"),
+    Option("CXL_REGION", "regions of CXL memory"),
+    Option("ARCH_HAS_CPU_CACHE_INVALIDATE_MEMREGION", "regions of CXL memory"),
+    Option("DEV_DAX_CXL", "regions of CXL memory as DAX devices"),
     Option("ACPI_TABLE_UPGRADE", "boot memory that the firmware calls hotpluggable"),
     Option("HUGETLBFS", "hugetlb pins"),
     Option("TRANSPARENT_HUGEPAGE", "pins of large folios"),
@@ -118,6 +124,15 @@ CAPABILITIES = (
         "dax/kmem",
         ("DEV_DAX", "DEV_DAX_HMEM", "DEV_DAX_KMEM", "MEMORY_HOTREMOVE"),
         ("device_dax", "dax_hmem", "kmem"),
+    ),
+    Capability(
+        "CXL memory",
+        (
+            *("CXL_ACPI", "CXL_PCI", "CXL_MEM", "CXL_REGION"),
+            "ARCH_HAS_CPU_CACHE_INVALIDATE_MEMREGION",
+            *("DEV_DAX", "DEV_DAX_CXL", "DEV_DAX_KMEM", "MEMORY_HOTREMOVE"),
+        ),
+        ("cxl_acpi", "cxl_pci", "cxl_mem", "cxl_port", "device_dax", "dax_cxl", "kmem"),
     ),
     Capability("movable boot memory", ("ACPI_TABLE_UPGRADE",)),
     Capability(

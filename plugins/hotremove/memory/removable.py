@@ -462,8 +462,10 @@ class Removable:
 
         Of a node without boot memory it may not know before memory comes to it.
         """
+        if not self.told_where:
+            return False
         booted = self.guest.plan.topology.nodes[self.node].mib > 0
-        return self.told_where and (booted or all(block.node == self.node for block in wrong))
+        return booted or all(block.node == self.node for block in wrong)
 
     def _arrived(self, blocks: tuple[MemoryBlock, ...]) -> str:
         """Where blocks are, against where they should be."""

@@ -12,6 +12,7 @@ from hotremove.errors import UsageProblem
 OTHERS: Mapping[str, frozenset[str]] = {
     "virtio-mem": frozenset({"virtio_mem", "virtio-mem"}),
     "dax": frozenset({"dax_kmem"}),
+    "cxl": frozenset({"cxl_memory"}),
     "hugetlb": frozenset({"huge_pages", "gigantic_pages"}),
     "files": frozenset({"ext4"}),
     "notifier": frozenset({"notifier_veto"}),

@@ -8,7 +8,8 @@ class Verdict(StrEnum):
     """What a scenario says of the kernel, or of the harness; docs/verdicts.md has what each needs.
 
     Only `pass`, `fail` and `known-bug` looked at the kernel. `absent` and `not-applicable` say, by
-    proof, that there is nothing to look at; `waived` that somebody asked not to look.
+    proof, that there is nothing to look at; `waived` that somebody asked not to look, or that this
+    host has no such machine.
     """
 
     PASS = "pass"  # noqa: S105

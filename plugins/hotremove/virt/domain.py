@@ -92,7 +92,10 @@ def domain_xml(
         _devices(topology, channels, emulator, arch),
         type="kvm" if accelerator == "kvm" else "qemu",
     )
-    words = [*_edu(topology.edu), *_gdb(gdb), *_counting(topology, machine)]
+    words = [
+        *(*_edu(topology.edu), *_cxl(topology.cxl_mib)),
+        *(*_gdb(gdb), *_counting(topology, machine)),
+    ]
     if words:
         domain.append(_command_line(words))
     if topology.counts_instructions:
@@ -131,10 +134,13 @@ def _features(topology: Topology, machine: Machine) -> etree._Element:
 
 def _cpu(topology: Topology, accelerator: str, machine: Machine) -> etree._Element:
     cells = [_cell(number, node) for number, node in enumerate(topology.nodes)]
+    hidden = (machine.cxl_hides or ()) if topology.cxl_mib else ()
+    without = [_e("feature", policy="disable", name=name) for name in hidden]
     if accelerator == "kvm":
-        return _e("cpu", _e("numa", *cells), mode="host-passthrough", migratable="on")
+        numa = _e("numa", *cells)
+        return _e("cpu", *without, numa, mode="host-passthrough", migratable="on")
     wanted = machine.processor_features
-    features = [_e("feature", policy="require", name=name) for name in wanted]
+    features = [_e("feature", policy="require", name=name) for name in wanted] + without
     model = _e("model", machine.processor)
     return _e("cpu", model, *features, _e("numa", *cells), mode="custom", check="none")
 
@@ -204,6 +210,22 @@ def _edu(wanted: bool) -> list[str]:
     libvirt gives its own devices slots from both ends of the bus.
     """
     return ["-device", "edu,bus=pcie.0,addr=0x10"] if wanted else []
+
+
+def _cxl(mib: int) -> list[str]:
+    """QEMU's words for a CXL host bridge, a port of it with a memory device, and their window.
+
+    libvirt knows none of them (QEMU's docs/system/devices/cxl.rst).
+    """
+    if not mib:
+        return []
+    return [
+        *("-machine", f"cxl=on,cxl-fmw.0.targets.0=cxl-bridge,cxl-fmw.0.size={mib}M"),
+        *("-object", f"memory-backend-ram,id=cxl-ram,size={mib}M"),
+        *("-device", "pxb-cxl,id=cxl-bridge,bus=pcie.0,addr=0x11,bus_nr=128"),
+        *("-device", "cxl-rp,id=cxl-port,bus=cxl-bridge,chassis=128,slot=0"),
+        *("-device", "cxl-type3,id=cxl-memory,bus=cxl-port,volatile-memdev=cxl-ram"),
+    ]
 
 
 def _gdb(port: int | None) -> list[str]:

@@ -13,6 +13,9 @@ from hotremove import shapes
 from hotremove.errors import UsageProblem
 from hotremove.resources import source_folder
 
+CXL_MIB = 256
+"""A CXL device and a window have so many MiB, or a multiple (QEMU's CXL_CAPACITY_MULTIPLIER)."""
+
 
 @dataclass(frozen=True)
 class Node:
@@ -41,7 +44,8 @@ class Topology:
         description: one line for a reader.
         cpus: number of virtual CPUs.
         nodes: NUMA nodes at boot, by number.
-        movable_node: the node that takes the DIMMs.
+        movable_node: the node that takes the DIMMs, or the one that the kernel makes of CXL memory:
+            the first number that no node at boot has.
         dimm_slots: how many DIMMs fit.
         max_mib: most memory the guest can have, boot memory and DIMMs together, in MiB.
         iommu: whether there is an intel-iommu with interrupt remapping and caching mode.
@@ -50,6 +54,8 @@ class Topology:
         virtio_mem_mib: size of a virtio-mem device on the movable node, unplugged at boot, in MiB.
         soft_reserved_mib: memory of the movable node that the kernel leaves to dax_hmem, in MiB;
             from the node's first byte on.
+        cxl_mib: volatile memory of a CXL type-3 device, in MiB, 256 or a multiple; it is no memory
+            of the guest's before a region is made of it.
         cmdline: kernel parameters this topology needs.
         dimm_mib: size of a DIMM, or of what the architecture has instead, that is on the movable
             node from power-on, in MiB; 0 for none.
@@ -69,13 +75,16 @@ class Topology:
     edu: bool = False
     virtio_mem_mib: int = 0
     soft_reserved_mib: int = 0
+    cxl_mib: int = 0
     cmdline: str = ""
     dimm_mib: int = 0
     counts_instructions: bool = False
 
     def __post_init__(self) -> None:
         _refuse_negative(self)
-        if self.movable_node >= len(self.nodes):
+        if self.cxl_mib % CXL_MIB:
+            raise ValueError(f"cxl_mib = {self.cxl_mib} is no multiple of {CXL_MIB}")
+        if self.movable_node >= len(self.nodes) + bool(self.cxl_mib):
             raise ValueError(
                 f"movable_node {self.movable_node} is none of its {len(self.nodes)} nodes"
             )
