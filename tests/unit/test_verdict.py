@@ -20,7 +20,7 @@ from hotremove.errors import (
 from hotremove.lineage.changes import Lineage, changes, find_change
 from hotremove.memory.outcome import REFUSED, REMOVED, STUCK
 from hotremove.memory.page import describe_page
-from hotremove.memory.removal import PinsLost, Removal, UnexpectedOutcome
+from hotremove.memory.removal import PinsLost, Removal, UnexpectedOutcome, references_lost
 from hotremove.observe.counters import Counters
 from hotremove.observe.pagedump import PageDump, parse_dumps
 from hotremove.observe.pagemap import PfnRuns
@@ -414,3 +414,21 @@ def test_a_page_that_no_pin_holds_is_told_with_its_cause_and_its_owner():
     told = str(make_removal(pins=(OUTSIDE,), dumps=dumps, migrates_pins=True))
     assert "f183663901f2" in told
     assert "shmem_alloc_folio" in told or "shmem_write_begin" in told
+
+
+@pytest.mark.parametrize(
+    ("held", "counted", "steady", "lost"),
+    [
+        (0, -1, True, 1),  # one was let go that nobody had taken
+        (0, -1, False, 0),  # as seen: taken and let go between the reading of both counts
+        (0, 7, False, 0),
+        (512, 512, True, 0),
+        (512, 500, True, 12),
+        (512, 500, False, 12),
+        (512, -1, False, 512),
+    ],
+)
+def test_references_lost_where_others_pin_meanwhile(
+    held: int, counted: int, steady: bool, lost: int
+):
+    assert references_lost(held, counted, steady=steady) == lost

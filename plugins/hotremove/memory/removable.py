@@ -38,7 +38,7 @@ from hotremove.memory.placement import (
     require_spilled,
 )
 from hotremove.memory.race import Pace, choose_start, have_met, pace_of
-from hotremove.memory.removal import Removal
+from hotremove.memory.removal import Removal, references_lost
 from hotremove.memory.write import parse_write
 from hotremove.observe.counters import Counters, find_zone
 from hotremove.observe.kernellog.reasons import parse_reasons
@@ -332,7 +332,7 @@ class Removable:
                 remark=end.remark,
                 reasons=self._reasons(),
                 zone=self.zone,
-                lost_pins=self._lost_pins(end, pinned if steady else 0),
+                lost_pins=self._lost_pins(end, pinned, steady),
                 raced=end.raced,
                 poisoned=self._count_poisoned(end) if not dumps else 0,
             )
@@ -369,8 +369,10 @@ class Removable:
         except (HotremoveError, OSError):
             return 0
 
-    def _lost_pins(self, end: End, before: int) -> int:
+    def _lost_pins(self, end: End, before: int, steady: bool) -> int:
         """How many page references of pins (FOLL_PIN) are gone that should still be held.
+
+        Where others pin and unpin, those of `before` are not held for long.
 
         Raises:
             GuestLost: a holder ended.
@@ -381,7 +383,8 @@ class Removable:
             if buffer.pins:
                 buffer.require_running()
         pages = sum(pin.counted_pages for pin in self.pins)
-        return max(0, max(pages, before) - count_pins(self.guest.control))
+        held = max(pages, before) if steady else pages
+        return references_lost(held, count_pins(self.guest.control), steady=steady)
 
     def _offline(self, deadline: float) -> End:
         return self._offline_each(self.blocks, deadline)
