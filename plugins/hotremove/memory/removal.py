@@ -195,7 +195,7 @@ class Removal:
 def references_lost(held: int, counted: int, *, steady: bool) -> int:
     """How many page references of pins are gone that should be held.
 
-    Where others pin and unpin all the time (not `steady`), the kernel's two counts are read one after
-    the other, and what was let go in between may be more than what was taken: fewer than none are none.
+    Where others pin and unpin all the time (not `steady`), the kernel's two counts are read one
+    after the other, and more may have been let go in between than taken: fewer than none are none.
     """
     return max(0, held - (counted if steady else max(0, counted)))
