@@ -68,7 +68,7 @@ def test_an_unfixed_kernel_fails_and_says_why(tmp_path):
         "pfn 0x1",
         "in node 1's ZONE_MOVABLE holds 1 long-term pin",
         "refcount 1026 = 1024 (1 long-term pin) + 1 (mapping) + 1 (isolation)",
-        "an rxe memory region of 128 MiB",
+        "an rxe memory region of 32 MiB",
         "fixed upstream by d1e153fea2a8 (5.13)",
     ):
         assert told in result.message
