@@ -13,9 +13,9 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from threading import Event, Thread
+from threading import Event, Thread, current_thread, main_thread
 from typing import Any
 
 from hotremove.errors import HostProblem
@@ -119,9 +119,12 @@ def started(command: Words, what: str, seconds: float, **how: Any) -> Iterator[C
         HostProblem: its time is over.
     """
     how = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, **how}
-    # A session of its own, so that all of it can be ended.
-    with subprocess.Popen(command, start_new_session=True, **how) as process:
-        child = Child(process, seconds)
+    with ExitStack() as stack:
+        with _interrupts_held_back():
+            # A session of its own, so that all of it can be ended.
+            process = stack.enter_context(subprocess.Popen(command, start_new_session=True, **how))
+            child = Child(process, seconds)
+            stack.callback(child.end)
         try:
             yield child
             if process.stdout:
@@ -131,10 +134,28 @@ def started(command: Words, what: str, seconds: float, **how: Any) -> Iterator[C
             if not child.expired:
                 raise
             raise _overdue(command, what, seconds) from error
-        finally:
-            child.end()
     if child.expired:
         raise _overdue(command, what, seconds)
+
+
+@contextmanager
+def _interrupts_held_back() -> Iterator[None]:
+    """Have signals wait for the end of the block: after fork nobody knows the child for a while."""
+    if current_thread() is not main_thread():
+        yield  # Python has handlers run in the main thread alone
+        return
+    came: list[int] = []
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    ours = {number: handler for number, handler in handlers.items() if callable(handler)}
+    for number in ours:
+        signal.signal(number, lambda number, _: came.append(number))
+    try:
+        yield
+    finally:
+        for number, handler in ours.items():
+            signal.signal(number, handler)
+        for caught in came:
+            signal.raise_signal(caught)
 
 
 def _overdue(command: Words, what: str, seconds: float) -> HostProblem:

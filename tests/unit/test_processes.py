@@ -77,6 +77,28 @@ def test_who_interrupts_leaves_nothing_running(tmp_path):
     until(lambda: not is_running(int(pid.read_text())))
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_who_interrupts_a_start_leaves_nothing_running(monkeypatch, number):
+    """A signal that comes after fork, and before anybody has the process to end it."""
+    pids = []
+
+    class Interrupted(subprocess.Popen):
+        def __init__(self, *words, **how):
+            super().__init__(*words, **how)
+            pids.append(self.pid)
+            signal.raise_signal(number)
+
+    monkeypatch.setattr(subprocess, "Popen", Interrupted)
+    before = signal.signal(number, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            processes.run(["sleep", "600"], "waiting", 60)
+        assert signal.getsignal(number) is signal.default_int_handler
+    finally:
+        signal.signal(number, before)
+    until(lambda: not is_running(*pids))
+
+
 def test_who_is_not_read_to_the_end_ends_all_the_same():
     start = time.monotonic()
     with processes.started(["yes"], "reading", 30.0) as child:
