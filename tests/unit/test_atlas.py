@@ -389,7 +389,8 @@ def test_a_patch_shows_an_entry_that_no_two_releases_show():
     plain = result("6.12.118-1", ROW_12)
     patched = result("6.12.118-1", ROW_12, kernel=PATCHED, verdict="fail", message="an oops")
     assert shown_by_patch(plain, patched) == [("6.12.118-1", f"6.12.118-1 ({PATCHED})")]
-    assert PATCHED in render_table(chart(sights([run(1, plain)])), ORIGIN, [run(1, plain, patched)])
+    text = render_table(chart(sights([run(1, plain)])), ORIGIN, [run(1, plain, patched)])
+    assert f"--expect strict --kernel {plain.kernel} --kernel {PATCHED}" in text
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from hotremove.analysis.atlas.atlas import Atlas, Turn
-from hotremove.analysis.atlas.patched import patched_turns
+from hotremove.analysis.atlas.patched import patched_in, patched_turns
 from hotremove.analysis.atlas.shown import Showing, showings
 from hotremove.analysis.history import FiledRun
 from hotremove.formats.atlas_page import Origin
@@ -31,8 +31,7 @@ def _lines(atlas: Atlas, origin: Origin, runs: Sequence[FiledRun]) -> Iterator[s
     yield "on both sides of them. What a release has follows from its number alone: the first point"
     yield "release of its series that took the change, else mainline's.\n"
     yield "Where the archive has no kernel of one side, one is made by a patch of `tests/lineage/`."
-    yield "It gives a kernel the bug of one entry, or takes it away. `--expect lineage` goes by the"
-    yield "release, and does not expect that.\n"
+    yield "It gives a kernel the bug of one entry, or takes it away.\n"
     yield f"{origin}\n"
     yield "## Kernels on each side\n"
     by_number = {run.number: run for run in runs}
@@ -63,10 +62,12 @@ def _told(turn: Turn, runs: Mapping[int, FiledRun]) -> tuple[str, ...]:
     pairs = zip(turn.kernels, turn.seen, strict=True)
     days = (runs[sight.run].record.started[:10] for sight in turn.seen)
     kernels = " ".join(f"--kernel {sight.spec}" for sight in turn.seen)
+    # Of a patched kernel its release foretells too much, or too little.
+    expected = "strict" if any(patched_in(sight.spec) for sight in turn.seen) else "lineage"
     return (
         *(f"{kernel}: {sight.told}" for kernel, sight in pairs),
         max(days),
-        f"./lab hotremove --expect lineage {kernels}",
+        f"./lab hotremove --expect {expected} {kernels}",
     )
 
 
