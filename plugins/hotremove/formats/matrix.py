@@ -304,4 +304,4 @@ def _without(result: Result, message: str) -> str:
 
 
 def _deciding(change: Change, row: str) -> Iterable[int]:
-    return change.shows if _CONTROL in row else (*change.mends, *change.breaks, *change.shows)
+    return change.shows if _CONTROL in row else change.rows

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -39,6 +40,11 @@ def split(text: str) -> tuple[str, tuple[str, ...]]:
     base, tail = found.groups() if found else (text, "")
     words = dict.fromkeys(tail.split("+")[1:])
     return base, tuple(word for word in words if word != SMALL)
+
+
+def join(base: str, words: Iterable[str]) -> str:
+    """What `split` takes apart, put together."""
+    return "+".join((base, *words))
 
 
 def _refuse_late_architecture(text: str) -> None:

@@ -60,6 +60,11 @@ class Change:
     def __str__(self) -> str:
         return f"{self.hash} ({self.mainline})"
 
+    @property
+    def rows(self) -> frozenset[int]:
+        """All rows that it decides."""
+        return frozenset((*self.mends, *self.breaks, *self.shows))
+
     def is_in(self, version: Version) -> bool:
         """Whether an upstream or stable release has it, by its number.
 

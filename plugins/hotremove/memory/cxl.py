@@ -24,7 +24,6 @@ _FIND_AGAIN = (
     "cd /sys/bus/pci && for d in $(grep -ls 0x7075 devices/*/device); "
     "do echo 1 >${d%/device}/remove; done; echo 1 >rescan"
 )
-_LOAD = f"modprobe -a {' '.join(_CAPABILITY.modules)}"
 _DAX = "/sys/bus/dax/devices/dax0.0"
 # Seconds until drivers that probe in the background are done; they take less than one.
 _PROBED = 20.0
@@ -70,9 +69,7 @@ class CxlMemory(KmemMemory):
 
     def _plug(self) -> None:
         self.guest.control.check(_FIND_AGAIN)
-        loaded = self.guest.control.run(_LOAD)
-        if not loaded.ok:
-            raise refusal(self.guest, _CAPABILITY, f"no driver: {loaded.complaint}")
+        self._load(_CAPABILITY)
         parts = self._await_parts()
         name = self.guest.control.read(next_region(parts.window)).strip()
         self._region = Region(name, parts)

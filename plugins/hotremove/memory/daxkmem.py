@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from hotremove.errors import Blocked
-from hotremove.guest.capability import refusal, require
+from hotremove.guest.capability import require
 from hotremove.guest.machine import Guest
 from hotremove.kernels.capabilities import find
 from hotremove.memory.kmem import KmemMemory
@@ -12,8 +12,6 @@ from hotremove.memory.removable import DEADLINE
 from hotremove.memory.removal import Removal
 
 _CAPABILITY = find("dax/kmem")
-# dax_hmem makes a device of memory that the firmware calls Soft Reserved.
-_LOAD = f"modprobe -a {' '.join(_CAPABILITY.modules)}"
 
 
 class DaxKmem(KmemMemory):
@@ -41,7 +39,5 @@ class DaxKmem(KmemMemory):
         )
 
     def _plug(self) -> None:
-        loaded = self.guest.control.run(_LOAD)
-        if not loaded.ok:
-            raise refusal(self.guest, _CAPABILITY, f"no driver: {loaded.complaint}")
+        self._load(_CAPABILITY)  # dax_hmem makes a device of what the firmware calls Soft Reserved
         self._bind(_CAPABILITY)

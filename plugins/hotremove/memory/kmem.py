@@ -70,6 +70,16 @@ class KmemMemory(Removable):
         written = parse_write(bound)
         return str(written) if written.error else "bound"
 
+    def _load(self, capability: Capability) -> None:
+        """Load the drivers.
+
+        Raises:
+            CapabilityAbsent, Blocked: one of them is not loaded.
+        """
+        loaded = self.guest.control.run(f"modprobe -a {' '.join(capability.modules)}")
+        if not loaded.ok:
+            raise refusal(self.guest, capability, f"no driver: {loaded.complaint}")
+
     def _bind(self, capability: Capability) -> None:
         """Have kmem take the device, which is there, from whatever driver has it.
 

@@ -32,7 +32,8 @@ def _turns(row: str, seen: Mapping[str, Sight]) -> Iterator[Turn]:
     for kernel, sight in told.items():
         change = patched_in(sight.spec)
         plain = _without(kernel, told)
-        if change and plain and _decides(change, row) and told[plain].told != sight.told:
+        decides = change and row_order(row)[0] in change.rows
+        if change and plain and decides and told[plain].told != sight.told:
             yield Turn(row, (plain, kernel), (told[plain], sight), Explanation((change,)))
 
 
@@ -59,7 +60,3 @@ def _without(kernel: str, seen: Mapping[str, Sight]) -> str | None:
         if release.order(name.partition(" ")[0]) == version and patches.PREFIX not in sight.spec
     ]
     return min(same, key=len, default=None)
-
-
-def _decides(change: Change, row: str) -> bool:
-    return row_order(row)[0] in {*change.mends, *change.breaks, *change.shows}

@@ -39,7 +39,7 @@ def showings(atlas: Atlas, patched: Sequence[Turn] = ()) -> Iterator[Showing]:
     `patched`: rows that a patch has end otherwise, which count where no two releases show it.
     """
     for change in changes():
-        for row in sorted({*change.mends, *change.breaks, *change.shows}):
+        for row in sorted(change.rows):
             turns = tuple(_turns(atlas, change, row)) or tuple(_patched(patched, change, row))
             reason = "" if turns else _reason(atlas, change, row)
             yield Showing(change, row, turns, reason)

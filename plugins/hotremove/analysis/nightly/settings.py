@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from hotremove import shapes
+from hotremove.kernels.variant import join
 
 
 @dataclass(frozen=True)
@@ -45,9 +46,10 @@ class Watch:
             raise ValueError("`newest` is a number of kernels, 0 for all")
 
     def __str__(self) -> str:
-        behind = "".join(f"+{name}" for name in self.fragments)
-        scheme = "debian-source" if behind else "debian"
-        return f"{scheme}:{self.suite}/{self.versions}{behind}" if self.suite else f"git:{self.git}"
+        if not self.suite:
+            return f"git:{self.git}"
+        scheme = "debian-source" if self.fragments else "debian"
+        return join(f"{scheme}:{self.suite}/{self.versions}", self.fragments)
 
 
 @dataclass(frozen=True)

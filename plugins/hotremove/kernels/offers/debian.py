@@ -11,6 +11,7 @@ from hotremove.kernels.distro.archive import Available
 from hotremove.kernels.offers.offer import Offer
 from hotremove.kernels.sources.debian import candidate, list_suite
 from hotremove.kernels.sources.debian_source import SCHEME, list_sources
+from hotremove.kernels.variant import join
 
 
 def offered(suite: str, cache: Cache, versions: str = "*") -> tuple[Offer, ...]:
@@ -47,9 +48,11 @@ def offered_to_build(
         UsageProblem, HostProblem: as `offered`.
     """
     wanted = patterns.parse(versions)
-    behind = "".join(f"+{name}" for name in fragments)
-    fitting = (one for one in list_sources(suite, cache) if wanted.fits(one, one))
-    return tuple(Offer(f"{SCHEME}:{suite}/{one}{behind}", f"{one}{behind}") for one in fitting)
+    return tuple(
+        Offer(join(f"{SCHEME}:{suite}/{one}", fragments), join(one, fragments))
+        for one in list_sources(suite, cache)
+        if wanted.fits(one, one)
+    )
 
 
 def _offer(suite: str, one: Available) -> Offer:

@@ -13,6 +13,7 @@ from hotremove import processes
 from hotremove.errors import HostProblem, UsageProblem
 from hotremove.hosttools import tool
 from hotremove.kernels.offers.offer import Offer
+from hotremove.kernels.variant import join
 
 _REF = re.compile(r"([0-9a-f]{40,64})\trefs/(heads|tags)/(\S+)")
 # An annotated tag comes twice: as itself, and peeled, as the commit it names.
@@ -55,8 +56,7 @@ def offered(
         if any(fnmatchcase(ref.name, pattern) for pattern in patterns[ref.kind])
     ]
     named = {ref.commit: ref for ref in sorted(fitting, key=lambda ref: ref.kind)}
-    behind = "".join(f"+{name}" for name in fragments)
-    return tuple(_offer(repository, ref, behind) for ref in named.values())
+    return tuple(_offer(repository, ref, fragments) for ref in named.values())
 
 
 def parse_refs(text: str) -> Iterator[Ref]:
@@ -67,10 +67,11 @@ def parse_refs(text: str) -> Iterator[Ref]:
             yield Ref(kind, name, found.get((kind, name + _PEELED), commit))
 
 
-def _offer(repository: str, ref: Ref, behind: str) -> Offer:
+def _offer(repository: str, ref: Ref, fragments: Sequence[str]) -> Offer:
     """A commit; its version has the fragments behind it, which make another kernel of it."""
     version, date = _described(repository, ref)
-    return Offer(f"git:{repository}#{ref.commit}{behind}", f"{version}{behind}", date)
+    spec = f"git:{repository}#{ref.commit}"
+    return Offer(join(spec, fragments), join(version, fragments), date)
 
 
 def _listed(repository: str) -> str:

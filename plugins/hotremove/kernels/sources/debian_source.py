@@ -47,7 +47,7 @@ class Request(Variant):
     @property
     def source(self) -> str:
         """The spec without a version."""
-        return "+".join((f"{SCHEME}:{self.wanted.lists}", *self.words))
+        return variant.join(f"{SCHEME}:{self.wanted.lists}", self.words)
 
 
 def resolve(text: str, cache: Cache) -> Kernel:

@@ -53,7 +53,7 @@ class Request(Variant):
         """The spec without a ref."""
         suite = [f"{_SUITE}{self.suite}"] if self.suite else []
         repository = f"{self.repository}{suffix(self.arch)}"
-        return "+".join((f"{SCHEME}:{repository}", *self.words, *suite))
+        return variant.join(f"{SCHEME}:{repository}", (*self.words, *suite))
 
 
 @dataclass(frozen=True)
