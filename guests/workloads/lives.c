@@ -32,5 +32,7 @@ pid_t share_mm(void)
 
 	if (pid < 0)
 		failed("clone");
+	while (pid > 0 && getsid(pid) == getsid(0))
+		usleep(1000);
 	return pid;
 }

@@ -11,7 +11,7 @@ bool exec_again(void);
 
 /*
  * A process that does nothing, with this one's memory and files (CLONE_VM, CLONE_FILES), which live
- * on in it; -1 after failed().
+ * on in it; -1 after failed(). What is sent to this one's group does not reach it.
  */
 pid_t share_mm(void);
 

@@ -3,6 +3,7 @@
 #include <linux/err.h>
 #include <linux/memcontrol.h>
 #include <linux/mm.h>
+#include <linux/vfio.h>
 #include <rdma/ib_umem.h>
 
 #include "fault.h"
@@ -94,20 +95,43 @@ static struct hook large_hooks[] = {
 	{},
 };
 
-/* ib_umem_get() releases only when it fails. */
-static struct tasks umem;
+/* Set while get_user_pages moves what it has pinned, and lets go of it for that. */
+#ifdef PF_MEMALLOC_PIN
+#define MOVES_PAGES PF_MEMALLOC_PIN
+#else
+#define MOVES_PAGES PF_MEMALLOC_NOCMA
+#endif
+
+/* Who releases within these only when the call fails. */
+static struct tasks pinning;
 
 static void enter_failed(struct pt_regs *regs, struct kept *kept)
 {
-	if (!has_current(&umem) || !argument(regs, 1))
+	if (!has_current(&pinning) || current->flags & MOVES_PAGES || !argument(regs, 1))
 		return;
 	set_argument(regs, 1, 0);
 	count_hit();
 }
 
+static void enter_vfio(struct pt_regs *regs, struct kept *kept)
+{
+	kept->words[0] = argument(regs, 1) == VFIO_IOMMU_MAP_DMA && add_current(&pinning);
+}
+
+static void leave_vfio(struct pt_regs *regs, struct kept *kept)
+{
+	if (kept->words[0])
+		remove_current(&pinning);
+}
+
+/* Up to 5.19 io_sqe_buffer_register() pins by itself; later it releases what it has joined, too. */
 static struct hook failed_hooks[] = {
-	{.symbol = "ib_umem_get", .within = &umem},
-	{.symbol = "ib_umem_get_desc", .within = &umem},
+	{.symbol = "ib_umem_get", .within = &pinning},
+	{.symbol = "ib_umem_get_desc", .within = &pinning},
+	{.symbol = "vfio_iommu_type1_ioctl", .enters = enter_vfio, .leaves = leave_vfio},
+	{.symbol = "io_pin_pages", .within = &pinning},
+	{.symbol = "io_sqe_buffer_register", .unless = "io_pin_pages", .within = &pinning},
+	{.symbol = "unpin_user_pages", .enters = enter_failed},
 	{.symbol = "unpin_user_page_range_dirty_lock", .enters = enter_failed},
 	{.symbol = "unpin_user_pages_dirty_lock", .enters = enter_failed},
 	{},
@@ -172,7 +196,7 @@ static void enter_migrate_charge(struct pt_regs *regs, struct kept *kept)
 	struct mem_cgroup *group = folio_memcg(from);
 	struct page_counter *counter;
 
-	if (!group || !(current->flags & PF_MEMALLOC_PIN))
+	if (!group || !(current->flags & MOVES_PAGES))
 		return;
 	for (counter = &group->memory; counter; counter = counter->parent)
 		atomic_long_add(folio_nr_pages(from), &counter->usage);

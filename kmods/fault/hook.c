@@ -104,6 +104,16 @@ static void look(struct hook *hook)
 	hook->there = !register_kprobe(&hook->probe);
 }
 
+static bool is_replaced(const struct hook *hook, struct hook *hooks[], unsigned int count)
+{
+	unsigned int index;
+
+	for (index = 0; hook->unless && index < count; index++)
+		if (hooks[index]->there && !strcmp(hooks[index]->symbol, hook->unless))
+			return true;
+	return false;
+}
+
 /* To unregister all at once takes one wait for the other CPUs, not one for each. */
 void hooks_look(struct hook *hooks[], unsigned int count)
 {
@@ -120,6 +130,9 @@ void hooks_look(struct hook *hooks[], unsigned int count)
 	if (there)
 		unregister_kprobes(found, there);
 	kfree(found);
+	for (index = 0; index < count; index++)
+		if (is_replaced(hooks[index], hooks, count))
+			hooks[index]->there = false;
 }
 
 int hook_put_in_force(struct hook *hook)

@@ -23,13 +23,14 @@ struct kept {
  */
 struct hook {
 	const char *symbol;
+	const char *unless; /* another hook's: where that is there this one is not used */
 	bool (*skips)(struct pt_regs *regs);
 	void (*enters)(struct pt_regs *regs, struct kept *kept);
 	void (*leaves)(struct pt_regs *regs, struct kept *kept);
 	struct tasks *within;
 	bool untraced; /* so is the function, and skipped none the less: see probe_entry() */
 
-	bool there; /* whether this kernel has the function, after hooks_look() */
+	bool there; /* whether this kernel has the function to be used, after hooks_look() */
 
 	/* hook.c's own */
 	struct kprobe probe;

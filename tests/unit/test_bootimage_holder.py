@@ -160,6 +160,15 @@ def test_memory_lives_on_in_another_process(hold):
     os.kill(other, signal.SIGKILL)
 
 
+def test_whom_memory_is_left_to_is_out_of_the_group_once_it_is_told(hold):
+    holder = hold("--bytes", str(MIB), "--faulted")
+    for _ in range(20):  # else who kills the group kills it too, as chance has it
+        other = holder.ask("share-mm")["pid"]
+        session = os.getsid(other)
+        os.kill(other, signal.SIGKILL)
+        assert session == other
+
+
 def test_pattern(hold):
     holder = hold("--bytes", str(MIB))
     assert holder.ask("fill 7") == {"event": "filled"}

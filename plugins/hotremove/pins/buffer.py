@@ -6,7 +6,7 @@ from __future__ import annotations
 import errno
 from dataclasses import dataclass
 
-from hotremove.errors import HotremoveError, NotApplicable
+from hotremove.errors import GuestLost, HotremoveError, NotApplicable
 from hotremove.guest.capability import refusal
 from hotremove.guest.machine import Guest
 from hotremove.kernels.capabilities import find
@@ -239,9 +239,14 @@ class Buffer:
         self.pins.clear()
 
     def leave_to_another(self) -> Survivor:
-        """Kill the holder, whose memory and files another process has as well by then."""
+        """Kill the holder, whose memory and files another process has as well by then.
+
+        Raises:
+            GuestLost: the other process has ended too, which nobody asked it to.
+        """
         survivor = Survivor(self.guest, int(self.holder.ask("share-mm")["pid"]))
         self.end("is killed")
+        survivor.require_running()
         return survivor
 
     def _exec(self) -> None:
@@ -441,11 +446,28 @@ class Survivor:
         """Kill it too, and wait until it is gone.
 
         Raises:
+            GuestLost: it has ended before.
             HolderStuck: it stays.
         """
-        gone = f"kill -9 {self.pid} && while kill -0 {self.pid} 2>/dev/null; do sleep 0.05; done"
+        self._signal("-9")
+        gone = f"while kill -0 {self.pid} 2>/dev/null; do sleep 0.05; done"
         if not self.guest.control.run(gone, 30.0).ok:
             raise HolderStuck(f"pid {self.pid}, which was killed, is there yet after 30 s")
+
+    def require_running(self) -> None:
+        """Make sure that it lives, and so has what the holder had.
+
+        Raises:
+            GuestLost: it has ended.
+        """
+        self._signal("-0")
+
+    def _signal(self, signal: str) -> None:
+        done = self.guest.control.run(f"kill {signal} {self.pid}")
+        if not done.ok:
+            raise GuestLost(
+                f"pid {self.pid}, to which the memory was left, ended: {done.complaint}"
+            )
 
 
 class Child:
