@@ -221,6 +221,14 @@ def test_indented_and_quoted(
     assert said_of(mixed, tmp_path) == expected
 
 
+def test_a_line_that_begins_with_a_blank_does_not_indent_the_log(
+    expected: list[tuple[object, ...]], tmp_path: Path
+) -> None:
+    device_without_a_bus = " memory memory36: Offline failed.\n"
+    _, *others = said_of(device_without_a_bus + UNSTAMPED, tmp_path)
+    assert others == expected
+
+
 JOURNAL_LINES = by_line(lambda one: f"Jan 01 00:00:00 lab kernel: {one.text}")
 
 

@@ -221,7 +221,7 @@ class _Finder:
             return
         records = read_records(self.stretch.lines[at])
         for record, read in records:
-            line = self._without_margin(read, hit=hit)
+            line = self._bare(read, at) if hit else self._without_margin(read)
             if line.kernel:  # else user space wrote it, in between
                 entry = Entry(number, record, line.text, line.seconds, line.caller, line.stamped)
                 self._take_entry(entry, hit=hit, shared=record is not records[-1][0])
@@ -248,15 +248,29 @@ class _Finder:
             self.classified[known] = self.rules.classify(line)
         return self.classified[known]
 
-    def _without_margin(self, line: LogLine, *, hit: bool) -> LogLine:
-        """The line of a log that is indented as a whole, by as much as its report's first line."""
-        if line.stamped or not line.text[:1].isspace():
+    def _without_margin(self, line: LogLine) -> LogLine:
+        """The line of a log that is indented as a whole, without the margin."""
+        if line.stamped or not self.stretch.margin:
             return line
-        text = line.text.removeprefix(self.stretch.margin)
-        bare = text.lstrip()
-        if hit and text != bare and self.rules.classify(line._replace(text=bare)):
-            self.stretch.margin, text = line.text[: -len(bare)], bare
-        return line if text is line.text else line._replace(text=text)
+        return line._replace(text=line.text.removeprefix(self.stretch.margin))
+
+    def _bare(self, line: LogLine, at: int) -> LogLine:
+        """A line that may begin a report, and shows by how much the log is indented as a whole."""
+        within = self._without_margin(line)
+        bare = line._replace(text=line.text.lstrip())
+        if line.stamped or within.text == bare.text or not self.rules.classify(bare):
+            return within
+        blanks = line.text[: -len(bare.text)]
+        if self._indents(blanks, at):
+            self.stretch.margin = blanks
+        return bare
+
+    def _indents(self, blanks: str, at: int) -> bool:
+        """Whether the lines below begin with these blanks too: else only one does."""
+        lines = self.stretch.lines
+        near = lines[at + 1 : at + 1 + _NEAR] or lines[max(at - _NEAR, 0) : at]
+        said = [line for line in near if line and not line.isspace()]
+        return all(line.startswith(blanks) for line in said[:2])
 
     def _extend(self, entries: Sequence[Entry], reports: Sequence[Growing]) -> int:
         """Give lines to reports; how many it were until all of these are over."""
@@ -332,7 +346,7 @@ class _Finder:
         if number != entry.number - 1:
             return
         record, line = read_records(raw)[-1]
-        above = self._without_margin(line, hit=False)
+        above = self._without_margin(line)
         if above.caller == entry.caller and self.rules.frame.match(above.text):
             begun.put_before(Entry(number, record, above.text, above.seconds, above.caller))
 

@@ -28,6 +28,7 @@ _FIELD = re.compile(r"(?: {4})?([A-Z_][A-Z0-9_]{0,63})(?:=.*|\r?)", re.DOTALL)
 _LONGEST_NAME = 70  # characters, with blanks
 _DECODER = json.JSONDecoder(strict=False)
 _LAST = ("", "}", "},")  # lines that may stand below an entry
+_CURSOR = "__CURSOR="
 _HEAD = re.compile(r"\w{3} \d{4}-\d\d-\d\d \S+ \S+ \[s=")  # of journalctl -o verbose
 _LENGTH = re.compile(r".{0,3}?\x00{5,7}", re.DOTALL)  # of a binary field: eight bytes
 _PART = re.compile(r'\s*(?:[A-Z_][A-Z0-9_]*=|"\w+" ?: |\d+,?$|\{$)')
@@ -91,21 +92,32 @@ def _place(lines: list[str], start: int, end: int, fields: Mapping[str, Any]) ->
     record = _record(fields)
     if record is None:
         return
-    holds = next((at for at in range(start, end) if _may_hold(lines[at])), start)
+    holds = _holder(lines, start, end)
     lines[start:end] = [SKIPPED] * (end - start)
     if end < len(lines) and lines[end].strip() in _LAST:
         lines[end] = SKIPPED
     lines[holds] = record
 
 
-def _may_hold(line: str) -> bool:
-    """Whether one of `_TEXTS` is in it."""
-    return "MESSAGE" in line or "log" in line or "msg" in line or "message" in line
+def _holder(lines: Sequence[str], start: int, end: int) -> int:
+    """Which line holds one of `_TEXTS`; the first, where none does."""
+    for at in range(start, end):
+        line = lines[at]
+        if "MESSAGE" in line or "log" in line or "msg" in line or "message" in line:
+            return at
+    return start
 
 
 def _entries(lines: Sequence[str]) -> Iterator[tuple[int, int]]:
     """Where each entry begins and ends (exclusive): one goes on to the next, or a blank line."""
-    parted = [at for at, line in enumerate(lines) if not line or _heads(line) or line.isspace()]
+    parted = [
+        at
+        for at, line in enumerate(lines)
+        if not line
+        or line.startswith(_CURSOR)
+        or line.isspace()
+        or (" [s=" in line and _heads(line))
+    ]
     for here, following in pairwise((-1, *parted, len(lines))):
         start = here if here >= 0 and _heads(lines[here]) else _first_field(lines, here, following)
         if start is not None:
@@ -114,7 +126,7 @@ def _entries(lines: Sequence[str]) -> Iterator[tuple[int, int]]:
 
 def _heads(line: str) -> bool:
     """Whether it is always the first of an entry."""
-    return line.startswith("__CURSOR=") or (" [s=" in line and _HEAD.match(line) is not None)
+    return line.startswith(_CURSOR) or (" [s=" in line and _HEAD.match(line) is not None)
 
 
 def _first_field(lines: Sequence[str], before: int, end: int) -> int | None:
@@ -147,13 +159,21 @@ _FIELD_NAMES = Remembered(_field_name, 1024)
 
 def _record(fields: Mapping[str, Any]) -> str | None:
     """The line that dmesg would show for an entry; None when it holds no message."""
-    text = next((_text(fields[key]) for key in _TEXTS if key in fields), None)
+    text = _text(_first(fields, _TEXTS))
     if text is None:
         return None
     text = text.rstrip("\n").replace("\n", "\r")
     if ("[" in text or text[:1].isdigit()) and parse_line(text).seconds is not None:
         return text  # a console that some program wrote to its output
     return f"{_level(fields)}{_stamp(fields)}{text}" or SKIPPED
+
+
+def _first(fields: Mapping[str, Any], names: Sequence[str], otherwise: object = None) -> Any:
+    """The value of the first of these fields that is there."""
+    for name in names:
+        if name in fields:
+            return fields[name]
+    return otherwise
 
 
 def _text(value: object) -> str | None:
@@ -165,7 +185,7 @@ def _text(value: object) -> str | None:
 
 def _level(fields: Mapping[str, Any]) -> str:
     level = fields.get("PRIORITY", fields.get("pri"))
-    origin = next((fields[key] for key in _ORIGINS if key in fields), fields.get("fac", "kern"))
+    origin = _first(fields, _ORIGINS, fields.get("fac", "kern"))
     if level is None and origin == "kernel":
         return ""  # as most are
     number = LEVELS.index(level) if level in LEVELS else _number(level)
@@ -177,7 +197,7 @@ def _level(fields: Mapping[str, Any]) -> str:
 
 def _stamp(fields: Mapping[str, Any]) -> str:
     if "MESSAGE" in fields:
-        clock = next((_number(fields[key]) for key in _CLOCKS if key in fields), None)
+        clock = _number(_first(fields, _CLOCKS))
         seconds = clock / 1e6 if clock is not None else None
     else:
         seconds = _number(fields.get("time")) if "msg" in fields else None

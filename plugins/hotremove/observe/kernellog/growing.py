@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hotremove.observe.kernellog.blame import Blame, blame
 from hotremove.observe.kernellog.report import Report
-from hotremove.observe.kernellog.rules import ASKING, Look, Rule, Rules
+from hotremove.observe.kernellog.rules import ASKING, BLANK, MARK, PART, STRANGE, Rule, Rules
 from hotremove.observe.kernellog.stretch import Entry
 
 LONGEST = 2000
@@ -147,32 +147,35 @@ class Growing:
         self.panicked |= rule.kind == "panic"
         self.is_sure |= not rule.traced
 
-    def take(self, entries: Iterable[Entry], rules: Rules) -> int | None:
+    def take(self, entries: Sequence[Entry], rules: Rules) -> int | None:
         """Take lines that begin nothing; the place of the one at which it is over, if it is."""
-        looks, taken = rules.looks, self.entries
+        # All in one, and in local variables: each line of each report that is open comes here.
+        parts = rules.remains if self.ended else rules.parts
+        count, clock, kept, strangers = len(self.entries), self.clock, self.kept, self.strangers
+        over, end = None, len(entries)
         for place, entry in enumerate(entries):
             text, now = entry.text, entry.seconds
-            if now is not None:  # is_over() and _add() without their calls: there are many lines
-                if abs(now - (now if self.clock is None else self.clock)) > _SILENCE:
-                    return place
-                self.clock = now
-            taken.append(entry)
-            look = looks[text]
+            if now is not None and clock is not None and abs(now - clock) > _SILENCE:
+                over = end = place
+                break
+            clock = clock if now is None else now
             if not self.has_trace:
-                self._learn(text, look)
-            if look.after if self.owed <= 0 else look.body:
-                self.kept, self.strangers = len(taken), 0
-                if look.mark:
+                self._learn(text, count + place, rules)
+            part = parts[text]
+            if part >= PART:
+                kept, strangers = count + place + 1, 0
+                if part == MARK:
                     self._mark(text)
-            elif not look.blank and not self._tolerates(timed=now is not None):
-                return place
-        return None
-
-    def _tolerates(self, *, timed: bool) -> bool:
-        """Whether there may be more of it after a line that looks like no part of it."""
-        if self.seconds is None or timed:
-            self.strangers += 1  # else a program's line in a log where the kernel's have times
-        return self.strangers <= self.ends.slack
+                    parts = rules.remains if self.ended else rules.parts
+            elif part == STRANGE:
+                # Not a program's line in a log where the kernel's have times.
+                strangers += self.seconds is None or now is not None
+                if strangers > self.ends.slack:
+                    over, end = place, place + 1
+                    break
+        self.entries += entries[:end]
+        self.clock, self.kept, self.strangers = clock, kept, strangers
+        return over
 
     def _mark(self, text: str) -> None:
         """A line that ends it, perhaps, or makes other processors print their backtraces."""
@@ -214,15 +217,15 @@ class Growing:
             rule=self.rule.name,
         )
 
-    def _learn(self, text: str, look: Look) -> None:
-        """What only the lines before a call trace tell."""
-        if look.blank:
+    def _learn(self, text: str, place: int, rules: Rules) -> None:
+        """What only the lines before a call trace tell; `place` counts from its first."""
+        if (part := rules.parts[text]) == BLANK:
             return
-        if len(self.entries) == 2 and self.is_nameless and not look.body:
+        if place == 1 and self.is_nameless and part == STRANGE:
             self.title = _title(text)  # what WARN() was told to say
         elif self.rule.inner and text.startswith(_REASON):
             self.title = _title(text)
-        self.has_trace = look.trace
+        self.has_trace = rules.traces[text]
 
     def _add(self, entry: Entry) -> None:
         self.entries.append(entry)

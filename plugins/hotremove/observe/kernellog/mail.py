@@ -26,8 +26,9 @@ _BEGINS = re.compile(
     r"|Modules linked|Hardware name|[RE][A-Z0-9]{2}|[FCDEG]S|CR\d|Allocated|Freed|page|rcu|watchdog"
     r")\b(?:.{0,20}:|:)|-{5,}|={5,}|<|\[(?![a-z]\w*[\]( ])|\*{3}|#PF"
 )
-# A line of such length, and one that begins otherwise: the lines of most logs begin alike.
-_UNLIKE = re.compile(rf"\n(?=(\S)[^\n]{{{_SHORTEST - 1},{_WIDEST}}}\n(?:(?!\1)\S|\[[a-z]))")
+# A line of such length, and one that begins otherwise, with its first word: the lines of most logs
+# begin alike.
+_UNLIKE = re.compile(rf"\n(?=(\S)[^\n]{{{_SHORTEST - 1},{_WIDEST}}}\n((?!\1)\S\S*|\[[a-z]\S*))")
 # Lines of a report that are long, in a log without stamps.
 _LONG = re.compile(
     r"(?:\w+: )?(?:BUG|WARNING|INFO|UBSAN|Unable|Internal error|general|Modules linked in|CPU|Code"
@@ -75,8 +76,8 @@ def _broken(lines: Sequence[str]) -> list[int]:
     places: list[int] = []
     at, offset = 0, 0
     for found in _UNLIKE.finditer(text):
-        if found.start() < offset:
-            continue  # part of a line before
+        if found.start() < offset or found.end(2) - found.start() <= _NARROWEST + 1:
+            continue  # part of a line before, or there was room for the word
         at, offset = at + text.count("\n", offset, found.start()), found.start()
         while at + 1 < len(lines) and _goes_on(lines[at], lines[at + 1], places[-1:] == [at - 1]):
             places.append(at)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from importlib import resources
-from typing import Any, NamedTuple
+from typing import Any
 
 from hotremove import shapes
 from hotremove.errors import UsageProblem
@@ -129,22 +129,9 @@ class Names:
         return self._has(name)
 
 
-class Look(NamedTuple):
-    """What a line looks like, by itself.
-
-    Attributes:
-        blank: it says nothing.
-        trace: it stands above a call trace.
-        body: it may be part of a report.
-        after: it may be part of one that has ended.
-        mark: it may end one, or makes other processors print their backtraces.
-    """
-
-    blank: bool
-    trace: bool
-    body: bool
-    after: bool
-    mark: bool
+STRANGE, BLANK, PART, MARK = range(4)
+"""What a line is to a report: no part of it, nothing at all, a part, and one that may end it or
+makes other processors print their backtraces. Numbers, for lines are many."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -204,29 +191,44 @@ class Rules:
         return Remembered(lambda text: self.prefilter.search(text) is not None, _LOOKS)
 
     @cached_property
-    def looks(self) -> Remembered[Look]:
-        """What a line looks like, by its message."""
-        return Remembered(self._look, _LOOKS)
+    def traces(self) -> Remembered[bool]:
+        """Whether a message stands above a call trace."""
+        return Remembered(lambda text: self.trace.match(text) is not None, _LOOKS)
+
+    @cached_property
+    def parts(self) -> Remembered[int]:
+        """What a message is to a report that has not ended."""
+        return Remembered(self._part, _LOOKS)
+
+    @cached_property
+    def remains(self) -> Remembered[int]:
+        """What a message is to a report that has ended."""
+        return Remembered(self._remain, _LOOKS)
 
     @cached_property
     def _ends(self) -> re.Pattern[str]:
         return _compiled(_alternatives({rule.ends for rule in self.rules if rule.ends}))
 
-    def _look(self, text: str) -> Look:
-        blank = not text or text.isspace()
-        ends = not blank and text[0] != " " and self._ends.match(text) is not None
-        return Look(
-            blank=blank,
-            trace=self.trace.match(text) is not None,
-            body=not blank and (ends or self.body.match(text) is not None),
-            after=not blank and self.after.match(text) is not None,
-            mark=ends or text.startswith(ASKING),
-        )
+    def _part(self, text: str) -> int:
+        if not text or text.isspace():
+            return BLANK
+        if text[0] != " " and self._ends.match(text):
+            return MARK
+        return _asking(text) if self.body.match(text) else STRANGE
+
+    def _remain(self, text: str) -> int:
+        if not text or text.isspace():
+            return BLANK
+        return _asking(text) if self.after.match(text) else STRANGE
 
     @property
     def kinds(self) -> frozenset[str]:
         """Every kind a report can have."""
         return frozenset(rule.kind for rule in self.rules) - {"cut-here"}
+
+
+def _asking(text: str) -> int:
+    return MARK if text.startswith(ASKING) else PART
 
 
 @lru_cache(maxsize=1)

@@ -63,6 +63,11 @@ def _sayings(margin: str) -> Remembered[_Said | None]:
     return Remembered(lambda raw: _say(raw, margin), _KNOWN)
 
 
+def _has_stamps(text: str) -> bool:
+    """Whether a line may be of a form that `PLAIN` knows."""
+    return text.startswith("[") or "\n[" in text or " kernel: " in text
+
+
 class Stretch:
     """Lines of a log that follow one another, without those that hold no message.
 
@@ -120,13 +125,27 @@ class Stretch:
 
     def _read(self, start: int) -> Sequence[Entry | None]:
         lines = self.lines[start : start + _BLOCK]
-        said = PLAIN.findall("\n".join(lines))
+        numbers = self.numbers[start : start + _BLOCK]
+        text = "\n".join(lines)
+        if _has_stamps(text):
+            return self._read_stamped(numbers, lines, text)
+        sayings = _sayings(self._margin)
+        new = tuple.__new__  # Entry() is a function of Python's, and takes thrice as long
+        return [
+            (alone := sayings[raw]) and new(Entry, (number, *alone))
+            if len(raw) <= LONGEST_RECORD
+            else self._seldom(number, raw, "", "", "")
+            for number, raw in zip(numbers, lines, strict=True)
+        ]
+
+    def _read_stamped(
+        self, numbers: Sequence[int], lines: Sequence[str], text: str
+    ) -> Sequence[Entry | None]:
+        said = PLAIN.findall(text)
         if len(said) != len(lines):
             whole = [line.rstrip("\r\n").replace("\n", "\r") for line in lines]
             said = PLAIN.findall("\n".join(whole))
-        numbers = self.numbers[start : start + _BLOCK]
-        sayings = _sayings(self._margin)
-        new = tuple.__new__  # Entry() is a function of Python's, and takes thrice as long
+        sayings, new = _sayings(self._margin), tuple.__new__
         return [
             new(Entry, (number, raw.rstrip("\r\n"), text, float(seconds), caller or None, True))
             if seconds and IS_ORDINARY[text]

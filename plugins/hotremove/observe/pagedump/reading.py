@@ -33,7 +33,6 @@ _NEEDLES = (
 )
 # And one of these in every other line that means something, but for a stack's functions.
 _FURTHER = (
-    *_NEEDLES,
     "page",
     "flags: 0x",
     "ops",
@@ -162,8 +161,9 @@ class DumpParser:
 
     def telling(self, stretch: Stretch) -> Sequence[int]:
         """Places of the lines that mean something to it, other than a stack's functions."""
-        begun = list(lines_with(_NEEDLES, stretch.text))
-        places = list(lines_with(_FURTHER, stretch.text)) if begun or self.open else begun
+        places = list(lines_with(_NEEDLES, stretch.text))
+        if places or self.open:
+            places = sorted({*places, *lines_with(_FURTHER, stretch.text)})
         if not stretch.flooded:
             return places
         # What only says something of the next dump has another line of its kind below it.
@@ -173,7 +173,7 @@ class DumpParser:
     def read(self, stretch: Stretch, places: Sequence[int], at: int, end: int) -> Iterator[Growing]:
         """The dumps that end in some lines of a log, `places` being those that are telling."""
         while at < end:
-            if not self._in_stack():
+            if not self.open or not self._in_stack():
                 following = bisect_left(places, at)
                 at = places[following] if following < len(places) else end
             if at < end:
