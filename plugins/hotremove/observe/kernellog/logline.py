@@ -186,14 +186,14 @@ def _records(raw: str) -> tuple[tuple[str, LogLine], ...]:
 _known_records = lru_cache(maxsize=8192)(_records)
 
 
-def _is_ordinary(text: str) -> bool:
+def is_ordinary(text: str) -> bool:
     """Whether a message holds nothing to be cleaned or cut, and no other program's prefix."""
     if not text.isprintable() or "kernel: " in text:
         return False
     return not ("[" in text and _STAMP_BEGINS.search(text))
 
 
-IS_ORDINARY = Remembered(_is_ordinary, 8192)
+IS_ORDINARY = Remembered(is_ordinary, 8192)
 """Whether a message of a `PLAIN` line is all message: by its text."""
 
 

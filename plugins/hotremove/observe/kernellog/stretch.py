@@ -13,6 +13,7 @@ from hotremove.observe.kernellog.logline import (
     LONGEST_RECORD,
     PLAIN,
     SKIPPED,
+    is_ordinary,
     read_records,
 )
 from hotremove.observe.kernellog.places import joined
@@ -146,9 +147,10 @@ class Stretch:
             whole = [line.rstrip("\r\n").replace("\n", "\r") for line in lines]
             said = PLAIN.findall("\n".join(whole))
         sayings, new = _sayings(self._margin), tuple.__new__
+        ordinary = is_ordinary("".join(line[-1] for line in said))  # all of them, asked once
         return [
             new(Entry, (number, raw.rstrip("\r\n"), text, float(seconds), caller or None, True))
-            if seconds and IS_ORDINARY[text]
+            if seconds and (ordinary or IS_ORDINARY[text])
             else (alone := sayings[raw]) and new(Entry, (number, *alone))
             if not prefix and len(raw) <= LONGEST_RECORD
             else self._seldom(number, raw, "" if seconds else prefix, clock or stamp, text)
