@@ -16,6 +16,7 @@ from hotremove.memory.removable import Removable
 from hotremove.observe.pageflags import BUFFERS
 from hotremove.units import MIB
 
+_COMPARED = (0, 1)  # exit statuses of cmp: the same, or not; others are trouble
 _IMAGE, _PLACE, _DATA = "/run/disk", "/run/files", "/run/data"
 # Not by `mount -o loop`: busybox's has the device open for writing while it mounts it, which a
 # kernel from 6.8 on without CONFIG_BLK_DEV_WRITE_MOUNTED refuses with EBUSY.
@@ -100,10 +101,13 @@ class Filesystem:
 
         Raises:
             AssertionError: it is not.
+            HotremoveError: it cannot be read.
         """
         __tracebackhide__ = True
         fresh = "sync; echo 3 >/proc/sys/vm/drop_caches"
         same = self.guest.control.run(f"{fresh}; cmp {_DATA} {self.path('busy')}", 60.0)
+        if same.ending != "exit" or same.status not in _COMPARED:
+            raise HotremoveError(f"`{same.command}`: {same.ending} {same.status}, {same.complaint}")
         assert same.ok, f"bytes of the file are not as written: {same.text}{same.complaint}"
 
     @property
