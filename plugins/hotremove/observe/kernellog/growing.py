@@ -225,7 +225,7 @@ class Growing:
             self.title = _title(text)  # what WARN() was told to say
         elif self.rule.inner and text.startswith(_REASON):
             self.title = _title(text)
-        self.has_trace = rules.traces[text]
+        self.has_trace = "race" in text and rules.traces[text]
 
     def _add(self, entry: Entry) -> None:
         self.entries.append(entry)
