@@ -13,9 +13,13 @@ from hotremove.guest.stuck import process_state, where_in_kernel
 from hotremove.memory.write import Write, parse_write, write_command
 from hotremove.observe.counters import ISOLATED_ERROR, Counters, delta
 from hotremove.observe.pagemap import MemoryBlock
+from hotremove.virt.polling import wait_until
 
 # offline_pages() looks for a pending signal between two rounds of migration, milliseconds apart.
 INTERRUPTION_DEADLINE = 10.0
+
+BEGINNING = 10.0
+"""Seconds in which the kernel is to begin: the process that asks it may have to wait its turn."""
 
 
 class SignalIgnored(AssertionError):
@@ -45,7 +49,7 @@ class Offline:
         self._write: Write | None = None
 
     def expect_stuck(self, after: float) -> None:
-        """Require that it is under way `after` seconds from now, in the kernel.
+        """Require that it is under way, in the kernel, `after` seconds from when it has begun.
 
         Raises:
             AssertionError: it ended, though pinned pages are in the block.
@@ -53,11 +57,15 @@ class Offline:
         """
         __tracebackhide__ = True
         with self.guest.timeline.span(f"offline memory{self.block.index}", after):
+            wait_until(self._has_begun, BEGINNING, self.guest.check)
             ended = self.ends(after)
         assert not ended, f"offlining memory{self.block.index} under a pin ended: {self._write}"
         state = self._block_now().state
         if state != "going-offline":
             raise GuestLost(f"memory{self.block.index} is {state}: nobody has begun to offline it")
+
+    def _has_begun(self) -> bool:
+        return self._block_now().state == "going-offline" or self.ends(0.0)
 
     def ends(self, within: float) -> bool:
         """Whether it ends within so many seconds, well or not.

@@ -14,12 +14,18 @@ from hotremove.errors import HotremoveError, NotLookedAt
 ROUNDS: pytest.StashKey[Rounds] = pytest.StashKey()
 """On an item: its rounds, where chance decides in them."""
 
+MOST = 5
+"""So many times the rounds asked for are run where things are to happen at a time and did not."""
+
 
 class Rounds:
     """The rounds of a test, each with chances of its own.
 
     The same seed gives the same chances in the same round, on every kernel and however many rounds
     there are.
+
+    Attributes:
+        count: how many there are: as many as were asked for, and more where nothing has raced yet.
     """
 
     def __init__(self, seed: int, count: int, name: str) -> None:
@@ -37,13 +43,21 @@ class Rounds:
             HotremoveError: at the end, where things were to happen at a time and never did, so that
                 nothing was looked at.
         """
-        for number in range(1, self.count + 1):
-            self._number = number
-            yield self.rng(number)
-        if self._races and not any(self._races):
+        self._number, most = 0, MOST * self.count
+        while self._number < self.count:
+            self._number += 1
+            yield self.rng(self._number)
+            if self._number == self.count < most and self._never_raced:
+                self.count += 1
+        if self._never_raced:
             raise HotremoveError(
-                "what was to race was never under way at a time: ask for more --hotremove-rounds"
+                f"what was to race was never under way at a time in {self.count} rounds:"
+                " ask for more --hotremove-rounds"
             )
+
+    @property
+    def _never_raced(self) -> bool:
+        return bool(self._races) and not any(self._races)
 
     def rng(self, number: int = 0) -> Random:
         """What decides in a round; 0 is for a test without rounds."""
