@@ -23,6 +23,7 @@ from hotremove.errors import UsageProblem
 from hotremove.plugin.lending import GUEST, removals_of
 from hotremove.plugin.options import setting
 from hotremove.plugin.parametrize import wants_guest
+from hotremove.plugin.rounds import MOST
 from hotremove.plugin.run import farm_of
 from hotremove.virt.clock import CLOCK
 
@@ -68,7 +69,7 @@ def default_limit(item: pytest.Item) -> float:
     if item.get_closest_marker("nightly") or "pin_cost" in names:
         return _LONG
     options = farm_of(item.config).options
-    tries = _REMOVALS + (options.rounds if "rounds" in names else 0)
+    tries = _REMOVALS + (MOST * options.rounds if "rounds" in names else 0)
     return 2 * options.boot_deadline + tries * (options.deadline + _SET_UP)
 
 
