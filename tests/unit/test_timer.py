@@ -75,7 +75,7 @@ def test_it_is_over_with_the_test(timer):
 def test_the_default_is_far_from_every_deadline(item):
     assert default_limit(item) == 2 * 120 + 20 * 60
     item.fixturenames.append("rounds")
-    assert default_limit(item) == 2 * 120 + 60 * 60
+    assert default_limit(item) == 2 * 120 + (20 + 5 * 40) * 60
 
 
 @pytest.mark.parametrize("what", ["nightly", "pin_cost"])
