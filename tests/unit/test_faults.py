@@ -96,7 +96,10 @@ MESSAGES = {
         "the pages of pid 3, 0x1-0x2, are not those that are pinned, 0x5-0x6",
         f"the child has 4 of the pinned pages of {HOLDER}",
     ],
-    "zero-page": ["10000 page references of pins are left"],
+    "zero-page": [
+        "10000 page references of pins are left",
+        "pages of the pin are not what memory is made of: {'untouched': 1, 'shared': 0}",
+    ],
     "kept-pin": [
         "8 page references of pins are left",
         "books: node 0: 32,736 of 32,768 pins released (nr_foll_pin_released 1, …)",
