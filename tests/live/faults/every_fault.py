@@ -15,6 +15,8 @@ from scenarios.test_races import test_two_pin_the_same_memory_at_once as two_pin
 from hotremove.errors import NotApplicable
 from hotremove.guest.memory_blocks import count_pins, read_counters
 from hotremove.guest.patience import Patience
+from hotremove.lineage.changes import find_change
+from hotremove.lineage.release import parse
 from hotremove.memory.notifier import NotifierVeto
 from hotremove.pins.holder import PinHangs
 from hotremove.pins.ib_umem import IbUmem
@@ -123,13 +125,19 @@ STAYS = {
 }
 
 
+# Up to 6.5 a long-term pin of hugetlb pages in ZONE_MOVABLE is refused, with nothing moved.
+HUGETLB_PINS = find_change("4849807114b8")
+
+
 @pytest.fixture
-def pin(pin_paths, movable_dimm, huge_pages):
+def pin(guest, pin_paths, movable_dimm, huge_pages):
     """Map memory on the DIMM and pin it in a way; the buffer and the pin."""
     huge_pages(0, 4)
     huge_pages(movable_dimm.node, 8)
 
     def pin(way):
+        if way is HUGE and not HUGETLB_PINS.is_in(parse(guest.plan.image.kernel.version)):
+            raise NotApplicable(f"this kernel lacks {HUGETLB_PINS.hash}, and refuses such pins")
         path = pin_paths.set_up(way.path)
         buffer = movable_dimm.map(way.size, **way.memory)
         if way.prepare:
