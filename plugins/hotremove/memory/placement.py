@@ -30,6 +30,11 @@ def require_placed(buffer: Buffer, memory: PfnRuns, faulted: bool = True) -> Non
         _require_huge(buffer)
 
 
+def is_placed(buffer: Buffer, memory: PfnRuns) -> bool:
+    """Whether each page of a buffer lies in `memory`."""
+    return buffer.frames().inside(memory) * PAGE_BYTES >= buffer.size
+
+
 def require_spilled(buffer: Buffer, memory: PfnRuns) -> None:
     """Make sure that a buffer larger than `memory` takes up half of it at least.
 
