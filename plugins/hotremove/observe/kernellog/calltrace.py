@@ -194,7 +194,7 @@ def _lesson(message: str, rules: Rules) -> _Lesson:
         return lambda reader: reader.doubt(_TOLERATED)
     if "race" in message and rules.trace.match(message):
         return _Reader.begin_trace
-    return _register(message) or _heading(message, rules) or _stranger(message, rules)
+    return _register(message) or _between(message, rules) or _heading(message, rules) or _doubt
 
 
 def _register(message: str) -> _Lesson | None:
@@ -224,6 +224,14 @@ def _heading(message: str, rules: Rules) -> _Lesson | None:
     return lambda reader: reader.begin_owned(cpu, pid, asked=asked)
 
 
-def _stranger(message: str, rules: Rules) -> _Lesson:
-    weight = 0 if rules.between.match(message) else 1
-    return lambda reader: reader.doubt(weight)
+def _between(message: str, rules: Rules) -> _Lesson | None:
+    """A line inside a stack that is no function: registers above all, which are many."""
+    return _pass if rules.between.match(message) else None
+
+
+def _pass(_: _Reader) -> None:
+    """Neither a frame nor a stranger."""
+
+
+def _doubt(reader: _Reader) -> None:
+    reader.doubt(1)
