@@ -6,7 +6,9 @@ import pytest
 from hotremove.errors import HotremoveError, NotApplicable
 from hotremove.guest.control import Completed
 from hotremove.memory.arrival import Misplaced, OnlineRefused, find_misplaced, why_not_there
+from hotremove.memory.dimm import Dimm
 from hotremove.memory.placement import (
+    LiesElsewhere,
     require_alike,
     require_in_part,
     require_placed,
@@ -132,3 +134,29 @@ def test_a_kernel_that_refuses_to_online_fails():
 )
 def test_where_the_harness_may_be_at_fault_the_kernel_is_not_blamed(told, blocks):
     assert judge(why(told, *blocks)) is Verdict.LOST
+
+
+class Renewed(Mapped):
+    """A buffer of whose first renewals a page lies elsewhere."""
+
+    pins = ()
+
+    def __init__(self, strays):
+        super().__init__()
+        self.strays = strays
+
+    def renew(self):
+        self.runs = PfnRuns.of([(0x100000, 15), (0x10 if self.strays else 0x10000F, 1)])
+        self.strays -= 1
+
+    def touch(self):
+        """As it is."""
+
+
+def test_memory_that_lies_elsewhere_is_renewed_again():
+    dimm = Dimm.__new__(Dimm)
+    dimm.frames = MEMORY
+    dimm.renew(Renewed(strays=2))
+    with pytest.raises(LiesElsewhere, match="15 of 16 pages") as caught:
+        dimm.renew(Renewed(strays=3))
+    assert judge(caught.value) is Verdict.LOST

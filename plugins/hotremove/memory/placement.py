@@ -11,11 +11,16 @@ from hotremove.pins.buffer import Buffer
 from hotremove.units import MIB
 
 
+class LiesElsewhere(HotremoveError):
+    """A buffer does not lie in the memory that it is to be in: nothing can be learnt of that."""
+
+
 def require_placed(buffer: Buffer, memory: PfnRuns, faulted: bool = True) -> None:
     """Make sure that all of a buffer's pages lie in `memory`, or that it has none yet.
 
     Raises:
-        HotremoveError: they lie elsewhere, so that nothing can be learnt of `memory`.
+        LiesElsewhere: not all do.
+        HotremoveError: it has some already.
         NotApplicable: the kernel gave other pages than huge ones.
     """
     found = buffer.frames()
@@ -25,14 +30,9 @@ def require_placed(buffer: Buffer, memory: PfnRuns, faulted: bool = True) -> Non
     inside = found.inside(memory)
     if inside < wanted:
         outside = found - memory
-        raise HotremoveError(f"{inside} of {wanted} pages of {buffer} lie there, others: {outside}")
+        raise LiesElsewhere(f"{inside} of {wanted} pages of {buffer} lie there, others: {outside}")
     if faulted and buffer.kind == "thp":
         _require_huge(buffer)
-
-
-def is_placed(buffer: Buffer, memory: PfnRuns) -> bool:
-    """Whether each page of a buffer lies in `memory`."""
-    return buffer.frames().inside(memory) * PAGE_BYTES >= buffer.size
 
 
 def require_spilled(buffer: Buffer, memory: PfnRuns) -> None:

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from random import Random
 
+from tenacity import retry, retry_if_exception_type, stop_after_attempt
+
 from hotremove.errors import GuestDied, HotremoveError
 from hotremove.guest.control import Completed
 from hotremove.guest.longterm import migrates_pins
@@ -32,7 +34,7 @@ from hotremove.memory.outcome import Outcome
 from hotremove.memory.page import frames_of_dump
 from hotremove.memory.page_flags import count_pages
 from hotremove.memory.placement import (
-    is_placed,
+    LiesElsewhere,
     require_alike,
     require_in_part,
     require_placed,
@@ -55,8 +57,6 @@ from hotremove.virt.polling import wait_until
 
 # Seconds a removal is given. Fixed kernels need 0.05 to 0.4; the kernel itself never gives up.
 DEADLINE = 30.0
-
-_RENEWALS = 3  # one page of 8,192 lay elsewhere in 2 of 160 (7.3.4); nobody knows why
 
 
 @dataclass(frozen=True)
@@ -202,19 +202,20 @@ class Removable:
         then, and all look at it at the end.
 
         Raises:
-            HotremoveError: pages came from elsewhere.
+            LiesElsewhere: pages came from elsewhere, and did again.
         """
         for buffer in buffers:
             if buffer.pins:
                 buffer.unpin()
-        for _ in range(_RENEWALS):
-            for buffer in buffers:
-                buffer.renew()
-            for buffer in buffers:
-                buffer.touch()
-            if all(is_placed(buffer, self.frames) for buffer in buffers):
-                break
+        self._renew(*buffers)
+
+    # One page of 8,192 lay elsewhere in 2 of 160 renewals (7.3.4); nobody knows why.
+    @retry(retry=retry_if_exception_type(LiesElsewhere), stop=stop_after_attempt(3), reraise=True)
+    def _renew(self, *buffers: Buffer) -> None:
         for buffer in buffers:
+            buffer.renew()
+        for buffer in buffers:
+            buffer.touch()
             require_placed(buffer, self.frames)
 
     def online(self) -> None:

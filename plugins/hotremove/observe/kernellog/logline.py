@@ -94,6 +94,12 @@ PLAIN = re.compile(
 """Every line of a text: groups of the most common forms' prefix, seconds, caller, seconds before
 and after a host's name, and message; all empty for a line of another form."""
 
+
+def may_have_stamps(text: str) -> bool:
+    """Whether some line of a text may be of a form that `PLAIN` knows; quick."""
+    return text.startswith("[") or "\n[" in text or " kernel: " in text
+
+
 # Functions of a stack: no prefix begins like this and has no colon.
 _BARE = re.compile(r" *[?_a-z]")
 _STAMP_BEGINS = re.compile(r"\[[ <+]*\d{1,10}\.\d{3}")

@@ -14,6 +14,7 @@ from hotremove.observe.kernellog.logline import (
     PLAIN,
     SKIPPED,
     is_ordinary,
+    may_have_stamps,
     read_records,
 )
 from hotremove.observe.kernellog.places import joined
@@ -62,11 +63,6 @@ def _say(raw: str, margin: str) -> _Said | None:
 def _sayings(margin: str) -> Remembered[_Said | None]:
     """What lines say in a log with this margin: without stamps few of them differ."""
     return Remembered(lambda raw: _say(raw, margin), _KNOWN)
-
-
-def _has_stamps(text: str) -> bool:
-    """Whether a line may be of a form that `PLAIN` knows."""
-    return text.startswith("[") or "\n[" in text or " kernel: " in text
 
 
 class Stretch:
@@ -128,7 +124,7 @@ class Stretch:
         lines = self.lines[start : start + _BLOCK]
         numbers = self.numbers[start : start + _BLOCK]
         text = "\n".join(lines)
-        if _has_stamps(text):
+        if may_have_stamps(text):
             return self._read_stamped(numbers, lines, text)
         sayings = _sayings(self._margin)
         new = tuple.__new__  # Entry() is a function of Python's, and takes thrice as long

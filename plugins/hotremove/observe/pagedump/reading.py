@@ -173,7 +173,7 @@ class DumpParser:
     def read(self, stretch: Stretch, places: Sequence[int], at: int, end: int) -> Iterator[Growing]:
         """The dumps that end in some lines of a log, `places` being those that are telling."""
         while at < end:
-            if not self.open or not self._in_stack():
+            if not self._in_stack():
                 following = bisect_left(places, at)
                 at = places[following] if following < len(places) else end
             if at < end:
