@@ -202,7 +202,7 @@ def test_others(name: str, expected: list[tuple[object, ...]], tmp_path: Path) -
 
 
 UNSTAMPED = by_line(lambda one: one.text)
-MARGINS = ("    ", "\t", "  \t", "> ", ">> ", "> > ", ">", "| ", "# ", ">     ", "guest | ")
+MARGINS = (" ", "    ", "\t", "  \t", "> ", ">> ", "> > ", ">", "| ", "# ", ">     ", "guest | ")
 
 
 def put_before(margin: str, log: str) -> str:
@@ -221,11 +221,12 @@ def test_indented_and_quoted(
     assert said_of(mixed, tmp_path) == expected
 
 
+@pytest.mark.parametrize("below", ["", "\n ? __warn.cold+0x54/0xb8\n pin_user_pages+0x81/0x82\n"])
 def test_a_line_that_begins_with_a_blank_does_not_indent_the_log(
-    expected: list[tuple[object, ...]], tmp_path: Path
+    below: str, expected: list[tuple[object, ...]], tmp_path: Path
 ) -> None:
     device_without_a_bus = " memory memory36: Offline failed.\n"
-    _, *others = said_of(device_without_a_bus + UNSTAMPED, tmp_path)
+    _, *others = said_of(device_without_a_bus + below + UNSTAMPED, tmp_path)
     assert others == expected
 
 

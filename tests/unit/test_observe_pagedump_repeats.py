@@ -90,15 +90,6 @@ def test_pages_held_alike_that_came_once_each_are_not_counted() -> None:
     assert "pfn 0x100, pfn 0x101: block-device" in str(alike)
 
 
-def test_the_lines_of_the_log_are_passed_on_as_they_are() -> None:
-    lines = ["x\n"] * 5000 + [f"{line}\r\n" for line in attempt(1)] + ["y"] * 5000
-    pages = DumpedPages()
-    log = list(stretches(lines))
-    assert list(pages.watch(log)) == log
-    assert [line for stretch in log for line in stretch.lines] == lines
-    assert [page.dump.start for page in pages.pages] == [5002]
-
-
 @pytest.mark.parametrize("shift", [4092, 4093, 4094, 4095, 4096])
 def test_stretches_do_not_matter(shift: int) -> None:
     lines = ["[    0.000001] nothing to see"] * shift + attempt(1)
@@ -133,8 +124,9 @@ def test_dumps_of_callers_that_fell_silent_are_ended() -> None:
         for line in attempt(1, number)
     ]
     pages = DumpedPages()
-    for _ in pages.watch(stretches(lines)):
-        pass
+    for stretch in stretches(lines):
+        pages.read(stretch)
+    pages.end()
     assert len(pages._parser.open) < 50
     assert len(pages.pages) == 299
 

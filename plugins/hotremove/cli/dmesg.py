@@ -21,11 +21,10 @@ from rich.table import Table
 from hotremove.errors import HotremoveError, UsageProblem
 from hotremove.formats.tables import plain_console
 from hotremove.observe.kernellog.allowance import Allowance, Judged, judge, load_allowances
-from hotremove.observe.kernellog.dmesg import find_in, read_lines
 from hotremove.observe.kernellog.packing import BROKEN
-from hotremove.observe.kernellog.report import Report
-from hotremove.observe.kernellog.stretch import stretches
+from hotremove.observe.kernellog.report import Report, Reports
 from hotremove.observe.kernellog.symbolise import DebugInfo, symbolise
+from hotremove.observe.logfile import read_file, read_stream
 from hotremove.observe.pagedump import DumpedPages, count, group_alike, often, page_facts
 
 if TYPE_CHECKING:
@@ -134,13 +133,9 @@ def _seldom_collecting() -> Iterator[None]:
         gc.set_threshold(*usual)
 
 
-def _read(name: str) -> tuple[list[Report], DumpedPages]:
-    pages = DumpedPages()
+def _read(name: str) -> tuple[Reports, DumpedPages]:
     try:
-        if name == "-":
-            return find_in(pages.watch(stretches(read_lines(sys.stdin.buffer)))), pages
-        with Path(name).open("rb") as stream:
-            return find_in(pages.watch(stretches(read_lines(stream)))), pages
+        return read_stream(sys.stdin.buffer) if name == "-" else read_file(Path(name))
     except UsageProblem as problem:
         raise UsageProblem(f"{name} is {problem}") from None
     except BROKEN as error:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from itertools import chain
 from typing import BinaryIO
 
@@ -40,13 +40,8 @@ def find_reports(lines: Iterable[str]) -> Reports:
 
     `lines` are the log as read: line ends, prefixes and colour codes as they are.
     """
-    return find_in(stretches(lines))
-
-
-def find_in(log: Iterable[Stretch]) -> Reports:
-    """`find_reports()` in a log that is taken apart already."""
-    finder = _Finder(default_rules())
-    for stretch in log:
+    finder = Finder()
+    for stretch in stretches(lines):
         finder.read(stretch)
     return finder.finish()
 
@@ -79,10 +74,11 @@ def _blocks(stream: BinaryIO) -> Iterator[list[str]]:
 
 
 @dataclass(slots=True)
-class _Finder:
+class Finder:
     """Reads a log, stretch by stretch.
 
     Attributes:
+        done: reports that are over, as they ended; of those with one fingerprint the first `MOST`.
         counted: reports by fingerprint.
         growing: unfinished reports by printk caller, oldest first; None where the log names none.
         stretch: the lines that are being read.
@@ -95,7 +91,7 @@ class _Finder:
             to be kept.
     """
 
-    rules: Rules
+    rules: Rules = field(default_factory=default_rules)
     done: list[Report] = field(default_factory=list)
     counted: Counter[str] = field(default_factory=Counter)
     growing: dict[str | None, list[Growing]] = field(default_factory=dict)
@@ -199,9 +195,36 @@ class _Finder:
         """Forget no report before this line."""
         self.due = number + -number % _OFTEN
 
-    def finish(self) -> Reports:
+    def state(self) -> object:
+        """What decides how the lines to come are read, for comparison with another reader's."""
+        unfinished = self._unfinished()
+        places = {id(one): place for place, one in enumerate(unfinished)}
+        callers = [
+            (caller, [places[id(one)] for one in reports])
+            for caller, reports in self.growing.items()
+        ]
+        just_ended = [one.end for one in self.done[-1:] if one.end == self.above[0]]
+        due = self.due if unfinished else 0
+        open_reports = [astuple(one) for one in unfinished]
+        return open_reports, callers, just_ended, due, self.last, self.stretch.margin, self.above
+
+    def go_on(self, done: Iterable[Report], counted: Counter[str]) -> None:
+        """Take over what a reader of the same state has found from here to the log's end."""
+        seen = self.counted.copy()
+        for report in done:
+            seen[report.fingerprint] += 1
+            if seen[report.fingerprint] <= MOST:
+                self.done.append(report)
+        self.counted += counted
+        self.growing.clear()
+
+    def end(self) -> None:
         """The log is at its end, and with it every report."""
         self._close([one for one in self._unfinished() if not self._is_torso(one)])
+
+    def finish(self) -> Reports:
+        """What was found in the whole log."""
+        self.end()
         reports = Reports(sorted(self.done, key=lambda report: (report.start, report.end)))
         reports.left_out = sum(max(count - MOST, 0) for count in self.counted.values())
         return reports
@@ -266,11 +289,14 @@ class _Finder:
         return bare
 
     def _indents(self, blanks: str, at: int) -> bool:
-        """Whether the lines below begin with these blanks too: else only one does."""
+        """Whether the lines below begin with these blanks too: else only one does.
+
+        Functions of a call trace begin with a blank in any log, and tell nothing.
+        """
         lines = self.stretch.lines
         near = lines[at + 1 : at + 1 + _NEAR] or lines[max(at - _NEAR, 0) : at]
-        said = [line for line in near if line and not line.isspace()]
-        return all(line.startswith(blanks) for line in said[:2])
+        said = [line for line in near if line and not line.isspace() and "+0x" not in line]
+        return bool(said) and all(line.startswith(blanks) for line in said[:2])
 
     def _extend(self, entries: Sequence[Entry], reports: Sequence[Growing]) -> int:
         """Give lines to reports; how many it were until all of these are over."""

@@ -100,12 +100,11 @@ def may_have_stamps(text: str) -> bool:
     return text.startswith("[") or "\n[" in text or " kernel: " in text
 
 
-# Functions of a stack: no prefix begins like this and has no colon.
-_BARE = re.compile(r" *[?_a-z]")
 _STAMP_BEGINS = re.compile(r"\[[ <+]*\d{1,10}\.\d{3}")
 # What every prefix begins with, or has a clock, a tab or the kernel's name in it.
 _PREFIXED = re.compile(r"[\ufeff \t]*(?:[\[<\d]|[a-z0-9]{3,8} *:[a-z])")
 _CLOCKED = re.compile(_CLOCK)
+_MARKED = re.compile(rf"kernel|{_CLOCK}|{_STAMP_BEGINS.pattern}")
 
 
 class LogLine(NamedTuple):
@@ -173,6 +172,11 @@ def _cut(text: str) -> list[str]:
     return pieces
 
 
+def is_bare(raw: str) -> bool:
+    """Whether a line is all message, with nothing to be cleaned or cut; quick."""
+    return raw.isprintable() and not (_PREFIXED.match(raw) or _MARKED.search(raw))
+
+
 def read_records(raw: str) -> tuple[tuple[str, LogLine], ...]:
     """The records of one line, and what each says; of a long one the beginning.
 
@@ -217,8 +221,6 @@ def parse_record(text: str) -> LogLine:
         record = _KMSG.match(text)
         if record:
             return _from_kmsg(record)
-    if _BARE.match(text) and ":" not in text:
-        return LogLine(text)
     if not _may_have_prefix(text):
         return LogLine(text)
     found = _PREFIX.match(text)

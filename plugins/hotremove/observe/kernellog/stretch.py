@@ -13,6 +13,7 @@ from hotremove.observe.kernellog.logline import (
     LONGEST_RECORD,
     PLAIN,
     SKIPPED,
+    is_bare,
     is_ordinary,
     may_have_stamps,
     read_records,
@@ -20,7 +21,9 @@ from hotremove.observe.kernellog.logline import (
 from hotremove.observe.kernellog.places import joined
 from hotremove.observe.kernellog.remembered import Remembered
 
-_LINES = 4096
+LINES = 4096
+"""Lines of a stretch; the last of a log may have fewer."""
+
 _BLOCK = 256  # lines taken apart at once: of a log that is mostly quiet few are looked at
 _KNOWN = 8192  # lines of which it is remembered what they say
 
@@ -51,6 +54,8 @@ _Said = tuple[str, str, float | None, str | None, bool]
 
 def _say(raw: str, margin: str) -> _Said | None:
     """What a line says, wherever it stands; None where it is no single line of the kernel's."""
+    if is_bare(raw):
+        return raw, raw.removeprefix(margin), None, None, False
     records = read_records(raw)
     record, line = records[0]
     if len(records) > 1 or not line.kernel:
@@ -166,6 +171,6 @@ class Stretch:
 def stretches(lines: Iterable[str]) -> Iterator[Stretch]:
     """A log, some thousands of lines at once."""
     feed, first = iter(lines), 1
-    while taken := list(islice(feed, _LINES)):
+    while taken := list(islice(feed, LINES)):
         yield Stretch(first, taken)
         first += len(taken)

@@ -13,10 +13,11 @@ from hotremove.observe.pagedump.facts import page_facts
 from hotremove.observe.pagedump.owner import PageOwner
 from hotremove.observe.pagedump.reading import parse_dumps
 from hotremove.observe.pagedump.refcount import PIN_BIAS, Part, RefcountSplit, split_refcount
-from hotremove.observe.pagedump.repeats import DumpedPage, DumpedPages
+from hotremove.observe.pagedump.repeats import MOST_PAGES, DumpedPage, DumpedPages
 from hotremove.observe.pagedump.words import count, often
 
 __all__ = [
+    "MOST_PAGES",
     "PIN_BIAS",
     "Alike",
     "Cause",

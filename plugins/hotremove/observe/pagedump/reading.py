@@ -153,11 +153,11 @@ class DumpParser:
 
     Attributes:
         open: unfinished dumps by printk caller; None where the log names none.
-        announced: what the line before a caller's next dump said of it.
+        announced: what a line just before a caller's next dump said of it, and its number.
     """
 
     open: dict[str | None, Growing] = field(default_factory=dict)
-    announced: dict[str | None, Fields] = field(default_factory=dict)
+    announced: dict[str | None, tuple[int, Fields]] = field(default_factory=dict)
 
     def telling(self, stretch: Stretch) -> Sequence[int]:
         """Places of the lines that mean something to it, other than a stack's functions."""
@@ -181,6 +181,8 @@ class DumpParser:
             at += 1
         if self.open:
             yield from self._forget(stretch.numbers[end - 1])
+        if self.announced:
+            self._forget_announced(stretch.numbers[end - 1])
 
     def finish(self) -> list[Growing]:
         """The dumps that had not ended."""
@@ -207,7 +209,7 @@ class DumpParser:
         if begins(text):
             return self._begin(text, caller, seconds, number)
         if text.startswith(_ANNOUNCING):
-            self._announce(text, caller)
+            self._announce(text, caller, number)
         return self._continue(text, caller, number) if caller in self.open else []
 
     def _begin(
@@ -216,7 +218,9 @@ class DumpParser:
         done = self._forget(number) if len(self.open) > _MANY_CALLERS else []
         if caller in self.open:
             done.append(self.open.pop(caller))
-        self.open[caller] = Growing(number, text, seconds, self.announced.pop(caller, {}))
+        at, said = self.announced.pop(caller, (number, {}))
+        near = number - at <= _LONGEST_DUMP
+        self.open[caller] = Growing(number, text, seconds, said if near else {})
         return done
 
     def _continue(self, text: str, caller: str | None, number: int) -> list[Growing]:
@@ -227,9 +231,14 @@ class DumpParser:
         old = [caller for caller, one in self.open.items() if one.is_over(number)]
         return [self.open.pop(caller) for caller in old]
 
-    def _announce(self, text: str, caller: str | None) -> None:
+    def _forget_announced(self, number: int) -> None:
+        """No dump that a line below this one begins was announced far above."""
+        near = self.announced.items()
+        self.announced = {who: it for who, it in near if number - it[0] < _LONGEST_DUMP}
+
+    def _announce(self, text: str, caller: str | None, number: int) -> None:
         """What the next dump of this caller will be about."""
         if found := _ATTEMPT.match(text):
-            self.announced[caller] = {"pfn": int(found[1], 16), "ret": int(found[2])}
+            self.announced[caller] = number, {"pfn": int(found[1], 16), "ret": int(found[2])}
         elif found := _ISOLATION.match(text) or _BAD_PAGE.match(text):
-            self.announced[caller] = {"pfn": int(found[1], 16)}
+            self.announced[caller] = number, {"pfn": int(found[1], 16)}

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from hotremove.observe.kernellog.logline import read_records
@@ -20,6 +20,7 @@ MOST_PAGES = 10_000
 """Pages that are told apart; a log with more of them only counts the others."""
 
 _PASSING = frozenset({"transient", "changing"})  # what may change from one dump to the next
+_ABOVE = "above"  # in the rest of a log: the cause is the one that the page had last above it
 _REFUSAL = "memory offlining [mem "
 _RANGE = re.compile(r"memory offlining \[mem (0x[0-9a-f]+)-(0x[0-9a-f]+)\] failed")
 _PAGE_SHIFTS = (12, 14, 16)  # pages of 4, 16 and 64 KiB
@@ -89,6 +90,14 @@ class _Count:
         if dump.reason is not None:
             self.dump = dump
 
+    def go_on(self, later: _Count) -> None:
+        """Count the dumps of it further below."""
+        self.times += later.times
+        self.first = later.first if self.first is None else self.first
+        self.last = later.last
+        if later.dump.reason is not None:
+            self.dump = later.dump
+
     def told(self) -> DumpedPage:
         """The page as it is now."""
         return DumpedPage(self.dump, self.times, self.first, self.last, self.refused)
@@ -99,21 +108,26 @@ class DumpedPages:
     """Sums up the page dumps of a log, stretch by stretch; memory is bounded.
 
     Attributes:
-        left_out: dumps of pages beyond the first `MOST_PAGES`.
+        most: pages that are told apart.
+        left_out: dumps of pages beyond these.
     """
 
+    most: int = MOST_PAGES
     left_out: int = 0
     _pages: dict[_Key, _Count] = field(default_factory=dict)
     _latest: dict[int | None, tuple[PageDump, _Key]] = field(default_factory=dict)
     _parser: DumpParser = field(default_factory=DumpParser)
     _refusable: dict[_Key, None] = field(default_factory=dict)
+    _refusals: dict[str, tuple[int, int]] = field(default_factory=dict)
+    _is_rest: bool = False
 
     @classmethod
     def of(cls, lines: Iterable[str]) -> DumpedPages:
         """The pages of a whole log."""
         pages = cls()
-        for _ in pages.watch(stretches(lines)):
-            pass
+        for stretch in stretches(lines):
+            pages.read(stretch)
+        pages.end()
         return pages
 
     @property
@@ -122,14 +136,8 @@ class DumpedPages:
         pages = sorted(self._pages.values(), key=lambda page: page.start)
         return tuple(page.told() for page in pages)
 
-    def watch(self, log: Iterable[Stretch]) -> Iterator[Stretch]:
-        """A log's stretches, unchanged; the page dumps of each are read once it was used."""
-        for stretch in log:
-            yield stretch
-            self._read(stretch)
-        self._end_dumps()
-
-    def _read(self, stretch: Stretch) -> None:
+    def read(self, stretch: Stretch) -> None:
+        """Take the next stretch of lines, in which the reports were found already."""
         telling, start = self._parser.telling(stretch), 0
         for refused in lines_with((_REFUSAL,), stretch.text):
             self._read_dumps(stretch, telling, start, refused + 1)
@@ -141,12 +149,41 @@ class DumpedPages:
         for dump in self._parser.read(stretch, telling, start, end):
             self._add(dump)
 
-    def _end_dumps(self) -> None:
+    def state(self) -> object:
+        """What decides how the lines to come are read, for comparison with another reader's."""
+        return list(self._parser.open.items()), self._parser.announced
+
+    def further(self, most: int) -> DumpedPages:
+        """For the pages that are dumped from here on, by themselves, to be given to `go_on()`."""
+        return DumpedPages(most, _parser=self._parser, _is_rest=True)
+
+    def go_on(self, later: DumpedPages) -> bool:
+        """Take over what a reader of the same state has counted from here to the log's end.
+
+        False, with nothing changed, where it had to leave out what may be known here.
+        """
+        if later.left_out or len(later._refusals) >= later.most:
+            return False
+        self._parser = DumpParser()
+        for name, (start, end) in later._refusals.items():
+            self._name_range(start, end, name)
+        for (pfn, kind), count in later._pages.items():
+            key = self._key_above(count.dump) if kind == _ABOVE else (pfn, kind)
+            if known := self._pages.get(key):
+                known.go_on(count)
+            elif len(self._pages) < self.most:
+                self._pages[key] = count
+            else:
+                self.left_out += count.times
+        return True
+
+    def end(self) -> None:
+        """The log is at its end, or nothing may be added to what was dumped last."""
         for dump in self._parser.finish():
             self._add(dump)
 
     def _add(self, ended: Growing) -> None:
-        if ended.pfn not in self._latest and len(self._pages) >= MOST_PAGES:
+        if ended.pfn not in self._latest and len(self._pages) >= self.most:
             self.left_out += 1
             return
         dump = ended.finished()
@@ -162,24 +199,37 @@ class DumpedPages:
                 self._refusable[key] = None
 
     def _key(self, dump: PageDump) -> _Key | None:
-        """What is told as one: a page held by one cause; None beyond the first `MOST_PAGES`."""
+        """What is told as one: a page held by one cause; None beyond the first `most`."""
         last = self._latest.get(dump.pfn)
         if last and (last[0] == dump or dump.reason is None):
             return last[1]  # most are repeats, and finding the cause takes the most time
-        if last is None and len(self._pages) >= MOST_PAGES:
+        if last is None and len(self._pages) >= self.most:
             return None
-        kind = cause_of(dump).kind
-        key = (dump.pfn, "" if kind in _PASSING else kind)
+        key = self._new_key(dump)
         self._latest[dump.pfn] = dump, key
-        return key if key in self._pages or len(self._pages) < MOST_PAGES else None
+        return key if key in self._pages or len(self._pages) < self.most else None
+
+    def _new_key(self, dump: PageDump) -> _Key:
+        if self._is_rest and dump.reason is None:
+            return dump.pfn, _ABOVE
+        kind = cause_of(dump).kind
+        return dump.pfn, "" if kind in _PASSING else kind
+
+    def _key_above(self, dump: PageDump) -> _Key:
+        """What a dump is told as that was cut short, and the first of its page in the rest."""
+        last = self._latest.get(dump.pfn)
+        return last[1] if last else self._new_key(dump)
 
     def _refuse(self, raw: str) -> None:
         """An offline failed: the unmovable pages that were dumped for it get to know."""
-        self._end_dumps()
+        self.end()
         for _, line in read_records(raw):
             found = _RANGE.search(line.text)
             if found:
-                self._name_range(int(found[1], 0), int(found[2], 0), f"{found[1]}-{found[2]}")
+                name, start, end = f"{found[1]}-{found[2]}", int(found[1], 0), int(found[2], 0)
+                if len(self._refusals) < self.most:
+                    self._refusals[name] = start, end
+                self._name_range(start, end, name)
 
     def _name_range(self, start: int, end: int, name: str) -> None:
         inside = [key for key in self._refusable if _is_inside(key[0], start, end)]
