@@ -8,7 +8,10 @@ from hotremove.guest.machine import Guest
 from hotremove.guest.memory_blocks import SYSFS
 from hotremove.memory.memory_device import MemoryDevice
 from hotremove.memory.offline import Offline
+from hotremove.memory.page_flags import count_pages
 from hotremove.memory.placement import require_placed
+from hotremove.observe.pagedump import count
+from hotremove.observe.pageflags import SLAB
 from hotremove.pins.buffer import Buffer
 from hotremove.virt.polling import wait_until
 
@@ -29,7 +32,9 @@ class NormalMemory(MemoryDevice):
         """Begin to offline the block that `hold` lies in, which has to hold that up.
 
         The block is isolated before the kernel complains of the page that it cannot migrate. Where
-        one of the kernel's own pages is in the block, it cannot be isolated at all.
+        one of the kernel's own pages is in the block, it cannot be isolated at all; or it is, and
+        never goes offline: the check passes over pages without references, and slab pages have none
+        since 9aec2fb0fd5e (6.14; page_is_unmovable() in mm/page_isolation.c of 7.3).
 
         Raises:
             NotApplicable: the kernel has put a page of its own there, as it may in ZONE_NORMAL.
@@ -44,6 +49,10 @@ class NormalMemory(MemoryDevice):
             why = ", ".join(self._reasons()) or offline.ending
             told = f"memory{block.index} is not isolated by its offline: {why}"
             raise NotApplicable(told) if _UNMOVABLE in self._reasons() else HotremoveError(told)
+        if slabs := count_pages(self.guest.control, [block], SLAB):
+            offline.terminate()
+            told = f"{count(slabs, 'slab page')} in memory{block.index}, and it was isolated"
+            raise NotApplicable(f"{told}: its offline cannot end (9aec2fb0fd5e, 6.14)")
         return offline
 
     def _is_migrating(self) -> bool:

@@ -7,9 +7,11 @@ from collections.abc import Iterable
 
 # include/uapi/linux/kernel-page-flags.h and include/linux/kernel-page-flags.h
 _LRU, _UNEVICTABLE, _ZERO_PAGE, _MLOCKED = 5, 18, 24, 33
-SWAP_CACHE, FOLIO_HEAD, POISONED, MERGED, PAGE_TABLE, MLOCKED, BUFFERS = 13, 15, 19, 21, 26, 33, 35
-"""Flags by their numbers: in the swap cache, the first page of a large folio, not to be used for a
-failure of the hardware, KSM's, a page table, locked, with data of a filesystem beside it."""
+SLAB, SWAP_CACHE, FOLIO_HEAD, POISONED, MERGED = 7, 13, 15, 19, 21
+PAGE_TABLE, MLOCKED, BUFFERS = 26, 33, 35
+"""Flags by their numbers: a slab's, in the swap cache, the first page of a large folio, not to be
+used for a failure of the hardware, KSM's, a page table, locked, with data of a filesystem beside
+it."""
 
 FlagRun = tuple[int, int]
 """The flags of pages, and how many pages one after another have them."""
