@@ -51,6 +51,8 @@ class Coverage:
 
     def __str__(self) -> str:
         """`looked at 78 of the 78 rows this kernel allows (7 absent, 4 not applicable)`."""
+        if not self.verdicts:
+            return "looked at no row without a fault"
         rows = "rows" if not self.left_out and not self.missing else "selected rows"
         aside = [*self._counts(_PROVEN), *self._unselected()]
         unseen = self._counts(_UNSEEN)
