@@ -11,6 +11,12 @@
 
 #define PORT 1
 #define GIDS 16
+/*
+ * 4.096 us * 2^21 = 8.6 s (IBA 11.2.4.2, local ACK timeout). Nothing is lost between two queues of
+ * one device, but an emulated processor may pause for longer than the usual 67 ms; and what rxe of
+ * 7.2.9 begins to send again then does not always come to its end.
+ */
+#define RETRANSMISSION 21
 
 struct rdma_loop {
 	struct ibv_cq *completions;
@@ -86,7 +92,7 @@ static bool make_send(struct ibv_qp *pair)
 {
 	struct ibv_qp_attr attributes = {
 		.qp_state = IBV_QPS_RTS,
-		.timeout = 14,
+		.timeout = RETRANSMISSION,
 		.retry_cnt = 7,
 		.rnr_retry = 7,
 		.max_rd_atomic = 1,
