@@ -13,6 +13,7 @@ from hotremove.session import capacity
 pytest_plugins = ["pytester"]
 
 SUITE = source_folder("scenarios")
+TWO_KERNELS = ("--hotremove-kernel=debian:trixie", "--hotremove-kernel=debian:bookworm")
 
 
 @pytest.mark.parametrize(
@@ -69,6 +70,14 @@ def test_all_workers_have_the_controllers_seed(run, pytester: pytest.Pytester) -
         ((str(SUITE),), 5000, 2),
         (("--hotremove-rounds=7",), 5000, 2),
         (("-m", "hotremove", "--hotremove-gdb", "1234"), 1 << 20, 0),
+        ((str(SUITE), "-k", "beside_a_vfio_mapping"), 5000, 0),
+        ((str(SUITE), "-k", "vfio"), 5000, 2),
+        ((str(SUITE), "-k", "beside_a_vfio_mapping or edu"), 5000, 2),
+        ((str(SUITE), "-k", "no_such_test"), 5000, 2),
+        ((f"{SUITE}/test_races.py::test_two_pin_the_same_memory_at_once",), 5000, 0),
+        ((f"{SUITE}/test_races.py::test_x", f"{SUITE}/test_races.py::test_y"), 5000, 2),
+        ((str(SUITE), "-k", "beside_a_vfio_mapping", "--hotremove-prove"), 5000, 2),
+        ((str(SUITE), "-k", "beside_a_vfio_mapping", *TWO_KERNELS), 5000, 2),
     ],
 )
 def test_auto_takes_what_has_a_core_and_memory(

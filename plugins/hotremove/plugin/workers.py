@@ -22,6 +22,7 @@ from hotremove.plugin.debugging import KEPT, kept_guests
 from hotremove.plugin.options import SEED, option, run_seed, setting
 from hotremove.plugin.parametrize import kernel_of, wants_guest
 from hotremove.plugin.run import FREE, WORKERS, farm_of, is_about_guests, worker_id
+from hotremove.plugin.selection import names_one_test
 from hotremove.session import capacity
 
 _PROBLEM = "hotremove_problem"
@@ -70,8 +71,11 @@ def _slots(config: pytest.Config) -> int:
 
 
 def _that_fit(config: pytest.Config) -> int:
-    """How many this machine takes at once; none but pytest where one guest has what is given."""
-    if option(config, "gdb") is not None or option(config, "device"):
+    """How many this machine takes at once; none but pytest where one guest is enough.
+
+    A worker takes as long to start as a test of the suite; the variants of a test are few.
+    """
+    if option(config, "gdb") is not None or option(config, "device") or names_one_test(config):
         return 0
     portion = capacity.portion_mib(setting(config, "topology"))
     return capacity.workers_that_fit(capacity.cores(), capacity.free_mib(), portion)
