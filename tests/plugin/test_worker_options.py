@@ -64,7 +64,7 @@ def test_all_workers_have_the_controllers_seed(run, pytester: pytest.Pytester) -
 @pytest.mark.parametrize(
     ("words", "free", "workers"),
     [
-        (("-m", "hotremove"), 1 << 20, 3),
+        (("-m", "hotremove"), 1 << 20, 4),
         (("-m", "hotremove"), 5000, 2),
         (("-m", "hotremove"), 100, 1),
         ((str(SUITE),), 5000, 2),

@@ -9,13 +9,14 @@ from hotremove.session import capacity
 @pytest.mark.parametrize(
     ("cores", "free", "workers"),
     [
-        (2, 20000, 2),
+        (2, 20000, 3),
+        (3, 20000, 4),
         (64, 20000, 9),  # memory for no more
         (1, 20000, 1),
         (8, 500, 1),  # too little for any; one is tried all the same
     ],
 )
-def test_neither_cores_nor_memory_are_given_twice(cores, free, workers):
+def test_memory_is_not_given_twice_and_cores_to_three_for_two(cores, free, workers):
     assert capacity.workers_that_fit(cores, free, capacity.worker_mib(640)) == workers
 
 

@@ -52,7 +52,7 @@ def pytest_cmdline_main(config: pytest.Config) -> Generator[None, object, object
 
 @pytest.hookimpl(optionalhook=True, tryfirst=True)  # before xdist's own
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
-    """The workers of `-n auto`: one a slot of the hosts; here, those with a core and memory."""
+    """The workers of `-n auto`: one a slot of the hosts; here, three for two cores."""
     try:
         return _slots(config) or (_that_fit(config) if is_about_guests(config) else None)
     except HotremoveError as error:
