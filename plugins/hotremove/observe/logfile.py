@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The reports and the page dumps of a log file; two processes read a large one.
 
-The first reads from the top. The second passes over the first half, begins a little above the
-middle, and says at the middle what it knows: where that is all the first one knows there, the rest
+The first reads from the top. The second passes over what is above the middle but for a little, and
+says at the middle what it knows: where that is all the first one knows there, the rest
 of the log says the same to both, and the first takes over what the second found.
 """
 
@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from hashlib import sha256
 from itertools import islice
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -29,6 +30,7 @@ from hotremove.observe.pagedump import MOST_PAGES, DumpedPages
 LARGE = 16 << 20
 """Bytes of a file that two processes read."""
 
+_FIRST = 0.54  # of the lines are the first reader's: the second has to pass over them
 _WARMING_UP = 12  # stretches above the middle: what began above them has ended by then
 _PAGES_BELOW = 10 * MOST_PAGES  # told apart below the middle: which of them are known is not
 _BLOCK = 1 << 20  # bytes
@@ -47,9 +49,10 @@ class _Reading:
         self.finder.read(stretch)
         self.pages.read(stretch)  # passes over what the finder only counted
 
-    def state(self) -> object:
-        """What decides how the lines to come are read."""
-        return self.finder.state(), self.pages.state()
+    def state(self) -> bytes:
+        """Tells what decides how the lines to come are read; short, so that nobody waits for it."""
+        known = repr((self.finder.state(), self.pages.state()))
+        return sha256(known.encode(errors="surrogatepass")).digest()
 
     def go_on(self, found: _Found) -> bool:
         """Take over what was found in the rest; False where that depends on what is above."""
@@ -105,7 +108,7 @@ def read_file(path: Path) -> tuple[Reports, DumpedPages]:
     with path.open("rb") as stream:
         if not _is_worth_it(path):
             return read_stream(stream)
-        middle = _count_lines(path) // LINES // 2
+        middle = int(_count_lines(path) * _FIRST) // LINES
         with _second_reader(path, middle) as second:
             return _read_first(stream, middle, second)
 

@@ -80,6 +80,7 @@ class Finder:
     Attributes:
         done: reports that are over, as they ended; of those with one fingerprint the first `MOST`.
         counted: reports by fingerprint.
+        ended: number of the last line of the report that ended last, kept or only counted.
         growing: unfinished reports by printk caller, oldest first; None where the log names none.
         stretch: the lines that are being read.
         above: number and text of the line before these.
@@ -94,6 +95,7 @@ class Finder:
     rules: Rules = field(default_factory=default_rules)
     done: list[Report] = field(default_factory=list)
     counted: Counter[str] = field(default_factory=Counter)
+    ended: int = 0
     growing: dict[str | None, list[Growing]] = field(default_factory=dict)
     stretch: Stretch = field(default_factory=lambda: Stretch(1, []))
     above: tuple[int, str] = (0, "")
@@ -203,7 +205,7 @@ class Finder:
             (caller, [places[id(one)] for one in reports])
             for caller, reports in self.growing.items()
         ]
-        just_ended = [one.end for one in self.done[-1:] if one.end == self.above[0]]
+        just_ended = self.ended == self.above[0]
         due = self.due if unfinished else 0
         open_reports = [astuple(one) for one in unfinished]
         return open_reports, callers, just_ended, due, self.last, self.stretch.margin, self.above
@@ -233,7 +235,7 @@ class Finder:
         """Whether the log ends where something began that only goes on from another report."""
         if not last.is_nameless or last.kept > 1:
             return False
-        ends = [one.end for one in self.done]
+        ends = [self.ended, *(one.end for one in self.done)]
         ends += [one.last_number for one in self._unfinished() if one is not last]
         return any(0 <= last.entries[0].number - end <= _NEAR for end in ends)
 
@@ -361,8 +363,7 @@ class Finder:
             one.owed += 1
             begun.owed = one.owed
         ends = [one.last_number for one in reports if one.ended]
-        ends += [one.end for one in self.done[-1:]]
-        if entry.number - 1 not in ends:  # it closed the one before
+        if entry.number - 1 not in [*ends, self.ended]:  # it closed the one before
             self._add_frame(begun, entry)
         self.growing[self.last] = [*mixed, begun]
 
@@ -396,6 +397,7 @@ class Finder:
             return
         blamed = report.blamed(self.rules)
         self.counted[blamed.fingerprint] += 1
+        self.ended = report.last_number
         if self.counted[blamed.fingerprint] <= MOST:
             self.done.append(report.finished(blamed))
         elif len(records := report.records) <= _NEAR:
