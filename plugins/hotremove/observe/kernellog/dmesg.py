@@ -95,7 +95,7 @@ class Finder:
     rules: Rules = field(default_factory=default_rules)
     done: list[Report] = field(default_factory=list)
     counted: Counter[str] = field(default_factory=Counter)
-    ended: int = 0
+    ended: int | None = None
     growing: dict[str | None, list[Growing]] = field(default_factory=dict)
     stretch: Stretch = field(default_factory=lambda: Stretch(1, []))
     above: tuple[int, str] = (0, "")
@@ -235,7 +235,8 @@ class Finder:
         """Whether the log ends where something began that only goes on from another report."""
         if not last.is_nameless or last.kept > 1:
             return False
-        ends = [self.ended, *(one.end for one in self.done)]
+        ends = [one.end for one in self.done]
+        ends += [] if self.ended is None else [self.ended]
         ends += [one.last_number for one in self._unfinished() if one is not last]
         return any(0 <= last.entries[0].number - end <= _NEAR for end in ends)
 
