@@ -90,6 +90,11 @@ def test_pages_held_alike_that_came_once_each_are_not_counted() -> None:
     assert "pfn 0x100, pfn 0x101: block-device" in str(alike)
 
 
+def test_ends_of_lines_do_not_matter() -> None:
+    lines = ["x\n"] * 5000 + [f"{line}\r\n" for line in attempt(1)] + ["y"] * 5000
+    assert [page.dump.start for page in DumpedPages.of(lines).pages] == [5002]
+
+
 @pytest.mark.parametrize("shift", [4092, 4093, 4094, 4095, 4096])
 def test_stretches_do_not_matter(shift: int) -> None:
     lines = ["[    0.000001] nothing to see"] * shift + attempt(1)
@@ -115,6 +120,13 @@ def test_memory_is_bounded() -> None:
     found = DumpedPages.of(lines)
     assert len(found.pages) == MOST_PAGES
     assert found.left_out == 3
+
+
+def test_memory_is_bounded_where_a_known_page_is_held_otherwise() -> None:
+    full = [line for pfn in range(1, MOST_PAGES + 1) for line in attempt(1, pfn)]
+    found = DumpedPages.of([*full, *attempt(2, 1, refcount=1027), *attempt(3, 1, refcount=1027)])
+    assert len(found.pages) == MOST_PAGES
+    assert found.left_out == 2
 
 
 def test_dumps_of_callers_that_fell_silent_are_ended() -> None:

@@ -97,10 +97,7 @@ def read_stream(stream: BinaryIO) -> tuple[Reports, DumpedPages]:
         UsageProblem: it is a file of another kind, which holds no log.
         OSError, packing.BROKEN: it cannot be read to its end.
     """
-    reading = _Reading()
-    for stretch in stretches(read_lines(stream)):
-        reading.read(stretch)
-    return reading.finish()
+    return _read_first(stream, 0, None)
 
 
 def read_file(path: Path) -> tuple[Reports, DumpedPages]:

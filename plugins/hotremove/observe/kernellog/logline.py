@@ -104,7 +104,6 @@ _STAMP_BEGINS = re.compile(r"\[[ <+]*\d{1,10}\.\d{3}")
 # What every prefix begins with, or has a clock, a tab or the kernel's name in it.
 _PREFIXED = re.compile(r"[\ufeff \t]*(?:[\[<\d]|[a-z0-9]{3,8} *:[a-z])")
 _CLOCKED = re.compile(_CLOCK)
-_MARKED = re.compile(rf"kernel|{_CLOCK}|{_STAMP_BEGINS.pattern}")
 
 
 class LogLine(NamedTuple):
@@ -174,7 +173,12 @@ def _cut(text: str) -> list[str]:
 
 def is_bare(raw: str) -> bool:
     """Whether a line is all message, with nothing to be cleaned or cut; quick."""
-    return raw.isprintable() and not (_PREFIXED.match(raw) or _MARKED.search(raw))
+    return _is_single(raw) and not _may_have_prefix(raw)
+
+
+def _is_single(raw: str) -> bool:
+    """Whether there is nothing to be cleaned or cut."""
+    return raw.isprintable() and not ("[" in raw and _STAMP_BEGINS.search(raw, 1))
 
 
 def read_records(raw: str) -> tuple[tuple[str, LogLine], ...]:
@@ -186,9 +190,9 @@ def read_records(raw: str) -> tuple[tuple[str, LogLine], ...]:
 
 
 def _records(raw: str) -> tuple[tuple[str, LogLine], ...]:
-    if raw.isprintable() and not ("[" in raw and _STAMP_BEGINS.search(raw, 1)):
+    if _is_single(raw):
         record = raw[:LONGEST_RECORD]
-        return ((record, parse_record(record)),)  # nothing to clean, nothing to cut
+        return ((record, parse_record(record)),)
     records = [record[:LONGEST_RECORD] for record in split_records(raw)]
     return tuple((record, parse_record(record)) for record in records)
 

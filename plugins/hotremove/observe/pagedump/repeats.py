@@ -82,16 +82,8 @@ class _Count:
     last: float | None
     refused: str = ""
 
-    def add(self, dump: PageDump) -> None:
-        """Count one more dump; one that was cut short says less than those before."""
-        self.times += 1
-        self.first = dump.seconds if self.first is None else self.first
-        self.last = dump.seconds
-        if dump.reason is not None:
-            self.dump = dump
-
     def go_on(self, later: _Count) -> None:
-        """Count the dumps of it further below."""
+        """Count further dumps; one that was cut short says less than those before."""
         self.times += later.times
         self.first = later.first if self.first is None else self.first
         self.last = later.last
@@ -168,13 +160,7 @@ class DumpedPages:
         for name, (start, end) in later._refusals.items():
             self._name_range(start, end, name)
         for (pfn, kind), count in later._pages.items():
-            key = self._key_above(count.dump) if kind == _ABOVE else (pfn, kind)
-            if known := self._pages.get(key):
-                known.go_on(count)
-            elif len(self._pages) < self.most:
-                self._pages[key] = count
-            else:
-                self.left_out += count.times
+            self._count(self._key_above(count.dump) if kind == _ABOVE else (pfn, kind), count)
         return True
 
     def end(self) -> None:
@@ -187,27 +173,28 @@ class DumpedPages:
             self.left_out += 1
             return
         dump = ended.finished()
-        key = self._key(dump)
-        known = self._pages.get(key) if key else None
-        if key is None:
-            self.left_out += 1
-        elif known:
-            known.add(dump)
+        one = _Count(dump.start, dump, 1, dump.seconds, dump.seconds)
+        self._count(self._key(dump), one)
+
+    def _count(self, key: _Key, count: _Count) -> None:
+        """Take dumps into account that are told as one, if there is room for it."""
+        if known := self._pages.get(key):
+            known.go_on(count)
+        elif len(self._pages) >= self.most:
+            self.left_out += count.times
         else:
-            self._pages[key] = _Count(dump.start, dump, 1, dump.seconds, dump.seconds)
-            if dump.reason == UNMOVABLE:
+            self._pages[key] = count
+            if count.dump.reason == UNMOVABLE:
                 self._refusable[key] = None
 
-    def _key(self, dump: PageDump) -> _Key | None:
-        """What is told as one: a page held by one cause; None beyond the first `most`."""
+    def _key(self, dump: PageDump) -> _Key:
+        """What is told as one: a page held by one cause."""
         last = self._latest.get(dump.pfn)
         if last and (last[0] == dump or dump.reason is None):
             return last[1]  # most are repeats, and finding the cause takes the most time
-        if last is None and len(self._pages) >= self.most:
-            return None
         key = self._new_key(dump)
         self._latest[dump.pfn] = dump, key
-        return key if key in self._pages or len(self._pages) < self.most else None
+        return key
 
     def _new_key(self, dump: PageDump) -> _Key:
         if self._is_rest and dump.reason is None:
