@@ -190,8 +190,9 @@ static void turn(int children)
 	used = jobs_poll(fds + FIRST_JOB);
 	if (poll(fds, FIRST_JOB + used, timeout()) < 0 && errno != EINTR)
 		die("poll");
-	jobs_serve(fds + FIRST_JOB, used);
+	/* Requests first: jobs fill whatever room there is. */
 	serve_port(port_change < 0 && !host_open ? POLLIN : fds[PORT].revents);
+	jobs_serve(fds + FIRST_JOB, used);
 	if (fds[CHILDREN].revents)
 		serve_children(children);
 	starved = !jobs_advance();

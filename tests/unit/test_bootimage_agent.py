@@ -153,6 +153,27 @@ def test_output_waits_for_a_slow_host(channel):
     assert end == "0"
 
 
+def test_a_request_is_taken_amid_floods_of_output(channel):
+    """It waits for what is queued (256 KiB), not for the jobs to end."""
+    floods = range(1, 5)
+    for number in floods:
+        channel.send(f"{number} run 60 head -c 2000000 /dev/zero\n")
+    time.sleep(0.5)
+    channel.send("9 ping\n")
+    received, pong_at, ended = 0, None, set()
+    while len(ended) < len(floods):
+        number, kind, value = channel.frame()
+        if number == 9:
+            pong_at = received
+        elif kind == "out":
+            received += len(value)
+        else:
+            ended.add(number)
+    assert received == 2_000_000 * len(floods)
+    assert pong_at is not None
+    assert pong_at < 1_000_000
+
+
 def test_jobs_side_by_side(channel):
     channel.send("10 run 9 sleep 0.5; echo slow\n11 run 9 echo fast\n")
     order = []
