@@ -10,6 +10,7 @@ pytestmark = pytest.mark.live
 
 ROWS = """
 import pytest
+from hotremove.memory.arrival import OnlineRefused, online_block
 from hotremove.scenario import MIB, REMOVED, STUCK
 
 pytestmark = pytest.mark.hotremove
@@ -33,6 +34,15 @@ def test_stuck(movable_memory, vmsplice):
     assert movable_memory.unplug(deadline=3, steady=False).outcome is STUCK
     buffer.unpin()
     movable_memory.unplug().expect(REMOVED)
+
+@pytest.mark.memory(256)
+def test_come_back(movable_memory, guest):
+    block = movable_memory.blocks[0]
+    online_block(guest.control, block.index, "online_movable")
+    guest.control.write(f"/sys/devices/system/memory/memory{block.index}/state", "offline")
+    with pytest.raises(OnlineRefused, match="EINVAL"):
+        online_block(guest.control, block.index, "sideways")
+    movable_memory.online()
 """
 
 
@@ -60,6 +70,10 @@ def test_what_stays_is_told_asked_for_again_and_gone_with_the_pin(run: Run):
     assert "8192 pages of pid " in first["explanation"]
     assert "a FOLL_GET reference that is not long-term" in first["explanation"]
     assert last["seconds"] < 20  # the driver's own timer would have it wait for 50 s
+
+
+def test_a_block_that_came_back_by_itself_is_online_and_not_refused(run: Run):
+    assert run.results["test_come_back"].verdict == "pass", run.text
 
 
 def test_records_and_the_script_that_repeats_a_test_say_how_the_memory_came(run: Run):

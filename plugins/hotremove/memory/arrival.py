@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterable
 
 from hotremove.errors import DeadlineExceeded, HotremoveError
@@ -24,17 +25,23 @@ class Misplaced(AssertionError):
 
 
 def online_block(control: Control, index: int, policy: str) -> None:
-    """Online a block by writing `policy` to its state.
+    """Online a block by writing `policy` to its state; one that has come back by itself is online.
+
+    An offline that gives up brings its block back after its caller may have gone on.
 
     Raises:
         OnlineRefused: with the kernel's errno.
         DeadlineExceeded: the write does not return.
     """
-    command = write_command(policy, f"{SYSFS}/memory{index}/state")
+    state = f"{SYSFS}/memory{index}/state"
+    command = write_command(policy, state)
     done = control.run(command, ONLINE_DEADLINE)
     if done.ending == "deadline":
         raise DeadlineExceeded(f"onlining memory{index} did not end within {ONLINE_DEADLINE:g} s")
     written = parse_write(done)
+    # state_store() in drivers/base/memory.c: EINVAL where device_online() finds it online.
+    if written.error == errno.EINVAL and control.read(state).strip() == "online":
+        return
     if written.error:
         raise OnlineRefused(f"the kernel refused `{policy}` for memory{index}: {written}")
 
