@@ -39,6 +39,14 @@ def test_closure_puts_what_is_needed_first(directory):
     assert closure.absent == ("nowhere",)
 
 
+def test_what_comes_first_stands_last_for_busybox_and_soft_needs_are_needs(directory):
+    lines = ModuleIndex.read(directory).with_soft_needs().splitlines()
+    needs = dict(line.split(":") for line in lines)
+    rxe = next(file for file in needs if "rxe" in file)
+    assert [module_name(file) for file in needs[rxe].split()] == ["tunnel", "core", "crc32_generic"]
+    assert needs["kernel/a.ko"] == " kernel/b.ko"
+
+
 def test_a_cycle_ends(directory):
     assert set(ModuleIndex.read(directory).closure(["a"]).names) == {"a", "b"}
 

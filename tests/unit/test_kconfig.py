@@ -12,8 +12,6 @@ from hotremove.selftests.suite import SUITES
 FRAGMENTS = Path(__file__).parents[2] / "guests" / "kconfig"
 # What no fragment has to ask for: others select it, or a fault by kprobes does without.
 IMPLIED = {"ARCH_HAS_CPU_CACHE_INVALIDATE_MEMREGION", "EVENT_TRACING", "TRACING", "LIVEPATCH"}
-# Distributions have it; with these options alone the kernel finds the device and makes no endpoint.
-CXL = {"CXL_ACPI", "CXL_PCI", "CXL_MEM", "CXL_REGION", "DEV_DAX_CXL"}
 
 
 def asked_for(fragment: str) -> set[str]:
@@ -25,7 +23,7 @@ def test_all_has_what_any_row_can_use():
     rows = {option.name for option in OPTIONS if option.name.isupper()}
     tests = {one.option for suite in SUITES.values() for one in suite.programs if one.option}
     assert tests
-    assert rows | tests <= asked_for("hotremove") | asked_for("all") | IMPLIED | CXL
+    assert rows | tests <= asked_for("hotremove") | asked_for("all") | IMPLIED
 
 
 def test_all_has_what_single_rows_ask_for():

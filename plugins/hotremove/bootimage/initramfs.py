@@ -129,7 +129,8 @@ class _Parts:
     def key(self) -> str:
         guests = source_folder("guests")
         scripts = [guests / name for name in _SCRIPTS.values()]
-        files = [Path(__file__), self.busybox, *scripts, *_settings(), *self.programs]
+        code = sorted(Path(__file__).parent.glob("*.py"))
+        files = [*code, self.busybox, *scripts, *_settings(), *self.programs]
         if self.kernel.modules:
             files += [self.kernel.modules / file for file in self.carried.files]
         files += self.extra

@@ -86,6 +86,15 @@ class ModuleIndex:
                 absent.append(name)
         return ModuleClosure(tuple(order), tuple(self.files[n] for n in order), tuple(absent))
 
+    def with_soft_needs(self) -> str:
+        """A modules.dep for busybox, whose modprobe knows of no other file: the last comes first.
+
+        cxl_mem without cxl_port, of which only modules.softdep speaks, makes no endpoint
+        (drivers/cxl/mem.c).
+        """
+        closures = (self.closure([name]).files for name in self.files)
+        return "".join(f"{own}: {' '.join(reversed(first))}\n" for *first, own in closures)
+
     def _add(self, name: str, order: dict[str, None], path: tuple[str, ...]) -> None:
         if name in order or name in path or name not in self.files:
             return
@@ -152,5 +161,6 @@ def lay_out(
         if (directory / index).is_file():
             shutil.copyfile(directory / index, tree / index)
     depmod.index(root, release)
+    (tree / "modules.dep").write_text(ModuleIndex.read(tree).with_soft_needs())
     for binary in tree.glob("modules.*.bin"):
         binary.unlink()
