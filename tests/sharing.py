@@ -14,7 +14,7 @@ import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
-from hotremove.session import capacity
+from hotremove import cgroups
 
 ROOT = Path(__file__).resolve().parent.parent
 # Two of a worker's guests at once, or a kernel's modules being built (MiB).
@@ -27,7 +27,7 @@ def workers(config: pytest.Config) -> int:
     """Twice as many as there are cores, if they find memory; none for a file or two."""
     if config.option.keyword or all("::" in word or ".py" in word for word in config.args):
         return 0
-    return max(1, min(2 * capacity.cores(), capacity.free_mib() // _WORKER_MIB))
+    return max(1, min(2 * cgroups.cores(), cgroups.free_mib() // _WORKER_MIB))
 
 
 def begun_first(item: pytest.Item) -> tuple[float, int]:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from hotremove import cgroups
 from hotremove.resources import source_folder
-from hotremove.session import capacity
 
 pytest_plugins = ["pytester"]
 
@@ -83,8 +83,8 @@ def test_all_workers_have_the_controllers_seed(run, pytester: pytest.Pytester) -
 def test_auto_takes_what_has_a_core_and_memory(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, words, free: int, workers: int
 ) -> None:
-    monkeypatch.setattr(capacity, "cores", lambda: 3)
-    monkeypatch.setattr(capacity, "free_mib", lambda: free)
+    monkeypatch.setattr(cgroups, "cores", lambda: 3)
+    monkeypatch.setattr(cgroups, "free_mib", lambda: free)
     config = pytester.parseconfig("-p", "no:hypothesispytest", "-n", "auto", *words)
     assert config.hook.pytest_xdist_auto_num_workers(config=config) == workers
 
@@ -92,7 +92,7 @@ def test_auto_takes_what_has_a_core_and_memory(
 def test_auto_is_xdists_own_for_tests_without_guests(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(capacity, "cores", lambda: 12345)
+    monkeypatch.setattr(cgroups, "cores", lambda: 12345)
     """Even below a folder of theirs that is called as ours is."""
     pytester.mkdir("scenarios")
     config = pytester.parseconfig("-p", "no:hypothesispytest", "-n", "auto", "scenarios")

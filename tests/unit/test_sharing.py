@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 import sharing
-from hotremove.session import capacity
+from hotremove import cgroups
 
 OWN = "tests/unit/test_sharing.py"
 DEATHS = "tests/live/test_guest_deaths.py"
@@ -49,7 +49,7 @@ def test_tests_stay_together_for_what_is_made_once_for_them(file: str, together:
 def test_workers(
     monkeypatch: pytest.MonkeyPatch, args: list[str], keyword: str, free: int, workers: int
 ) -> None:
-    monkeypatch.setattr(capacity, "cores", lambda: 3)
-    monkeypatch.setattr(capacity, "free_mib", lambda: free)
+    monkeypatch.setattr(cgroups, "cores", lambda: 3)
+    monkeypatch.setattr(cgroups, "free_mib", lambda: free)
     config = SimpleNamespace(args=args, option=SimpleNamespace(keyword=keyword))
     assert sharing.workers(config) == workers

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -17,6 +16,7 @@ from hotremove.architecture.architecture import Architecture
 from hotremove.architecture.known import is_native
 from hotremove.bootimage.toolchain import Toolchain, find_toolchain
 from hotremove.cache import Cache, digest
+from hotremove.cgroups import cores
 from hotremove.errors import Blocked
 from hotremove.kernels import capabilities
 from hotremove.kernels.kernel import Kernel
@@ -116,7 +116,7 @@ def _compile(toolchain: Toolchain, kmods: Path, names: Sequence[str], target: Pa
     shutil.copytree(kmods, work)
     try:
         modules = f"MODULES={' '.join(names)}"
-        done = toolchain.make(work, f"-j{os.cpu_count()}", modules, "modules")
+        done = toolchain.make(work, f"-j{cores()}", modules, "modules")
         if done.returncode:
             return _reason(done)
         for name in names:

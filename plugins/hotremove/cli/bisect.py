@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterable, Iterator
@@ -17,6 +16,7 @@ from hotremove.analysis.bisect import Answer, Step, judge_run
 from hotremove.architecture.known import build_words, of_config
 from hotremove.bootimage.initramfs import build_image
 from hotremove.cache import Cache
+from hotremove.cgroups import cores
 from hotremove.cli.builds import BuildFailed, CannotBuild, run_build
 from hotremove.cli.suite import run_suite, split_words, suite_command
 from hotremove.errors import HotremoveError, UsageProblem
@@ -191,9 +191,8 @@ def _default_build(tree: Path) -> str:
     """
     if not (tree / ".config").is_file():
         raise CannotBuild(f"{tree} has no .config: give --config FILE")
-    jobs = len(os.sched_getaffinity(0))
     words = build_words(of_config(config.read(tree / ".config")))
-    return f"make -j{jobs} olddefconfig {' '.join(words)}"
+    return f"make -j{cores()} olddefconfig {' '.join(words)}"
 
 
 def _prepare(kernel: str) -> None:

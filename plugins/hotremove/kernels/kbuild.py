@@ -8,7 +8,6 @@ with another fragment or patch, takes a part of the time.
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 from collections.abc import Iterator, Mapping
@@ -17,6 +16,7 @@ from pathlib import Path
 
 from hotremove.architecture.architecture import Architecture
 from hotremove.architecture.known import DEFAULT, is_native, make_words
+from hotremove.cgroups import cores
 from hotremove.errors import UsageProblem
 from hotremove.kernels import config, kconfig, patches
 from hotremove.kernels.complaint import failure
@@ -178,7 +178,7 @@ class _Work:
 
     def compile(self) -> None:
         """Compile, and show how many files it is through with."""
-        jobs = f"-j{os.cpu_count() or 1}"
+        jobs = f"-j{cores()}"
         words = self._make(jobs, *_with_ccache(self.arch), self.arch.image, "modules")
         lines: list[str] = []
         with (

@@ -21,6 +21,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import BinaryIO
 
+from hotremove.cgroups import cores
 from hotremove.observe.kernellog.dmesg import Finder, read_lines
 from hotremove.observe.kernellog.packing import unpacked
 from hotremove.observe.kernellog.report import Report, Reports
@@ -111,8 +112,7 @@ def read_file(path: Path) -> tuple[Reports, DumpedPages]:
 
 
 def _is_worth_it(path: Path) -> bool:
-    idle = len(os.sched_getaffinity(0)) > 1
-    return idle and path.is_file() and path.stat().st_size >= LARGE
+    return cores() > 1 and path.is_file() and path.stat().st_size >= LARGE
 
 
 def _count_lines(path: Path) -> int:

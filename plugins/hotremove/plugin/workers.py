@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from hotremove import cgroups
 from hotremove.errors import HotremoveError
 from hotremove.plugin.debugging import KEPT, kept_guests
 from hotremove.plugin.options import SEED, option, run_seed, setting
@@ -78,7 +79,7 @@ def _that_fit(config: pytest.Config) -> int:
     if option(config, "gdb") is not None or option(config, "device") or names_one_test(config):
         return 0
     portion = capacity.portion_mib(setting(config, "topology"))
-    return capacity.workers_that_fit(capacity.cores(), capacity.free_mib(), portion)
+    return capacity.workers_that_fit(cgroups.cores(), cgroups.free_mib(), portion)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -128,7 +129,7 @@ def pytest_configure_node(node: Any) -> None:
     """On the controller, give a worker the run's seed, and say what memory all may take."""
     config = node.config
     node.workerinput[SEED] = run_seed(config)
-    node.workerinput[FREE] = config.stash.setdefault(_FREE, capacity.free_mib())
+    node.workerinput[FREE] = config.stash.setdefault(_FREE, cgroups.free_mib())
     node.workerinput[WORKERS] = len(config.option.tx)
 
 
