@@ -50,9 +50,7 @@ def test_pins_race_with_offlining(movable_memory, rdma, rounds):
 
 @pytest.mark.scenario(24, "a pin of isolated memory in ZONE_NORMAL: reported only")
 def test_pin_of_isolated_normal_memory(normal_memory, rdma, vmsplice, kernel, record):
-    hold, buffer = normal_memory.share(MIB)
-    vmsplice.pin(hold)
-    offline = normal_memory.isolate_block_of(hold)
+    hold, buffer, offline = normal_memory.isolate_shared(MIB, vmsplice.pin)
     refusal = rdma.try_to_pin(buffer)
     hold.unpin()
     offline.ends(2)

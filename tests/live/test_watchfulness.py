@@ -158,6 +158,12 @@ def test_an_offline_that_isolates_nothing_is_noticed(normal_memory, ext4, vmspli
     told = r"memory\d+ is not isolated by its offline: failure to isolate range"
     with pytest.raises(HotremoveError, match=told):
         normal_memory.isolate_block_of(hold)
+    hold.unpin()
+    hold, _, offline = normal_memory.isolate_shared(MIB, vmsplice.pin)
+    assert hold.frames() & offline.block.frames
+    hold.unpin()
+    assert offline.ends(10)
+    assert offline.ending == "offline"
 
 
 def test_row_22_notices_folios_off_the_lru_and_one_pinner_does_not(laboratory, monkeypatch):

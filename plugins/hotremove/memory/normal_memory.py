@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import suppress
+
 from hotremove.errors import HotremoveError, NotApplicable
 from hotremove.guest.machine import Guest
 from hotremove.guest.memory_blocks import SYSFS
@@ -28,6 +31,35 @@ class NormalMemory(MemoryDevice):
     def _prepare(self, guest: Guest) -> None:
         guest.control.write(f"{SYSFS}/auto_online_blocks", self.policy)
 
+    def isolate_shared(
+        self, size: int, pin: Callable[[Buffer], object]
+    ) -> tuple[Buffer, Buffer, Offline]:
+        """Share `size` bytes, pin one of the two mappings, and begin to offline their block.
+
+        Where the kernel has a page of its own in the block, the rest of the block is filled, so
+        that the next try is in another. Returns the pinned mapping, the other and the offline.
+
+        Raises:
+            NotApplicable: it has one in every block.
+            HotremoveError: nothing can be learnt of isolated memory.
+        """
+        for _ in self.blocks[1:]:
+            with suppress(NotApplicable):
+                return self._isolate_shared(size, pin)
+            self.map(self.size // len(self.blocks))
+        return self._isolate_shared(size, pin)
+
+    def _isolate_shared(
+        self, size: int, pin: Callable[[Buffer], object]
+    ) -> tuple[Buffer, Buffer, Offline]:
+        hold, other = self.share(size)
+        pin(hold)
+        try:
+            return hold, other, self.isolate_block_of(hold)
+        except NotApplicable:
+            hold.unpin()
+            raise
+
     def isolate_block_of(self, hold: Buffer) -> Offline:
         """Begin to offline the block that `hold` lies in, which has to hold that up.
 
@@ -43,6 +75,7 @@ class NormalMemory(MemoryDevice):
         """
         block = self._fullest_block(hold.frames())
         require_placed(hold, block.frames)
+        self._dmesg_start = self.guest.evidence.size()  # what an earlier try left says no more
         offline = Offline(self.guest, block, self.node, self.counters())
         wait_until(lambda: self._is_migrating() or offline.ends(0), self.deadline, self.guest.check)
         if offline.ends(0) or not self._is_migrating():
