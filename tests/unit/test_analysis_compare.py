@@ -47,6 +47,13 @@ def runs(before, after):
         ("blocked", "pass", "fixes"),
         ("absent", "waived", "changes"),
         ("fail", "lost", "changes"),
+        ("waived", "known-bug", "changes"),
+        ("known-bug", "waived", "changes"),
+        ("known-bug", "absent", "changes"),
+        ("not-applicable", "known-bug", "changes"),
+        ("known-bug", "blocked", "regressions"),
+        ("blocked", "known-bug", "fixes"),
+        ("waived", "pass", "fixes"),
     ],
 )
 def test_what_a_change_of_verdict_is(before: str, after: str, kind: str):

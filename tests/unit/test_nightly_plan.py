@@ -298,6 +298,14 @@ def test_a_kernel_that_is_worse_than_the_one_before_is_red():
     assert len(found.kernels[0].change.regressions) == 1
 
 
+def test_a_known_bug_that_nobody_looked_for_in_the_kernel_before_is_not_red():
+    """As where the one before had no headers for the modules that look."""
+    known = result("6.12.118-1", verdict="known-bug", outcome="stuck")
+    found = judged(known, before=result("6.12.57-1", verdict="waived"))
+    assert found.light is Light.GREEN
+    assert len(found.kernels[0].change.changes) == 1
+
+
 def test_a_row_that_is_left_out_this_time_is_told_and_not_red():
     found = judged(result("6.12.118-1", verdict="waived"), before=result("6.12.57-1"))
     assert found.light is Light.GREEN

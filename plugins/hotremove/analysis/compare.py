@@ -34,6 +34,7 @@ _BADNESS = {
     Verdict.LOST: 3,
     Verdict.FAIL: 3,
 }
+_UNLOOKED = {verdict for verdict, badness in _BADNESS.items() if badness == 1}
 
 
 @dataclass(frozen=True)
@@ -167,6 +168,13 @@ def _by_key(results: Iterable[Result], instead: Mapping[str, str]) -> dict[Key, 
 
 
 def _worse(before: Result, after: Result) -> int:
+    """Above 0 where it is worse, below where better.
+
+    A known bug that was not looked for the other time is neither: it may have been there.
+    """
+    pair = {Verdict(before.verdict), Verdict(after.verdict)}
+    if Verdict.KNOWN_BUG in pair and pair & _UNLOOKED:
+        return 0
     return _BADNESS[Verdict(after.verdict)] - _BADNESS[Verdict(before.verdict)]
 
 
