@@ -92,8 +92,8 @@ def test_auto_takes_what_has_a_core_and_memory(
 def test_auto_is_xdists_own_for_tests_without_guests(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cgroups, "cores", lambda: 12345)
     """Even below a folder of theirs that is called as ours is."""
+    monkeypatch.setattr(cgroups, "cores", lambda: 12345)
     pytester.mkdir("scenarios")
     config = pytester.parseconfig("-p", "no:hypothesispytest", "-n", "auto", "scenarios")
     assert config.hook.pytest_xdist_auto_num_workers(config=config) < 12345

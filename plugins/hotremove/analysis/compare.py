@@ -15,7 +15,7 @@ from typing import Any
 from hotremove.pincost.changes import CostChange, Measured, changes_of_cost
 from hotremove.results.naming import nameless, title
 from hotremove.results.record import Record, Result
-from hotremove.verdict.verdict import LOOKED, Verdict
+from hotremove.verdict.verdict import BAD, LOOKED, Verdict
 
 # Guests under TCG on a shared host: less than this is noise.
 _SLOWER = 1.5
@@ -34,7 +34,8 @@ _BADNESS = {
     Verdict.LOST: 3,
     Verdict.FAIL: 3,
 }
-_UNLOOKED = {verdict for verdict, badness in _BADNESS.items() if badness == 1}
+# Nobody looked, for a reason.
+_UNLOOKED = frozenset(Verdict) - LOOKED - BAD
 
 
 @dataclass(frozen=True)
