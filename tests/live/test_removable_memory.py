@@ -36,6 +36,12 @@ def test_stuck(movable_memory, vmsplice):
     movable_memory.unplug().expect(REMOVED)
 
 @pytest.mark.memory(256)
+def test_shared(movable_memory, vmsplice):
+    (buffer,) = movable_memory.share(8 * MIB, holders=1)
+    vmsplice.pin(buffer)
+    movable_memory.unplug(deadline=6).expect(STUCK)
+
+@pytest.mark.memory(256)
 def test_come_back(movable_memory, guest):
     block = movable_memory.blocks[0]
     online_block(guest.control, block.index, "online_movable")
@@ -70,6 +76,14 @@ def test_what_stays_is_told_asked_for_again_and_gone_with_the_pin(run: Run):
     assert "8192 pages of pid " in first["explanation"]
     assert "a FOLL_GET reference that is not long-term" in first["explanation"]
     assert last["seconds"] < 20  # the driver's own timer would have it wait for 50 s
+
+
+def test_a_page_that_the_kernel_tried_to_migrate_is_named(run: Run):
+    assert run.results["test_shared"].verdict == "pass", run.text
+    (removal,) = removals(run, "test_shared")
+    assert removal["explanation"].startswith("stuck: pfn 0x")
+    assert "a reference that is no pin (refcount 4 = " in removal["explanation"]
+    assert ", held by pid " in removal["explanation"]
 
 
 def test_a_block_that_came_back_by_itself_is_online_and_not_refused(run: Run):

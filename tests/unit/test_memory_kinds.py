@@ -112,3 +112,15 @@ def test_what_has_left_is_not_asked_for():
     device.size, device.at_work = 0, False
     assert device.has_left(after=9.0)
     assert device.asked == 0
+
+
+@pytest.mark.parametrize(
+    ("at_work", "gone", "ended"),
+    [(True, False, False), (False, False, True), (True, True, True)],
+)
+def test_a_try_ends_with_the_memory_or_when_the_driver_gives_up(at_work, gone, ended):
+    device = Device()
+    device.at_work, device.time = at_work, 9.0
+    if gone:
+        device.size = 0
+    assert device.asking.has_ended() == ended

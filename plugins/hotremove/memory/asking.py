@@ -45,3 +45,7 @@ class Asking:
             self.times += 1
             self._since = self._now()
         return not size
+
+    def has_ended(self) -> bool:
+        """Whether nothing is left or the driver has given up; to be called again and again."""
+        return self.has_left() or self.times > 1

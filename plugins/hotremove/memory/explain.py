@@ -60,7 +60,11 @@ def explain_refusal(mechanism: str, remark: str, reasons: tuple[str, ...], page:
 
 
 def _no_page(place: str, counted: Counters, pin: Pin | None, inside: int) -> str:
-    """What is left to say where the kernel printed no page, as virtio-mem's driver never does."""
+    """What is left to say where the kernel printed no page.
+
+    Of pinned anonymous pages alloc_contig_range() prints none: it passes them over unmigrated
+    (isolate_migratepages_block() in mm/compaction.c).
+    """
     verb = "lies" if inside == 1 else "lie"
     suspects = (
         f"{count(inside, 'page')} of {pin.holder} {verb}" if pin else "no page of any pin lies"

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from hotremove.errors import Blocked, GuestLost, HotremoveError, NotApplicable
+from hotremove.guest.dynamic_debug import printing
 from hotremove.guest.machine import Guest
 from hotremove.memory.arrival import ONLINE_DEADLINE
 from hotremove.memory.asking import Asking
@@ -20,6 +21,11 @@ _BIG_BLOCKS = "/sys/module/virtio_mem/parameters/bbm_block_size"
 _BLOCKS = 5.0
 # Why the kernel does not offline a block whose memory is all unplugged (mm/memory_hotplug.c).
 _VETO = "notifier failure"
+# What alloc_contig_range() could not migrate it prints where this is asked for (mm/page_alloc.c,
+# 5.13): each page that is left of a range, and who called.
+_PRINTS = "alloc_contig_dump_pages"
+# Seconds for one more try to come so far.
+_PRINTED = 10.0
 
 
 class VirtioMem(MemoryDevice):
@@ -34,7 +40,7 @@ class VirtioMem(MemoryDevice):
 
     mechanism = "virtio-mem shrink"
     capability = "virtio-mem"
-    dump_deadline = 0.0  # what alloc_contig_range() cannot move it does not print
+    dump_deadline = 0.0  # what alloc_contig_range() cannot move it has printed by then, or never
 
     def __init__(
         self,
@@ -112,7 +118,9 @@ class VirtioMem(MemoryDevice):
         self._do_meanwhile(meanwhile, deadline)
         if not wait_until(asking.has_left, deadline, self.guest.check):
             self._require_heard(heard)
-            return End(self._unmet(), self._what_stays(asking.times))
+            stuck = End(self._unmet(), self._what_stays(asking.times))
+            self._have_pages_printed()
+            return stuck
         if left := self._wait_for_blocks():
             return End(Outcome.REFUSED, f"all is unplugged, but blocks {left} exist")
         self._asked = False
@@ -125,12 +133,27 @@ class VirtioMem(MemoryDevice):
         self._size_when_asked = self._plugged()
         self._ask_again() if self._asked else self.guest.resize_virtio_mem(0)
         self._asked = True
+        return self._watch()
+
+    def _watch(self) -> Asking:
         return Asking(self._plugged, self._driver.is_at_work, self._ask_again)
 
     def _ask_again(self) -> None:
         """A device tells the driver of changes only: it is to keep what it has, then nothing."""
         self.guest.resize_virtio_mem(self._plugged() // MIB)
         self.guest.resize_virtio_mem(0)
+
+    def _have_pages_printed(self) -> None:
+        """Let the driver try once more, and the kernel print a page that it cannot migrate."""
+        with printing(self.guest.control, _PRINTS) as can:
+            if not can:
+                return
+            self._ask_again()
+            tried = self._watch().has_ended
+            wait_until(lambda: self._has_named_a_page() or tried(), _PRINTED, self.guest.check)
+
+    def _has_named_a_page(self) -> bool:
+        return bool(self._named(self.guest.evidence.text(self._dmesg_start)))
 
     def _wait_for_blocks(self) -> list[int]:
         """Numbers of the memory blocks that are still there, once the driver had time for them."""
