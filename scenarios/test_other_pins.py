@@ -41,5 +41,6 @@ def test_memory_leaves_once_the_notifier_agrees(movable_memory, notifier_veto):
     removal = movable_memory.unplug()
     removal.expect(REFUSED)
     removal.expect_reason("notifier failure")
+    movable_memory.expect_allocatable()
     notifier_veto.agree()
     movable_memory.unplug().expect(REMOVED)

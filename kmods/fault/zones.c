@@ -40,10 +40,10 @@ static bool skips_present(struct pt_regs *regs)
 	return skips((long)argument(regs, 2) < 0);
 }
 
-/* adjust_managed_page_count(page, change) */
+/* adjust_managed_page_count(page, change): by offline_pages(), or virtio-mem's driver before it */
 static bool skips_managed(struct pt_regs *regs)
 {
-	return skips((long)argument(regs, 1) < 0 && has_current(&offlining));
+	return skips((long)argument(regs, 1) < 0);
 }
 
 static bool skips_spanned(struct pt_regs *regs)
@@ -117,7 +117,7 @@ static struct hook isolated_hooks[] = {
 static struct hook present_hooks[] = {
 	{.symbol = "adjust_present_page_count", .skips = skips_present}, {}};
 static struct hook managed_hooks[] = {
-	{.symbol = "adjust_managed_page_count", .skips = skips_managed}, IN_OFFLINE, {}};
+	{.symbol = "adjust_managed_page_count", .skips = skips_managed}, {}};
 static struct hook spanned_hooks[] = {
 	{.symbol = "remove_pfn_range_from_zone", .skips = skips_spanned}, IN_OFFLINE, {}};
 static struct hook signal_hooks[] = {

@@ -11,7 +11,10 @@ from hotremove.selftests.suite import SUITES
 
 FRAGMENTS = Path(__file__).parents[2] / "guests" / "kconfig"
 # What no fragment has to ask for: others select it, or a fault by kprobes does without.
-IMPLIED = {"ARCH_HAS_CPU_CACHE_INVALIDATE_MEMREGION", "EVENT_TRACING", "TRACING", "LIVEPATCH"}
+IMPLIED = {
+    *("ARCH_HAS_CPU_CACHE_INVALIDATE_MEMREGION", "HAVE_ARCH_USERFAULTFD_WP"),
+    *("EVENT_TRACING", "TRACING", "LIVEPATCH"),
+}
 
 
 def asked_for(fragment: str) -> set[str]:

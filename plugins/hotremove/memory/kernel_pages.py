@@ -18,6 +18,8 @@ from hotremove.units import MIB
 _MAPPED = 512 * MIB
 _PAGES = 2 * MIB // PAGE_BYTES
 _LEAST = _MAPPED // (2 * MIB) // 2
+# Two pageblocks, which are allocated as one where memory is whole.
+_AHEAD = 4 * MIB
 
 
 class KernelPages:
@@ -43,9 +45,13 @@ class KernelPages:
     def take_from(self, memory: Removable) -> Buffer:
         """As `take_on`, of the node of `memory`, some of which has to be taken.
 
+        Its first block and the beginning of the next are mapped before, so that isolating the block
+        that the kernel then takes from begins well, and has something to undo when it fails.
+
         Raises:
             HotremoveError: it is not.
         """
+        memory.map(memory.size // len(memory.blocks) + _AHEAD)
         mapped = self.take_on(memory.node)
         if not self.count_in(memory):
             raise HotremoveError("the kernel took no page of the memory for page tables")

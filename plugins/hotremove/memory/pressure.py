@@ -44,10 +44,13 @@ class MemoryPressure:
             self._resize(node, 0)
 
     def free(self, node: int | None = None) -> int:
-        """Free bytes of a node, or of all nodes; ZONE_MOVABLE does not count."""
+        """Free bytes of a node, or of all nodes, that long-term pins can be moved to.
+
+        ZONE_MOVABLE does not count, nor what contiguous memory (CMA) keeps for itself.
+        """
         zones = [zone for zone in read_zones(self.guest.control) if zone.name != "Movable"]
         mine = [zone for zone in zones if node is None or zone.node == node]
-        return sum(zone.free for zone in mine) * PAGE_BYTES
+        return sum(zone.free - zone.counters["nr_free_cma"] for zone in mine) * PAGE_BYTES
 
     def _resize(self, node: int, count: int) -> None:
         self.taken[node] = resize_pool(self.guest.control, node, count)
