@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from hotremove.observe.kernellog.logline import SKIPPED, read_records
@@ -40,6 +40,7 @@ LINES = st.tuples(st.sampled_from(PREFIXES), MESSAGES).map("".join)
 
 
 @settings(deadline=None)
+@example(["Jan  1 00:00:00 lab kernel:  [   T1]"])
 @given(st.lists(LINES, min_size=1, max_size=8))
 def test_lines_read_at_once_say_what_each_says(raws: list[str]) -> None:
     stretch = Stretch(1, raws)
