@@ -40,7 +40,7 @@ LINES = st.tuples(st.sampled_from(PREFIXES), MESSAGES).map("".join)
 
 
 @settings(deadline=None)
-@example(["Jan  1 00:00:00 lab kernel:  [   T1]"])
+@example(["Jan  1 00:00:00 lab kernel:  [   T1]", "Jan  1 00:00:00 lab kernel:  <4>"])
 @given(st.lists(LINES, min_size=1, max_size=8))
 def test_lines_read_at_once_say_what_each_says(raws: list[str]) -> None:
     stretch = Stretch(1, raws)

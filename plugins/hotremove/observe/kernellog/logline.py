@@ -87,7 +87,8 @@ PLAIN = re.compile(
     # The kernel's lines in a syslog or a journal, which may keep the kernel's own stamp.
     r"|(?:(?:[A-Z][a-z]{2} [ \d]\d|\d{4}-\d\d-\d\d)[ T]\d\d:\d\d:\d\d(?:\.\d+)?"
     r"(?:Z|[+-]\d\d:?\d\d)?|\[ *(\d{1,10}\.\d{6})\])"
-    r" [!-9;-Z\\-~]+ kernel:(?: \[ *(\d{1,10}\.\d{6})\]|(?!  \[))"
+    r" [!-9;-Z\\-~]+ kernel:(?: \[ *(\d{1,10}\.\d{6})\]"
+    r"|(?!  (?:\[|<\d|[^\r\n]*kernel)))"  # where a further prefix may follow
     r") (?!\[|<\d))([^\r\n]{0,4000})\r*$|^.*$",
     re.MULTILINE,
 )
