@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -134,17 +135,31 @@ def test_a_dry_run_names_what_would_be_run_and_runs_nothing(settle, tmp_path: Pa
     assert not nights(tmp_path)
 
 
-def test_kernels_without_headers_run_without_modules(settle, tmp_path: Path, monkeypatch):
+@pytest.fixture
+def commands(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """The runs of a night, which are not done."""
     from hotremove.cli import night_run
 
-    commands = []
-    monkeypatch.setattr(night_run, "run_suite", lambda command, *_: commands.append(command))
+    found: list[list[str]] = []
+    monkeypatch.setattr(night_run, "run_suite", lambda command, *_: found.append(command))
+    return found
+
+
+def test_kernels_without_headers_run_without_modules(settle, commands):
     main(["nightly", str(settle())])
     newest, older = commands
     assert "--hotremove-kernel=debian:bookworm-backports/6.1.99-1" in newest
     assert "--hotremove-expect=lineage" in newest
     assert "--hotremove-without=modules" not in newest
     assert "--hotremove-without=modules" in older
+
+
+def test_headers_that_are_listed_and_gone_are_done_without(settle, commands, mirror: Mirror, capfd):
+    (gone,) = mirror.root.glob("pool/*/linux-headers-6.1.0-9-amd64_*.deb")
+    gone.unlink()
+    main(["nightly", str(settle())])
+    assert "--hotremove-without=modules" in commands[0]
+    assert re.search(r"6\.1\.99-1: .*not found.*: without modules", capfd.readouterr().err)
 
 
 def test_a_night_that_was_killed_goes_on_where_it_stopped(settle, tmp_path: Path):

@@ -17,6 +17,7 @@ from hotremove.architecture.architecture import Architecture
 from hotremove.cache import Cache, digest
 from hotremove.errors import Blocked
 from hotremove.kernels.distro.apt import PrivateApt, Stanza
+from hotremove.kernels.distro.archive import common_headers
 from hotremove.kernels.distro.suites import with_lists
 from hotremove.kernels.kernel import HeadersSource, Kernel
 from hotremove.kernels.sources import packages
@@ -25,7 +26,6 @@ from hotremove.progress import waiting
 _KIND = "headers"
 _SOURCES = "usr/src"
 _FILE = re.compile(r"(?:\./)?(usr/src/.+)")
-_COMMON = re.compile(r"\b(linux-headers-\S+-common) \(= (\S+)\)")
 _PROGRAMS = re.compile(r"\b(linux-kbuild-[\w.+~-]+)")
 _COMPILER = re.compile(r"\bgcc-(\d+)\b")
 # Folders of the headers that are links to programs of the build.
@@ -68,9 +68,10 @@ def find_foreign_headers(kernel: Kernel, headers: HeadersSource, cache: Cache) -
 def _take(apt: PrivateApt, package: str, version: str, cache: Cache) -> ForeignHeaders:
     own = _find(apt, package, version)
     needed, programs = needs(own, apt.arch)
-    common = _find(apt, *_COMMON.findall(own["Depends"])[0])
-    key = digest(own["SHA256"], common["SHA256"], _FILE.pattern, *_LINKED)
-    root = cache.get(_KIND, key, partial(_fetch, apt, (own, common), programs))
+    common = common_headers(own)
+    wanted = (own, _find(apt, *common)) if common else (own,)
+    key = digest(*(stanza["SHA256"] for stanza in wanted), _FILE.pattern, *_LINKED)
+    root = cache.get(_KIND, key, partial(_fetch, apt, wanted, programs))
     return ForeignHeaders(root, Path("/", _SOURCES, package), needed)
 
 

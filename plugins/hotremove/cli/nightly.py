@@ -158,7 +158,8 @@ def _run_all(settings: Settings, history: History, folder: Path, state: State) -
         if room <= 0 or (state.ran and room < state.longest):
             break
         begun = time.monotonic()
-        place, ended = run_offer(offer, settings, folder, room)
+        fetched = debian.as_fetched(offer, Cache.default())
+        place, ended = run_offer(fetched, settings, folder, room)
         if ended == _INTERRUPTED:
             raise KeyboardInterrupt
         ran = Ran(offer.spec, place, ended, time.monotonic() - begun)

@@ -32,6 +32,8 @@ _MACHINE_MAIN = Path("/etc/apt/apt.conf")
 _NO_RELEASE = re.compile(
     r"^E: The repository '\S+ (\S+) Release' does (?:not|no longer) have a Release file", re.M
 )
+# As apt's http and file methods tell it.
+_NOT_FOUND = re.compile(r"\b404\b|\bFile not found\b")
 # Seconds. apt itself gives up a server that is silent for 30, and tries again some times.
 _UPDATE = 900.0
 # Without a word on how far a download is.
@@ -41,6 +43,10 @@ _PROGRESS = re.compile(r"dlstatus:\d+:([\d.]+):")
 
 class Unreachable(HostProblem):
     """The mirror cannot be reached, or refuses: what is cached may still do."""
+
+
+class Gone(Unreachable):
+    """The mirror answers, and does not have a file that its own lists name."""
 
 
 class NoSuchSuites(HostProblem):
@@ -275,9 +281,10 @@ def failure(what: str, output: str) -> HostProblem:
     """The error for a fetch that failed, by what apt printed."""
     if "No space left on device" in output:
         return no_space(what)
-    return Unreachable(
-        f"{what} fails: {first_error(output)}"
-        f" (check the network, or name another mirror in {mirrors.MIRROR})"
+    why = first_error(output)
+    kind = Gone if _NOT_FOUND.search(why) else Unreachable
+    return kind(
+        f"{what} fails: {why} (check the network, or name another mirror in {mirrors.MIRROR})"
     )
 
 

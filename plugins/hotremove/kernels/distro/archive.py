@@ -16,6 +16,7 @@ HEADERS_PREFIX = "linux-headers-"
 
 _PART = re.compile(r"(linux-(?:binary|modules|base)-\d\S*) \(= (\S+)\)")
 _CONTENTS = "linux-binary-"
+_COMMON = re.compile(r"\b(linux-headers-\S+-common) \(= (\S+)\)")
 # linux-image-6.12-amd64 only depends on the newest of its series.
 _META = re.compile(r"\d+\.\d+-(?:[a-z]\w*-)?[a-z]\w*")
 
@@ -57,6 +58,12 @@ def list_kernels(apt: PrivateApt) -> tuple[Available, ...]:
     headers = _sizes(apt, {f"{HEADERS_PREFIX}{release}" for release, _ in images})
     found = (_available(release, one, sizes, headers) for (release, _), one in images.items())
     return tuple(sorted(found, key=lambda one: (sort_key(one.version), one.release)))
+
+
+def common_headers(headers: Stanza) -> tuple[str, str] | None:
+    """Name and version of the package that holds what a kernel's headers share with others."""
+    found = _COMMON.search(headers.get("Depends", ""))
+    return (found[1], found[2]) if found else None
 
 
 def release_of(image: Stanza, arch: Architecture) -> str | None:

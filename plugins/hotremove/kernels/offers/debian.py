@@ -4,14 +4,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from hotremove.cache import Cache
+from hotremove.errors import HotremoveError
 from hotremove.kernels.distro import patterns
 from hotremove.kernels.distro.archive import Available
 from hotremove.kernels.offers.offer import Offer
-from hotremove.kernels.sources.debian import candidate, list_suite
+from hotremove.kernels.sources import debian
+from hotremove.kernels.sources.debian import candidate, find_missing_headers, list_suite
 from hotremove.kernels.sources.debian_source import SCHEME, list_sources
 from hotremove.kernels.variant import join
+from hotremove.progress import say
 
 
 def offered(suite: str, cache: Cache, versions: str = "*") -> tuple[Offer, ...]:
@@ -53,6 +57,22 @@ def offered_to_build(
         for one in list_sources(suite, cache)
         if wanted.fits(one, one)
     )
+
+
+def as_fetched(offer: Offer, cache: Cache) -> Offer:
+    """As offered, without modules where the archive does not give the headers that it lists.
+
+    Where that cannot be learnt now, the kernel's own run tells what it meets.
+    """
+    if not offer.modules or not offer.spec.startswith(f"{debian.SCHEME}:"):
+        return offer
+    try:
+        why = find_missing_headers(offer.spec, cache)
+    except HotremoveError:
+        return offer
+    if why:
+        say(f"{offer.version}: {why}: without modules")
+    return replace(offer, modules=not why)
 
 
 def _offer(suite: str, one: Available) -> Offer:

@@ -20,11 +20,12 @@ from hotremove.cache import Cache, digest
 from hotremove.errors import UsageProblem
 from hotremove.kernels import store
 from hotremove.kernels.distro import buildroot, patterns, suites
-from hotremove.kernels.distro.apt import PrivateApt, Stanza, Unreachable
+from hotremove.kernels.distro.apt import Gone, PrivateApt, Stanza, Unreachable
 from hotremove.kernels.distro.archive import (
     HEADERS_PREFIX,
     IMAGE_PREFIX,
     Available,
+    common_headers,
     is_image,
     list_kernels,
     parts,
@@ -154,6 +155,42 @@ def list_suite(suite: str, cache: Cache) -> tuple[Available, ...]:
     request = parse_request(suite)
     with cache.lock("apt", request.lists):
         return with_lists(request.suite, cache, list_kernels, request.arch)
+
+
+def find_missing_headers(spec: str, cache: Cache) -> str:
+    """Why the archive does not give a kernel's headers, though its lists have them; else empty.
+
+    It is known by fetching them; where a build root has them nobody asks.
+
+    Args:
+        spec: of one kernel, `debian:SUITE/VERSION`.
+        cache: of package lists and build roots.
+
+    Raises:
+        UsageProblem: there is no such suite.
+        HostProblem: the mirror cannot be reached.
+    """
+    request = parse_request(spec.removeprefix(f"{SCHEME}:"))
+    for one in list_suite(request.lists, cache):
+        named = candidate(request.lists, one).spec == spec
+        if named and not buildroot.find(request.suite, _headers(one.release), cache, one.version):
+            with cache.lock("apt", request.lists):
+                return _why_missing(private_apt(request.suite, cache, request.arch), one)
+    return ""
+
+
+def _why_missing(apt: PrivateApt, one: Available) -> str:
+    stanzas = [s for s in apt.show(_headers(one.release)) if s["Version"] == one.version]
+    wanted = {(s["Package"], s["Version"]) for s in stanzas}
+    wanted |= {common for s in stanzas if (common := common_headers(s))}
+    located = [apt.locate(name, version) for name, version in sorted(wanted)]
+    try:
+        files = apt.fetch([file for file in located if file], f"headers of kernel {one.version}")
+    except Gone as error:
+        return str(error)
+    for file in files:
+        file.unlink(missing_ok=True)
+    return ""
 
 
 def _expand(
