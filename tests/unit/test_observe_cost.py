@@ -177,11 +177,17 @@ def test_linear_is_expected():
         Costs((cost(8),)).expect_linear(tolerance=0.02)
 
 
-def test_one_instruction_more_is_not_the_same():
-    first = Costs((cost(8, 1000), cost(16, 2000)))
-    first.expect_same_as(Costs((cost(8, 1000), cost(16, 2000))))
-    with pytest.raises(AssertionError, match="16 MiB, measured again: instructions 2000, now 2001"):
-        Costs((cost(8, 1000), cost(16, 2001))).expect_same_as(first)
+def test_costs_are_the_same_but_for_what_interrupts_take():
+    first = Costs((cost(8, 10**6), cost(16, 2 * 10**6)))
+    assert first.expect_same_as(Costs((cost(8, 10**6), cost(16, 2 * 10**6)))) == 0
+    assert Costs((cost(8, 10**6), cost(16, 1_900_000))).expect_same_as(first) == 100_000
+    more = "16 MiB, measured again: instructions 2000000, now 2100001"
+    with pytest.raises(AssertionError, match=more):
+        Costs((cost(8, 10**6), cost(16, 2_100_001))).expect_same_as(first)
+    with pytest.raises(AssertionError, match="8 MiB, measured again: migrated 2048, now 2047"):
+        Costs((cost(8, 10**6, migrated=2047), cost(16, 2 * 10**6))).expect_same_as(
+            Costs((cost(8, 10**6, migrated=2048), cost(16, 2 * 10**6)))
+        )
 
 
 def test_costs_are_chosen_by_what_they_have_in_common():

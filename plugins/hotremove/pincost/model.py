@@ -2,7 +2,7 @@
 """What a pin costs, counted in instructions, and how that grows with its size: pure functions.
 
 The figures come from guests whose clock counts instructions (`guests/pin_cost`), so that they are
-the same, to the instruction, whenever and wherever they are measured.
+the same whenever and wherever they are measured.
 """
 
 from __future__ import annotations
