@@ -178,16 +178,18 @@ def test_linear_is_expected():
 
 
 def test_costs_are_the_same_but_for_what_interrupts_take():
-    first = Costs((cost(8, 10**6), cost(16, 2 * 10**6)))
-    assert first.expect_same_as(Costs((cost(8, 10**6), cost(16, 2 * 10**6)))) == 0
-    assert Costs((cost(8, 10**6), cost(16, 1_900_000))).expect_same_as(first) == 100_000
-    more = "16 MiB, measured again: instructions 2000000, now 2100001"
+    first = Costs((cost(8, 10**6), cost(16, 10**7)))
+    assert first.expect_same_as(Costs((cost(8, 10**6), cost(16, 10**7)))) == 0
+    assert Costs((cost(8, 10**6), cost(16, 9_700_000))).expect_same_as(first) == 0.03
+    more = "16 MiB, measured again: instructions 10000000, now 10300001"
     with pytest.raises(AssertionError, match=more):
-        Costs((cost(8, 10**6), cost(16, 2_100_001))).expect_same_as(first)
+        Costs((cost(8, 10**6), cost(16, 10_300_001))).expect_same_as(first)
+
+
+def test_what_is_no_time_is_the_same_exactly():
+    first = Costs((cost(8, migrated=2048),))
     with pytest.raises(AssertionError, match="8 MiB, measured again: migrated 2048, now 2047"):
-        Costs((cost(8, 10**6, migrated=2047), cost(16, 2 * 10**6))).expect_same_as(
-            Costs((cost(8, 10**6, migrated=2048), cost(16, 2 * 10**6)))
-        )
+        Costs((cost(8, migrated=2047),)).expect_same_as(first)
 
 
 def test_costs_are_chosen_by_what_they_have_in_common():
