@@ -18,6 +18,7 @@ from hotremove.memory.kinds import DIMM, KINDS, VIRTIO_MEM, choose_kind
 from hotremove.memory.virtio_mem_driver import count_interrupts
 from hotremove.session.options import MEMORIES
 from hotremove.units import MIB
+from hotremove.virt.monitor import virtio_mem_size
 from hotremove.virt.topology import load_topology
 
 KERNEL = Candidate("debian:bookworm", "6.1.0-50-amd64", "6.1.176-1")
@@ -74,6 +75,16 @@ def test_interrupts_of_a_device_that_tell_of_its_configuration(devices: list[str
     assert count_interrupts(INTERRUPTS, devices) == count
 
 
+def test_the_size_of_virtio_mem_is_told_among_other_devices():
+    devices = [
+        {"type": "dimm", "data": {"id": "ua-dimm", "size": 536870912}},
+        {"type": "virtio-mem", "data": {"id": "ua-vm", "size": 8388608, "requested-size": 0}},
+    ]
+    assert virtio_mem_size(devices) == 8 * MIB
+    with pytest.raises(KeyError, match="no virtio-mem device"):
+        virtio_mem_size(devices[:1])
+
+
 class Device:
     """A device that shrinks when its driver wants, and a clock."""
 
@@ -100,9 +111,9 @@ def test_a_driver_that_gave_up_is_asked_again_but_not_while_the_size_changes():
     device.at_work = False
     for size in (400, 300, 200):
         device.size = size * MIB
-        assert not device.has_left(after=1.4)
+        assert not device.has_left(after=0.4)
     assert device.asked == 0
-    assert not device.has_left(after=1.6)
+    assert not device.has_left(after=0.6)
     assert not device.has_left(after=0.2)
     assert (device.asked, device.asking.times) == (1, 2)
 

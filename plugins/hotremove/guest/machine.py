@@ -7,6 +7,7 @@ import contextlib
 import os
 import time
 from collections.abc import Callable
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -23,8 +24,9 @@ from hotremove.observe.kernellog.wholeness import LogNotWhole, count_dropped, co
 from hotremove.observe.timeline import Timeline
 from hotremove.virt.calls import CallOverdue
 from hotremove.virt.cores import spread, take_turns
-from hotremove.virt.domain import Channels, current_virtio_mem, dimm_xml, requested_virtio_mem
+from hotremove.virt.domain import Channels, dimm_xml, requested_virtio_mem
 from hotremove.virt.hypervisor import DeviceEvent, Hypervisor
+from hotremove.virt.monitor import Monitor, virtio_mem_size
 from hotremove.virt.polling import wait_until
 from hotremove.virt.process import EmulatorProcess
 
@@ -337,10 +339,14 @@ class Guest:
     def virtio_mem_size(self) -> int:
         """What the guest's virtio-mem device gives it now, bytes.
 
+        By QEMU's own word: libvirt hears of a change up to a second late, as QEMU sends such events
+        once a second.
+
         Raises:
             GuestLost: the guest is gone.
         """
-        return current_virtio_mem(self.xml()) << 10
+        ask = partial(Monitor(self.domain).ask, "query-memory-devices")
+        return virtio_mem_size(self._ask("asking for virtio-mem's size", ask))
 
     def xml(self) -> str:
         """The domain, as libvirt describes it.

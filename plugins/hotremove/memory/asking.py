@@ -7,9 +7,8 @@ from collections.abc import Callable
 
 from hotremove.virt.clock import CLOCK
 
-# Seconds without a change of the size after which it is looked whether the driver still tries. QEMU
-# tells of sizes once a second.
-GAVE_UP = 1.5
+# Seconds without a change of the size after which it is looked whether the driver still tries.
+GAVE_UP = 0.5
 
 
 class Asking:

@@ -344,12 +344,6 @@ def requested_virtio_mem(domain: str, mib: int) -> str:
     return etree.tostring(device, encoding="unicode")
 
 
-def current_virtio_mem(domain: str) -> int:
-    """How much a domain's virtio-mem device gives the guest now, in KiB."""
-    current = _find_virtio_mem(domain).findtext("target/current")
-    return int(current or 0)
-
-
 def _find_virtio_mem(domain: str) -> etree._Element:
     for device in etree.fromstring(domain.encode()).iterfind("devices/memory"):
         if device.get("model") == "virtio-mem":

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 
@@ -40,6 +41,18 @@ class Monitor:
         words = json.dumps({"execute": "getfd", "arguments": {"fdname": name}})
         answer, _ = libvirt_qemu.qemuMonitorCommandWithFiles(self._domain, words, [descriptor], 0)
         _given(answer)
+
+
+def virtio_mem_size(devices: Iterable[Mapping[str, Any]]) -> int:
+    """Bytes that a guest has of its virtio-mem device, from what `query-memory-devices` gives.
+
+    Raises:
+        KeyError: it has no such device.
+    """
+    for device in devices:
+        if device["type"] == "virtio-mem":
+            return int(device["data"]["size"])
+    raise KeyError("the domain has no virtio-mem device")
 
 
 def _given(answer: str) -> Any:
