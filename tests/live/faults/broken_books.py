@@ -371,6 +371,7 @@ def test_pageblocks_stay_isolated_after_a_refusal(
     kernel_pages.take_from(normal_memory)
 
     def isolated():
+        normal_memory.online()
         normal_memory.offline().expect(REFUSED)
         return isolated_blocks(guest) > 0
 
