@@ -107,10 +107,13 @@ class VirtioMem(MemoryDevice):
 
     def _plug(self) -> None:
         self.guest.resize_virtio_mem(self.size // MIB)
-        grown = wait_until(lambda: self._plugged() >= self.size, ONLINE_DEADLINE, self.guest.check)
-        if not grown:
+        if not wait_until(self._is_plugged, ONLINE_DEADLINE, self.guest.check):
             told = f"{self._plugged() // MIB} of {self.size // MIB} MiB"
             raise HotremoveError(f"the virtio-mem device has {told} plugged after it was asked to")
+
+    def _is_plugged(self) -> bool:
+        """Whether all is there to be allocated: QEMU counts it before the driver gives it away."""
+        return self._plugged() >= self.size and not self._driver.is_at_work()
 
     def _unplug(self, deadline: float, meanwhile: Act | None) -> End:
         heard = self._driver.requests_heard()
