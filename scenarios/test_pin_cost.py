@@ -81,9 +81,8 @@ def test_pinning_page_by_page_moves_as_many_pages(pin_cost):
 @pytest.mark.hotremove
 @pytest.mark.long
 @pytest.mark.scenario(9, "measured twice")
-def test_cost_is_the_same_each_time(pin_cost, record):
-    apart = pin_cost.measure_afresh(GRID).expect_same_as(pin_cost.measure(GRID))
-    record(f"apart by {apart:.2%} at most" if apart else "the same to the instruction")
+def test_cost_is_the_same_each_time(pin_cost):
+    pin_cost.measure_afresh(GRID).expect_same_as(pin_cost.measure(GRID))
 
 
 @pytest.mark.nightly

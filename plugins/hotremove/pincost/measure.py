@@ -4,9 +4,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from hotremove.errors import HotremoveError
+from hotremove.errors import HotremoveError, NotApplicable
 from hotremove.guest.machine import Guest
 from hotremove.guest.plan import BootTask, GuestPlan
 from hotremove.pincost.model import (
@@ -29,10 +29,6 @@ _POINTS_A_GUEST = 64
 # Seconds for a MiB that is faulted in, pinned and migrated: 0.05 on a quiet machine.
 _SECONDS_A_MIB = 1.0
 _WARM_UP_MIB = 32
-# How far apart instructions may be, as a part of them and in addition. QEMU 7.2 repeats to the
-# instruction, on however busy a machine; QEMU 10.0 on a busy one to within 36,192 of 65 million,
-# and 1,199,664 of 41 million in 1024 calls (arm64).
-_PART, _INTERRUPTS = 0.05, 100_000
 
 
 @dataclass(frozen=True)
@@ -75,26 +71,24 @@ class Costs:
         assert found, f"{len(self.all)} sizes show no growth"
         return found
 
-    def expect_same_as(self, other: Costs) -> float:
-        """Require the same figures, of instructions nearly the same.
-
-        Returns:
-            By what part the instructions of a point differ at most; 0 where QEMU repeats exactly.
+    def expect_same_as(self, other: Costs) -> None:
+        """Require the same figures, to the instruction.
 
         Raises:
             AssertionError: with the first that differ.
+            NotApplicable: instructions alone differ, which is QEMU's doing: 7.2 repeats exactly on
+                however busy a machine, 10.0 does not on a busy one.
         """
         __tracebackhide__ = True
-        apart = 0.0
+        inexact = ""
         for mine, its in zip(self, other, strict=True):
-            more = abs(mine.instructions - its.instructions)
-            is_near = more <= _PART * its.instructions + _INTERRUPTS
-            seen = replace(mine, instructions=its.instructions) if is_near else mine
-            pairs = ((name, old, vars(seen)[name]) for name, old in vars(its).items())
-            told = ", ".join(f"{name} {old}, now {new}" for name, old, new in pairs if old != new)
-            assert not told, f"{its}, {its.mib} MiB, measured again: {told}"
-            apart = max(apart, more / max(its.instructions, 1))
-        return apart
+            pairs = ((name, old, vars(mine)[name]) for name, old in vars(its).items())
+            apart = {name: f"{name} {old}, now {new}" for name, old, new in pairs if old != new}
+            told = f"{its}, {its.mib} MiB, measured again: {', '.join(apart.values())}"
+            assert apart.keys() <= {"instructions"}, told
+            inexact = inexact or (told if apart else "")
+        if inexact:
+            raise NotApplicable(f"this QEMU does not repeat to the instruction: {inexact}")
 
     def expect_linear(self, tolerance: float) -> None:
         """Require that the exponent of the size is 1, or less than `tolerance` away from it.
