@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from functools import partial
 
 from hotremove.errors import HotremoveError, NotApplicable
 from hotremove.guest.machine import Guest
@@ -14,7 +13,7 @@ from hotremove.memory.memory_device import MemoryDevice
 from hotremove.memory.offline import Offline
 from hotremove.memory.page_flags import count_pages
 from hotremove.memory.placement import require_placed
-from hotremove.memory.removal import Removal
+from hotremove.memory.removable import End
 from hotremove.observe.pagedump import count
 from hotremove.observe.pageflags import SLAB
 from hotremove.pins.buffer import Buffer
@@ -32,15 +31,6 @@ class NormalMemory(MemoryDevice):
 
     def _prepare(self, guest: Guest) -> None:
         guest.control.write(f"{SYSFS}/auto_online_blocks", self.policy)
-
-    def offline(self, deadline: float | None = None) -> Removal:
-        """As `Removable` has it, the last block first.
-
-        Where blocks come one by one, as virtio-mem's, the first has the struct pages of the others,
-        and cannot be isolated at all.
-        """
-        remove = partial(self._offline_each, self.blocks[::-1])
-        return self._observe("sysfs offline", deadline, remove)
 
     def isolate_shared(
         self, size: int, pin: Callable[[Buffer], object]
@@ -98,6 +88,14 @@ class NormalMemory(MemoryDevice):
             told = f"{count(slabs, 'slab page')} in memory{block.index}, and it was isolated"
             raise NotApplicable(f"{told}: its offline cannot end (9aec2fb0fd5e, 6.14)")
         return offline
+
+    def _offline(self, deadline: float) -> End:
+        """The last block first.
+
+        Where blocks come one by one, as virtio-mem's, the first has the struct pages of the others,
+        and cannot be isolated at all.
+        """
+        return self._offline_each(self.blocks[::-1], deadline)
 
     def _is_migrating(self) -> bool:
         return any(dump.reason == "migration failure" for dump in self._dumps())
