@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every kernel of a Debian suite, by its package lists alone: nothing is downloaded."""
+"""Every kernel of a Debian suite, by its package lists; what the archive really gives of one."""
 
 from __future__ import annotations
 
@@ -11,9 +11,7 @@ from hotremove.errors import HotremoveError
 from hotremove.kernels.distro import patterns
 from hotremove.kernels.distro.archive import Available
 from hotremove.kernels.offers.offer import Offer
-from hotremove.kernels.sources import debian
-from hotremove.kernels.sources.debian import candidate, find_missing_headers, list_suite
-from hotremove.kernels.sources.debian_source import SCHEME, list_sources
+from hotremove.kernels.sources import debian, debian_source
 from hotremove.kernels.variant import join
 from hotremove.progress import say
 
@@ -31,7 +29,7 @@ def offered(suite: str, cache: Cache, versions: str = "*") -> tuple[Offer, ...]:
         HostProblem: no mirror is known or reachable, and there are no lists of before.
     """
     wanted = patterns.parse(versions)
-    listed = list_suite(suite, cache)
+    listed = debian.list_suite(suite, cache)
     return tuple(_offer(suite, one) for one in listed if wanted.fits(one.version, one.release))
 
 
@@ -53,8 +51,8 @@ def offered_to_build(
     """
     wanted = patterns.parse(versions)
     return tuple(
-        Offer(join(f"{SCHEME}:{suite}/{one}", fragments), join(one, fragments))
-        for one in list_sources(suite, cache)
+        Offer(join(f"{debian_source.SCHEME}:{suite}/{one}", fragments), join(one, fragments))
+        for one in debian_source.list_sources(suite, cache)
         if wanted.fits(one, one)
     )
 
@@ -67,7 +65,7 @@ def as_fetched(offer: Offer, cache: Cache) -> Offer:
     if not offer.modules or not offer.spec.startswith(f"{debian.SCHEME}:"):
         return offer
     try:
-        why = find_missing_headers(offer.spec, cache)
+        why = debian.find_missing_headers(offer.spec, cache)
     except HotremoveError:
         return offer
     if why:
@@ -76,5 +74,5 @@ def as_fetched(offer: Offer, cache: Cache) -> Offer:
 
 
 def _offer(suite: str, one: Available) -> Offer:
-    spec = candidate(suite, one).spec
+    spec = debian.candidate(suite, one).spec
     return Offer(spec=spec, version=one.version, lacks=one.gone, modules=one.headers)
