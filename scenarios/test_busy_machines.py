@@ -32,7 +32,7 @@ def test_memory_leaves_after_io(movable_memory, short_io, how):
 @pytest.mark.scenario(71, "compaction, balancing, khugepaged, KSM, reclaim and forks go on")
 @pytest.mark.pins("rdma", "vfio")
 def test_memory_leaves_a_busy_machine(movable_memory, pinner, churn, rounds):
-    buffer, other = movable_memory.map(16 * MIB), movable_memory.map(32 * MIB)
+    buffer, other = movable_memory.map(16 * MIB), movable_memory.map(16 * MIB)
     other.advise("mergeable")
     for rng in rounds:
         movable_memory.renew(buffer, other)
@@ -46,7 +46,7 @@ def test_memory_leaves_a_busy_machine(movable_memory, pinner, churn, rounds):
 @pytest.mark.long
 @pytest.mark.scenario(71, "the same, nothing pinned", control=True)
 def test_unpinned_memory_leaves_a_busy_machine(movable_memory, churn, rounds):
-    other = movable_memory.map(48 * MIB)
+    other = movable_memory.map(32 * MIB)
     other.advise("mergeable")
     for rng in rounds:
         movable_memory.renew(other)
