@@ -15,6 +15,26 @@ pytest_plugins = ["pytester"]
 SUITE = source_folder("scenarios")
 TWO_KERNELS = ("--hotremove-kernel=debian:trixie", "--hotremove-kernel=debian:bookworm")
 
+OF_SEVERAL_SIZES = """
+import pytest
+
+def test_usual(guest): pass
+def test_cost(pin_cost): pass
+def test_boots(guest): pass
+def test_another_cost(pin_cost): pass
+@pytest.mark.topology("large")
+def test_large(guest): pass
+"""
+THE_ORDER_ALONE = """
+import pathlib, pytest
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_finish(session):
+    names = " ".join(item.originalname for item in session.items)
+    pathlib.Path(__file__).with_name("order.txt").write_text(names)
+    session.items.clear()
+"""
+
 
 @pytest.mark.parametrize(
     ("words", "told"),
@@ -59,6 +79,16 @@ def test_all_workers_have_the_controllers_seed(run, pytester: pytest.Pytester) -
     seeds = [path.read_text() for path in pytester.path.glob("gw*.seed")]
     assert len(seeds) == 2
     assert len(set(seeds)) == 1
+
+
+def test_a_worker_begins_with_the_largest_guests(run, pytester, kernel_image: Path) -> None:
+    """So that tests which measure the same do so in one worker, and one of them for all."""
+    tests = pytester.mkdir("tests")
+    (tests / "conftest.py").write_text(THE_ORDER_ALONE)
+    (tests / "test_it.py").write_text(OF_SEVERAL_SIZES)
+    run("-n", "1", "--kernel", f"image:{kernel_image}", tests)
+    order = (tests / "order.txt").read_text().split()
+    assert order == ["test_large", "test_cost", "test_another_cost", "test_usual", "test_boots"]
 
 
 @pytest.mark.parametrize(

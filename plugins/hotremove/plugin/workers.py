@@ -97,7 +97,8 @@ def pytest_collection(session: pytest.Session) -> Generator[None, object, object
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """In a worker, put each kernel's largest guests first, as they take longest.
 
-    Else one worker is left alone with them at the end.
+    Else one worker is left alone with them at the end. Tests that share what was measured come
+    together by that: a worker measures for itself.
     """
     if worker_id(config) and any(map(wants_guest, items)):
         usual = farm_of(config).options.topology
@@ -109,11 +110,19 @@ def _size(usual: str, item: pytest.Item) -> int:
     """Minus the boot memory of a test's guests; 0 for a topology that nobody knows."""
     from hotremove.virt.topology import load_topology
 
-    marker = item.get_closest_marker("topology")
     try:
-        return -load_topology(marker.args[0] if marker else usual).boot_mib
+        return -load_topology(_topology(usual, item)).boot_mib
     except HotremoveError:
         return 0
+
+
+def _topology(usual: str, item: pytest.Item) -> str:
+    """What a test's guests look like, by name or path."""
+    from hotremove.pincost.measure import TOPOLOGY
+
+    if marker := item.get_closest_marker("topology"):
+        return str(marker.args[0])
+    return TOPOLOGY if "pin_cost" in getattr(item, "fixturenames", ()) else usual
 
 
 @pytest.hookimpl(tryfirst=True)
