@@ -207,6 +207,20 @@ def test_a_pin_that_costs_more_is_told_and_is_no_regression(tmp_path: Path, caps
     assert said.endswith("4 changes of cost\n")
 
 
+def test_the_kernel_is_not_blamed_for_what_something_else_counts(tmp_path: Path, capsys):
+    a, b = make(tmp_path / "a"), make(tmp_path / "b")
+    qemu = {"hypervisor": "qemu 7.2"}
+    was, is_now = (make_result(costs=make_costs(figure)) for figure in (7500, 7600))
+    write_record(a, Record((was,), environment={"pytest-hotremove": "0.1", **qemu}))
+    write_record(b, Record((is_now,), environment={"pytest-hotremove": "0.2", **qemu}))
+    blames = "that need not be the kernel's doing, counted by pytest-hotremove 0.1, now 0.2\n"
+    assert main(["compare", str(a), str(b)]) == 0
+    assert blames in capsys.readouterr().out
+    write_record(b, Record((was,), environment={"pytest-hotremove": "0.2", **qemu}))
+    assert main(["compare", str(a), str(b)]) == 0
+    assert capsys.readouterr().out == "no difference\n"
+
+
 def test_a_hundredth_is_too_little_to_be_told():
     before, after = make_result(costs=make_costs(7500)), make_result(costs=make_costs(7570))
     assert runs([before], [after]).summary == "no difference"

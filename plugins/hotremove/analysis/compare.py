@@ -8,7 +8,7 @@ held against each other.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -34,6 +34,8 @@ _BADNESS = {
     Verdict.LOST: 3,
     Verdict.FAIL: 3,
 }
+# What counts instructions, by its name in a run's environment: QEMU, and the guest's programs.
+_COUNTERS = ("pytest-hotremove", "hypervisor")
 # Nobody looked, for a reason.
 _UNLOOKED = frozenset(Verdict) - LOOKED - BAD
 
@@ -91,6 +93,8 @@ class Comparison:
         flakes: of the later run.
         paces: much slower or faster.
         costs: pins that cost more or less.
+        counted_by: what counted them the one time and what the other, where that differs, so that
+            the kernel need not be why they cost more or less.
         gone: tests that are in the earlier run only.
         added: tests that are in the later run only.
     """
@@ -103,6 +107,7 @@ class Comparison:
     gone: tuple[str, ...]
     added: tuple[str, ...]
     costs: tuple[CostChange, ...] = ()
+    counted_by: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """For other programs; docs/results.md explains it."""
@@ -134,6 +139,7 @@ def compare(before: Record, after: Record) -> Comparison:
     new = _by_key(after.results, instead)
     both = [(old[key], new[key]) for key in new if key in old]
     changed = [pair for pair in both if _told(pair[0]) != _told(pair[1])]
+    costs = changes_of_cost(_measured(before.results, {}), _measured(after.results, instead))
     return Comparison(
         regressions=tuple(_difference(*pair) for pair in changed if _worse(*pair) > 0),
         fixes=tuple(_difference(*pair) for pair in changed if _worse(*pair) < 0),
@@ -142,9 +148,8 @@ def compare(before: Record, after: Record) -> Comparison:
         paces=tuple(_pace(*pair) for pair in both if _changed_pace(*pair)),
         gone=tuple(old[key].test for key in old if key not in new),
         added=tuple(new[key].test for key in new if key not in old),
-        costs=tuple(
-            changes_of_cost(_measured(before.results, {}), _measured(after.results, instead))
-        ),
+        costs=tuple(costs),
+        counted_by=tuple(_changed_counters(before.environment, after.environment)),
     )
 
 
@@ -221,6 +226,14 @@ def _measured(results: Iterable[Result], instead: Mapping[str, str]) -> Measured
         for cost in result.costs
         if not cost.refused
     }
+
+
+def _changed_counters(before: Mapping[str, str], after: Mapping[str, str]) -> Iterator[str]:
+    """What the one time counted instructions, and what the other, where that differs."""
+    for name in _COUNTERS:
+        old, new = (environment.get(name, "unknown") for environment in (before, after))
+        if old != new:
+            yield f"{name} {old}, now {new}"
 
 
 def _count(number: int, noun: str) -> str:

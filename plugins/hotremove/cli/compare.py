@@ -83,6 +83,8 @@ def _lines(found: Comparison) -> Iterator[str]:
         kernels = " → ".join(dict.fromkeys(one.kernels))
         told = f"{one.before:.0f}, now {one.after:.0f} instructions a page ({one.percent:+.1f} %)"
         yield f"{'dearer' if one.percent > 0 else 'cheaper'}: {one.pin} on {kernels}: {told}"
+    if found.costs and found.counted_by:
+        yield f"that need not be the kernel's doing, counted by {'; '.join(found.counted_by)}"
     yield from _some("no longer there", found.gone)
     yield from _some("new", found.added)
 
